@@ -1,0 +1,50 @@
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export SAM_CLI_TELEMETRY := "0"
+export AWS_DEFAULT_REGION := env("AWS_DEFAULT_REGION", "us-east-1")
+
+lock := "uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11"
+# Amazon Linux 2, which python3.11 runs on in Lambda, has glibc 2.26: newer manylinux wheels do not load there.
+# boto3 and what it brings come with the runtime.
+lambda := "--python-platform x86_64-manylinux2014 --only-binary :all: --no-emit-package boto3 --no-emit-package botocore --no-emit-package jmespath --no-emit-package python-dateutil --no-emit-package s3transfer --no-emit-package six --no-emit-package urllib3"
+
+[private]
+default:
+	@just --list --unsorted
+
+[private]
+install:
+	@uv pip install --quiet --require-hashes -r requirements-dev.txt
+	@uv pip install --quiet --no-deps -e .
+
+# Grade a real photograph through the whole stack; pictures and the .cube land in out/
+demo: install
+	@python -m local demo
+
+# Run the embedded stack until stopped (--port N, --data DIR)
+dev *arguments: install
+	@python -m local dev "$@"
+
+# Every test that needs neither Docker nor a browser
+test *arguments: install
+	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
+
+# Lint, types, templates, generated files
+check: install
+	ruff check .
+	ruff format --check .
+	mypy
+	cfn-lint template.yaml
+	sam validate --lint
+
+# Compile the pinned, hashed requirements of every layer, the web function and development
+lock:
+	{{lock}} {{lambda}} --group pyproject.toml:core --output-file layers/core_dependencies/requirements.txt
+	{{lock}} {{lambda}} --group pyproject.toml:imaging --constraint layers/core_dependencies/requirements.txt --output-file layers/imaging_dependencies/requirements.txt
+	{{lock}} {{lambda}} --group pyproject.toml:web --constraint layers/core_dependencies/requirements.txt --output-file functions/web/serve_pages/requirements.txt
+	{{lock}} --universal --group pyproject.toml:dev --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file requirements-dev.txt
+
+# Build every function and layer as they are deployed
+build: install
+	sam build

@@ -1,0 +1,1 @@
+"""Studio: image grading and minimatic export."""
