@@ -1,0 +1,21 @@
+from studio.auth import service
+from studio.auth.models import RegisterRequest, UserResponse
+from studio.http import answers, create_app, create_handler
+
+app = create_app()
+
+
+@app.post(
+    "/auth/register",
+    status_code=201,
+    operation_id="register_user",
+    summary="Register a user",
+    description="Open, by invite or closed, as this deployment is set.",
+    tags=["Auth"],
+    responses=answers(201, 400, 403, 409, 415, 503),
+)
+def register_user(request: RegisterRequest) -> UserResponse:
+    return service.register(request)
+
+
+lambda_handler = create_handler(app)

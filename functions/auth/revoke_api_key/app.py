@@ -1,0 +1,24 @@
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
+
+from studio.auth import service
+from studio.http import answers, create_app, create_handler, get_caller
+
+app = create_app()
+
+
+@app.delete(
+    "/auth/api-keys/<key_id>",
+    status_code=204,
+    operation_id="revoke_api_key",
+    summary="Revoke an API key",
+    description="It stops working within 60 seconds, the age of the authorizer's cache.",
+    tags=["Auth"],
+    responses=answers(204, 403, 404, 503),
+)
+def revoke_api_key(key_id: Annotated[str, Path(max_length=64)]) -> None:
+    service.revoke_api_key(get_caller(app), key_id)
+
+
+lambda_handler = create_handler(app)

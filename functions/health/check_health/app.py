@@ -1,0 +1,24 @@
+from http import HTTPStatus
+
+from studio.health import service
+from studio.health.service import HealthResponse
+from studio.http import answers, create_app, create_handler
+
+app = create_app()
+
+
+@app.get(
+    "/health",
+    operation_id="check_health",
+    summary="Health",
+    description="Says whether MongoDB and the storage answer; 503 where one does not.",
+    tags=["Operations"],
+    responses=answers(200)
+    | {503: {"description": "Service Unavailable", "content": {"application/json": {"model": HealthResponse}}}},
+)
+def check_health() -> tuple[HealthResponse, int]:
+    health = service.check_health()
+    return health, HTTPStatus.OK if health.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+lambda_handler = create_handler(app)

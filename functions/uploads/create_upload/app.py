@@ -1,0 +1,21 @@
+from studio.http import answers, create_app, create_handler, get_caller
+from studio.uploads import service
+from studio.uploads.models import CreateUploadRequest, CreateUploadResponse
+
+app = create_app()
+
+
+@app.post(
+    "/uploads",
+    status_code=201,
+    operation_id="create_upload",
+    summary="Start an upload",
+    description="Answers a presigned form (or PUT) through which you send one file; `image_key` names it from then on.",
+    tags=["Uploads"],
+    responses=answers(201, 400, 403, 413, 415, 503),
+)
+def create_upload(request: CreateUploadRequest) -> CreateUploadResponse:
+    return service.create_upload(get_caller(app), request)
+
+
+lambda_handler = create_handler(app)

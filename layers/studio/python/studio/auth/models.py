@@ -1,0 +1,99 @@
+"""Users and API keys: what the API takes and answers, and what MongoDB stores."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from studio.documents import Document
+
+Scope = Literal["grade", "export", "admin"]
+
+Email = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        max_length=254,
+        pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$",
+    ),
+    Field(description="Case does not matter.", examples=["ada@example.com"]),
+]
+
+
+class RegisterRequest(BaseModel):
+    """Body of POST /auth/register."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: SecretStr = Field(min_length=12, max_length=128, description="12 to 128 characters.")
+    invite: SecretStr | None = Field(default=None, description="The invite code, where registration needs one.")
+
+
+class LoginRequest(BaseModel):
+    """Body of POST /auth/login."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: SecretStr = Field(min_length=1, max_length=128)
+
+
+class CreateApiKeyRequest(BaseModel):
+    """Body of POST /auth/api-keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=100, description="What the key is for.", examples=["retouch script"])
+    scopes: list[Scope] = Field(
+        default=["grade", "export"],
+        min_length=1,
+        max_length=3,
+        description="What the key may do; at most what yours may.",
+    )
+    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Never, where not given.")
+
+
+class UserResponse(BaseModel):
+    """A user."""
+
+    user_id: str
+    email: str
+    created_at: datetime
+
+
+class ApiKeyResponse(BaseModel):
+    """A fresh API key; `api_key` is shown this once and stored only as a hash."""
+
+    key_id: str
+    api_key: str = Field(description="Send it as X-API-KEY.")
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class User(Document):
+    """Collection `users`."""
+
+    id: str = Field(alias="_id")
+    email: str
+    password_hash: str = Field(repr=False)
+    scopes: list[Scope]
+    created_at: datetime
+
+
+class ApiKey(Document):
+    """Collection `apiKeys`: found by prefix, proven by the hash of the secret."""
+
+    id: str = Field(alias="_id")
+    user_id: str
+    prefix: str
+    secret_hash: str = Field(repr=False)
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None

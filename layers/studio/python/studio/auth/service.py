@@ -1,0 +1,186 @@
+"""Users and keys: what the auth functions do."""
+
+import hmac
+from datetime import UTC, datetime, timedelta
+
+from studio.auth import api_keys, repository
+from studio.auth.models import (
+    ApiKey,
+    ApiKeyResponse,
+    CreateApiKeyRequest,
+    LoginRequest,
+    RegisterRequest,
+    Scope,
+    User,
+    UserResponse,
+)
+from studio.auth.passwords import hash_password, verify_password
+from studio.auth.settings import AuthSettings
+from studio.caller import Caller
+from studio.documents import new_id
+from studio.errors import ConflictError, ForbiddenError, InvalidCredentialsError, NotFoundError, UnavailableError
+from studio.settings import get_secret
+
+USER_SCOPES: list[Scope] = ["grade", "export"]
+TOUCH_EVERY = timedelta(minutes=1)
+
+
+def register(request: RegisterRequest) -> UserResponse:
+    """Create a user.
+
+    Parameters
+    ----------
+    request : RegisterRequest
+
+    Returns
+    -------
+    UserResponse
+
+    Raises
+    ------
+    ForbiddenError
+        If registration is closed, or the invite code is wrong.
+    ConflictError
+        If the email is taken.
+    """
+    _check_registration(request)
+    user = User(
+        id=new_id("usr"),
+        email=request.email,
+        password_hash=hash_password(request.password.get_secret_value()),
+        scopes=USER_SCOPES,
+        created_at=_now(),
+    )
+    if not repository.insert_user(user):
+        raise ConflictError("a user with this email exists already", code="EMAIL_TAKEN", field="email")
+    return UserResponse(user_id=user.id, email=user.email, created_at=user.created_at)
+
+
+def login(request: LoginRequest) -> ApiKeyResponse:
+    """Answer email and password with a short-lived key.
+
+    Parameters
+    ----------
+    request : LoginRequest
+
+    Returns
+    -------
+    ApiKeyResponse
+
+    Raises
+    ------
+    InvalidCredentialsError
+        Whether the email or the password is wrong is not told.
+    """
+    user = repository.find_user(request.email)
+    if not verify_password(request.password.get_secret_value(), user.password_hash if user else None) or not user:
+        raise InvalidCredentialsError("email or password is wrong")
+    expires_at = _now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
+    return _issue(user.id, "login", user.scopes, expires_at)
+
+
+def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyResponse:
+    """Make a key with at most the caller's own scopes.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : CreateApiKeyRequest
+
+    Returns
+    -------
+    ApiKeyResponse
+
+    Raises
+    ------
+    ForbiddenError
+        If a scope is asked for that the caller's key has not.
+    """
+    for scope in request.scopes:
+        caller.require(scope)
+    days = request.expires_in_days
+    scopes = list(dict.fromkeys(request.scopes))
+    return _issue(caller.user_id, request.name, scopes, _now() + timedelta(days=days) if days else None)
+
+
+def revoke_api_key(caller: Caller, key_id: str) -> None:
+    """Revoke one of the caller's keys; it stops working within the authorizer's cache time, 60 s.
+
+    Parameters
+    ----------
+    caller : Caller
+    key_id : str
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such key, or it is revoked already.
+    """
+    if not repository.revoke_api_key(key_id, caller.user_id, _now()):
+        raise NotFoundError(f"you have no active key {key_id}", field="key_id")
+
+
+def authorize(api_key: str) -> Caller | None:
+    """Find who is behind a key.
+
+    Parameters
+    ----------
+    api_key : str
+
+    Returns
+    -------
+    Caller or None
+        None where the key is malformed, unknown, wrong, expired or revoked.
+    """
+    parts = api_keys.split(api_key)
+    key = repository.find_api_key(parts.prefix) if parts else None
+    if not parts or not key or not api_keys.verify_secret(parts.secret, key.secret_hash):
+        return None
+    now = _now()
+    if key.revoked_at or (key.expires_at and key.expires_at <= now):
+        return None
+    if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
+        repository.touch_api_key(key.id, now, now - TOUCH_EVERY)
+    return Caller(user_id=key.user_id, key_id=key.id, scopes=frozenset(key.scopes))
+
+
+def _check_registration(request: RegisterRequest) -> None:
+    settings = AuthSettings.load()
+    if settings.registration == "closed":
+        raise ForbiddenError("registration is closed", code="REGISTRATION_CLOSED")
+    if settings.registration == "invite":
+        if not settings.registration_invite_secret_arn:
+            raise UnavailableError("registration by invite is not configured")
+        expected = get_secret(settings.registration_invite_secret_arn)
+        given = request.invite.get_secret_value() if request.invite else ""
+        if not hmac.compare_digest(given.encode(), expected.encode()):
+            raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
+
+
+def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | None) -> ApiKeyResponse:
+    parts = api_keys.generate()
+    key = ApiKey(
+        id=new_id("key"),
+        user_id=user_id,
+        prefix=parts.prefix,
+        secret_hash=api_keys.hash_secret(parts.secret),
+        name=name,
+        scopes=scopes,
+        created_at=_now(),
+        expires_at=expires_at,
+    )
+    repository.insert_api_key(key)
+    return ApiKeyResponse(
+        key_id=key.id,
+        api_key=api_keys.join(parts),
+        name=name,
+        scopes=scopes,
+        created_at=key.created_at,
+        expires_at=expires_at,
+    )
+
+
+def _now() -> datetime:
+    # MongoDB keeps milliseconds: what is answered is what is stored.
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,143 @@
+"""Fetch an https URL that a stranger named, without becoming their way into our network (SSRF)."""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from studio.errors import InvalidFieldError, TooLargeError
+
+MAX_REDIRECTS = 3
+MAX_SECONDS = 10.0
+_REDIRECTS = {301, 302, 303, 307, 308}
+_CHUNK = 64 * 1024
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address is out in the internet: not loopback, private, link-local, multicast or one of those mapped.
+
+    Parameters
+    ----------
+    address : ipaddress.IPv4Address or ipaddress.IPv6Address
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def fetch(
+    url: str,
+    max_bytes: int,
+    field: str,
+    *,
+    is_allowed: Callable[[IPAddress], bool] = is_public,
+    context: ssl.SSLContext | None = None,
+) -> bytes:
+    """Fetch a URL; every redirect is checked like the first address.
+
+    Parameters
+    ----------
+    url : str
+        https only.
+    max_bytes : int
+    field : str
+        Named in errors.
+    is_allowed : callable
+        Says which addresses may be connected to.
+    context : ssl.SSLContext, optional
+        The system's certificates where not given.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InvalidFieldError
+        If the URL or a redirect of it is not https, leads to an address that is not allowed, or does not answer
+        with 200 in time.
+    TooLargeError
+        If the answer has more bytes than allowed.
+    """
+    deadline = time.monotonic() + MAX_SECONDS
+    context = context or ssl.create_default_context()
+    for _ in range(MAX_REDIRECTS + 1):
+        parts = _split(url, field)
+        connection = _PinnedConnection(parts, _resolve(parts, field, is_allowed), deadline, context)
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET", target, headers={"accept": "image/*"})
+            answer = connection.getresponse()
+            location = answer.getheader("location")
+            if answer.status in _REDIRECTS and location:
+                url = urljoin(url, location)
+                continue
+            if answer.status != 200:
+                raise _refusal(f"{parts.hostname} answered {answer.status}", field)
+            return _read(answer, max_bytes, deadline, field)
+        except (OSError, http.client.HTTPException) as error:
+            raise _refusal(f"{parts.hostname} cannot be read: {type(error).__name__}", field) from error
+        finally:
+            connection.close()
+    raise _refusal(f"more than {MAX_REDIRECTS} redirects", field)
+
+
+class _PinnedConnection(http.client.HTTPSConnection):
+    """Connects to the address that was checked, not to what the name resolves to a moment later."""
+
+    def __init__(self, parts: SplitResult, address: str, deadline: float, context: ssl.SSLContext) -> None:
+        super().__init__(parts.hostname or "", parts.port or 443)
+        self._address = address
+        self._deadline = deadline
+        self._tls = context
+
+    def connect(self) -> None:
+        remaining = max(0.1, self._deadline - time.monotonic())
+        plain = socket.create_connection((self._address, self.port), timeout=min(remaining, 3.0))
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+
+
+def _split(url: str, field: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise _refusal(f"not a URL: {error}", field) from error
+    if parts.scheme != "https" or not parts.hostname or parts.username or not url.isascii() or " " in url:
+        raise _refusal("it must be an https URL without user name, in ASCII", field)
+    return parts
+
+
+def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], bool]) -> str:
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise _refusal(f"{parts.hostname} cannot be resolved", field) from error
+    addresses = [str(item[4][0]).split("%")[0] for item in found]
+    if not all(is_allowed(ipaddress.ip_address(address)) for address in addresses):
+        raise _refusal(f"{parts.hostname} is not a public address", field)
+    return addresses[0]
+
+
+def _read(answer: http.client.HTTPResponse, max_bytes: int, deadline: float, field: str) -> bytes:
+    data = bytearray()
+    while chunk := answer.read(_CHUNK):
+        data += chunk
+        if len(data) > max_bytes:
+            raise TooLargeError(
+                f"an image by URL may have {max_bytes:,} bytes; this one has more", code="IMAGE_TOO_LARGE", field=field
+            )
+        if time.monotonic() > deadline:
+            raise _refusal(f"it took longer than {MAX_SECONDS:.0f} s", field)
+    return bytes(data)
+
+
+def _refusal(why: str, field: str) -> InvalidFieldError:
+    return InvalidFieldError(f"the URL cannot be used: {why}", code="URL_REFUSED", field=field)

@@ -1,0 +1,200 @@
+"""The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError as RouteNotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ResponseValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from studio.caller import Caller
+from studio.errors import (
+    BadRequestError,
+    ErrorBody,
+    ErrorDetail,
+    ErrorResponse,
+    ForbiddenError,
+    InvalidFieldError,
+    StudioError,
+    UnavailableError,
+    UnsupportedMediaError,
+)
+from studio.observability import count, logger, tracer
+
+Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+# Never repeated in an error; a test holds it against every password in the OpenAPI document.
+SECRET_FIELDS = frozenset({"password", "invite"})
+
+# Told by name, since a function imports only the libraries of what it uses.
+_UNAVAILABLE = {
+    "ConnectionFailure": "MongoDB",
+    "WaitQueueTimeoutError": "MongoDB",
+    "ExecutionTimeout": "MongoDB",
+    "HTTPClientError": "Storage",
+}
+
+
+def get_caller(app: APIGatewayHttpResolver) -> Caller:
+    """Who sent the request that the app is serving.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    Caller
+    """
+    authorizer = app.current_event.request_context.authorizer
+    found = authorizer.get_lambda if authorizer else {}
+    if not found.get("user_id"):
+        raise ForbiddenError("the request carries no authorized caller")
+    return Caller(user_id=found["user_id"], key_id=found["key_id"], scopes=frozenset(found["scopes"].split()))
+
+
+def answers(success: HTTPStatus | int, *errors: HTTPStatus | int) -> dict[int, OpenAPIResponse]:
+    """Document what a route answers.
+
+    Parameters
+    ----------
+    success : int
+        Its body is what the route returns; a 204 has none.
+    *errors : int
+        Beside 422 and 500, which every route can answer; all have the one envelope.
+
+    Returns
+    -------
+    dict
+        For a route's ``responses``.
+    """
+    documented: dict[int, OpenAPIResponse] = {int(success): {"description": HTTPStatus(success).phrase}}
+    if success == HTTPStatus.NO_CONTENT:
+        documented[int(success)]["content"] = {}
+    for status in sorted({*errors, 422, 500}):
+        documented[int(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"model": ErrorResponse}},
+        }
+    return documented
+
+
+def create_app() -> APIGatewayHttpResolver:
+    """Make the resolver of one function.
+
+    Returns
+    -------
+    APIGatewayHttpResolver
+        It validates requests and responses, and answers every error with `studio.errors.ErrorResponse`.
+    """
+    app = APIGatewayHttpResolver(
+        enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    app.use(middlewares=[_add_request_id])
+
+    def answer(error: StudioError) -> Response[str]:
+        body = ErrorResponse(
+            error=ErrorBody(code=error.code, message=error.message, details=error.details),
+            request_id=_request_id(app),
+        )
+        headers = {"x-request-id": body.request_id}
+        if error.retry_after is not None:
+            headers["retry-after"] = str(error.retry_after)
+        logger.info("answered with an error", status=int(error.status), code=error.code)
+        return Response(
+            status_code=error.status,
+            content_type=content_types.APPLICATION_JSON,
+            body=body.model_dump_json(),
+            headers=headers,
+        )
+
+    def refuse_invalid(error: RequestValidationError) -> Response[str]:
+        return answer(_explain(error))
+
+    def refuse_content_type(error: RequestUnsupportedContentType) -> Response[str]:
+        given = app.current_event.headers.get("content-type", "")
+        return answer(UnsupportedMediaError(f"the body must be application/json; got {given[:100]}"))
+
+    def refuse_unknown_route(error: RouteNotFoundError) -> Response[str]:
+        return answer(_UnknownRouteError("there is no such route"))
+
+    def fail(error: Exception) -> Response[str]:
+        for base in type(error).__mro__:
+            if dependency := _UNAVAILABLE.get(base.__name__):
+                logger.exception("dependency unavailable", dependency=dependency)
+                count("DependencyUnavailable")
+                return answer(UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2))
+        logger.exception("unhandled error")
+        count("UnhandledError")
+        return answer(StudioError("something went wrong on our side; quote the request id when you report it"))
+
+    app.exception_handler(StudioError)(answer)
+    app.exception_handler(RequestValidationError)(refuse_invalid)
+    app.exception_handler(RequestUnsupportedContentType)(refuse_content_type)
+    app.exception_handler(RouteNotFoundError)(refuse_unknown_route)
+    app.exception_handler([ResponseValidationError, Exception])(fail)
+    return app
+
+
+def create_handler(app: APIGatewayHttpResolver) -> Handler:
+    """Make the Lambda handler of an app.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    callable
+        Takes an HTTP API event (payload 2.0) and Lambda's context. Neither event nor answer is logged or traced:
+        both may carry secrets.
+    """
+
+    @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
+    @tracer.capture_lambda_handler(capture_response=False)
+    def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return app.resolve(event, context)
+
+    handler: Handler = lambda_handler
+    return handler
+
+
+class _UnknownRouteError(StudioError):
+    status = HTTPStatus.NOT_FOUND
+    code = "ROUTE_NOT_FOUND"
+
+
+def _request_id(app: APIGatewayHttpResolver) -> str:
+    return app.current_event.request_context.request_id
+
+
+def _add_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    response = next_middleware(app)
+    response.headers["x-request-id"] = _request_id(app)
+    return response
+
+
+def _explain(error: RequestValidationError) -> StudioError:
+    """Turn pydantic's errors into the envelope: the field, its limit, what was given."""
+    errors = error.errors()
+    if any(item["type"] == "json_invalid" for item in errors):
+        return BadRequestError(f"the body is not valid JSON: {errors[0]['ctx']['error']}", code="MALFORMED_JSON")
+    refusal = InvalidFieldError("")
+    for item in errors:
+        # The first part says where the field is (body, query, path): nobody names a field so.
+        field = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
+        given = item.get("input")
+        tell = isinstance(given, str | int | float | bool) and field not in SECRET_FIELDS
+        shown = f"; got {given!r:.100}" if tell else ""
+        refusal.details.append(ErrorDetail(field=field, message=f"{item['msg']}{shown}"))
+    refusal.message = "; ".join(f"{detail.field}: {detail.message}" for detail in refusal.details[:3])
+    return refusal

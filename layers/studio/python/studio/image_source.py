@@ -1,0 +1,114 @@
+"""Where a request's image comes from: inline, one of the caller's objects, or a URL."""
+
+import base64
+import binascii
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from studio import storage
+from studio.caller import Caller
+from studio.errors import InvalidFieldError, TooLargeError
+from studio.fetch import fetch
+from studio.object_keys import missing, require_own
+from studio.settings import Settings
+
+
+class ImageSourceSettings(Settings):
+    """How big an image may be, by the way it comes in."""
+
+    inline_image_max_bytes: int = Field(default=4_000_000, ge=1)
+    stored_image_max_bytes: int = Field(default=200_000_000, ge=1)
+    image_url_enabled: bool = False
+    image_url_max_bytes: int = Field(default=50_000_000, ge=1)
+
+
+class ImageSource(BaseModel):
+    """Exactly one of three ways to name an image."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | None = Field(
+        default=None, description="The file itself: base64 or a data URL, at most 4 MB decoded.", repr=False
+    )
+    image_key: str | None = Field(default=None, max_length=300, description="`image_key` of one of your uploads.")
+    image_url: str | None = Field(
+        default=None, max_length=2048, description="An https URL; off unless this deployment allows it."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("image", "image_key", "image_url") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of image, image_key and image_url; got {' and '.join(given) or 'none of them'}"
+            )
+        return self
+
+
+def load_image(source: ImageSource, caller: Caller) -> bytes:
+    """Read the image that a request names.
+
+    Parameters
+    ----------
+    source : ImageSource
+    caller : Caller
+
+    Returns
+    -------
+    bytes
+        The file as it is, not decoded.
+
+    Raises
+    ------
+    InvalidFieldError
+        If it is not base64, or the URL is refused.
+    NotFoundError
+        If the caller has no such object.
+    TooLargeError
+        If it has more bytes than allowed for the way it comes in.
+    """
+    settings = ImageSourceSettings.load()
+    if source.image is not None:
+        return _decode_inline(source.image, settings.inline_image_max_bytes)
+    if source.image_key is not None:
+        return _read_stored(source.image_key, caller, settings.stored_image_max_bytes)
+    if not settings.image_url_enabled:
+        raise InvalidFieldError(
+            "image_url is off in this deployment; use POST /uploads", code="IMAGE_URL_DISABLED", field="image_url"
+        )
+    return fetch(source.image_url or "", settings.image_url_max_bytes, "image_url")
+
+
+def _decode_inline(text: str, limit: int) -> bytes:
+    if text.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise InvalidFieldError(
+                "a data URL must be data:<type>;base64,<data>", code="INVALID_BASE64", field="image"
+            )
+    size = len(text) * 3 // 4 - text[-2:].count("=")
+    if size > limit:
+        raise TooLargeError(
+            f"an inline image may have {limit:,} bytes; got {size:,}; "
+            "send it through POST /uploads and name it as image_key",
+            code="IMAGE_TOO_LARGE",
+            field="image",
+        )
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidFieldError(f"not base64: {error}", code="INVALID_BASE64", field="image") from error
+
+
+def _read_stored(key: str, caller: Caller, limit: int) -> bytes:
+    require_own(caller, key, "image_key")
+    found = storage.read(key, limit)
+    if found is None:
+        raise missing(key, "image_key")
+    data, size = found
+    if size > limit:
+        raise TooLargeError(
+            f"a stored image may have {limit:,} bytes; got {size:,}", code="IMAGE_TOO_LARGE", field="image_key"
+        )
+    return data

@@ -1,0 +1,24 @@
+"""Create the indexes that the repositories declare: by ``just indexes`` and at deployment, never on a request."""
+
+from pymongo.database import Database
+
+from studio.auth import repository as auth
+from studio.mongo import Record, get_database
+
+INDEXES = {**auth.INDEXES}
+
+
+def create_indexes(database: Database[Record]) -> None:
+    """Create every declared index that is not there yet.
+
+    Parameters
+    ----------
+    database : pymongo.database.Database
+    """
+    for collection, indexes in INDEXES.items():
+        database[collection].create_indexes(indexes)
+
+
+if __name__ == "__main__":
+    create_indexes(get_database())
+    print(f"indexes of {', '.join(INDEXES)}: created")

@@ -1,0 +1,58 @@
+"""Names of objects in the bucket: everything of a user is under ``users/<user_id>/``."""
+
+import re
+
+from studio.caller import Caller
+from studio.errors import NotFoundError
+
+_OWN = re.compile(r"users/(?P<user_id>usr_[0-9a-f]{24})/(uploads|results)/[0-9a-z_]+(\.[a-z]+)?")
+
+
+def upload_key(user_id: str, upload_id: str) -> str:
+    """Key of an upload.
+
+    Parameters
+    ----------
+    user_id, upload_id : str
+    """
+    return f"users/{user_id}/uploads/{upload_id}"
+
+
+def result_key(user_id: str, result_id: str, extension: str) -> str:
+    """Key of a result.
+
+    Parameters
+    ----------
+    user_id, result_id, extension : str
+    """
+    return f"users/{user_id}/results/{result_id}.{extension}"
+
+
+def require_own(caller: Caller, key: str, field: str) -> None:
+    """Refuse a key that is not exactly the form of one of the caller's own objects.
+
+    Parameters
+    ----------
+    caller : Caller
+    key : str
+    field : str
+        Named in the error.
+
+    Raises
+    ------
+    NotFoundError
+        The same for what is another user's and for what does not exist.
+    """
+    match = _OWN.fullmatch(key)
+    if not match or match["user_id"] != caller.user_id:
+        raise missing(key, field)
+
+
+def missing(key: str, field: str) -> NotFoundError:
+    """Error for an object that the caller does not have.
+
+    Parameters
+    ----------
+    key, field : str
+    """
+    return NotFoundError(f"you have no object {key[:200]}", code="OBJECT_NOT_FOUND", field=field)

@@ -1,0 +1,227 @@
+"""Object storage: S3, Backblaze B2 or any S3-compatible store."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlencode
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from pydantic import Field
+
+from studio.settings import Settings, get_secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class StorageSettings(Settings):
+    """Which bucket, and how long a presigned URL lives.
+
+    A store other than S3 has an endpoint, and a secret: JSON with ``access_key_id`` and ``secret_access_key``.
+    """
+
+    bucket_name: str
+    storage_endpoint_url: str | None = None
+    storage_secret_arn: str | None = None
+    upload_method: Literal["POST", "PUT"] = "POST"
+    presigned_url_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
+
+
+@dataclass(frozen=True)
+class PresignedUpload:
+    """How a client sends an object by itself.
+
+    Attributes
+    ----------
+    method : {"POST", "PUT"}
+    url : str
+    headers : dict of str to str
+        To send with a PUT.
+    fields : dict of str to str
+        Form fields of a POST, to send before the file.
+    expires_at : datetime
+    """
+
+    method: Literal["POST", "PUT"]
+    url: str
+    headers: dict[str, str]
+    fields: dict[str, str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing tells of an object."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@cache
+def _client() -> "S3Client":
+    settings = StorageSettings.load()
+    secret = json.loads(get_secret(settings.storage_secret_arn)) if settings.storage_secret_arn else {}
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.storage_endpoint_url,
+        aws_access_key_id=secret.get("access_key_id"),
+        aws_secret_access_key=secret.get("secret_access_key"),
+        config=Config(
+            signature_version="s3v4",
+            # B2 and others refuse the checksum trailers that boto3 sends by itself.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=2,
+            read_timeout=10,
+            retries={"mode": "standard", "max_attempts": 3},
+        ),
+    )
+
+
+def _bucket() -> str:
+    return StorageSettings.load().bucket_name
+
+
+def _expiry() -> tuple[int, datetime]:
+    seconds = StorageSettings.load().presigned_url_seconds
+    return seconds, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+
+
+def presign_upload(key: str, content_type: str, max_bytes: int) -> PresignedUpload:
+    """Let a client send one object: a form with a length range on S3, a PUT on stores without forms (B2).
+
+    Parameters
+    ----------
+    key : str
+    content_type : str
+        What the client must declare.
+    max_bytes : int
+        Enforced by the store for a form; for a PUT only when the object is used.
+
+    Returns
+    -------
+    PresignedUpload
+    """
+    seconds, expires_at = _expiry()
+    if StorageSettings.load().upload_method == "PUT":
+        url = _client().generate_presigned_url(
+            "put_object", Params={"Bucket": _bucket(), "Key": key, "ContentType": content_type}, ExpiresIn=seconds
+        )
+        return PresignedUpload("PUT", url, {"content-type": content_type}, {}, expires_at)
+    form = _client().generate_presigned_post(
+        _bucket(),
+        key,
+        Fields={"Content-Type": content_type},
+        Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, max_bytes]],
+        ExpiresIn=seconds,
+    )
+    return PresignedUpload("POST", form["url"], {}, dict(form["fields"]), expires_at)
+
+
+def presign_download(key: str) -> tuple[str, datetime]:
+    """Let a client read one object.
+
+    Parameters
+    ----------
+    key : str
+
+    Returns
+    -------
+    url : str
+    expires_at : datetime
+    """
+    seconds, expires_at = _expiry()
+    url = _client().generate_presigned_url("get_object", Params={"Bucket": _bucket(), "Key": key}, ExpiresIn=seconds)
+    return url, expires_at
+
+
+def get_size(key: str) -> int | None:
+    """Size of an object in bytes, or None where there is none.
+
+    Parameters
+    ----------
+    key : str
+    """
+    try:
+        return _client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+
+
+def read(key: str, max_bytes: int) -> tuple[bytes, int] | None:
+    """Read an object, unless it is larger than allowed.
+
+    Parameters
+    ----------
+    key : str
+    max_bytes : int
+
+    Returns
+    -------
+    (bytes, int) or None
+        Its content (empty where it is too large) and its size in bytes; None where there is no such object.
+    """
+    try:
+        answer = _client().get_object(Bucket=_bucket(), Key=key)
+    except _client().exceptions.NoSuchKey:
+        return None
+    with answer["Body"] as body:
+        size = answer["ContentLength"]
+        return (body.read() if size <= max_bytes else b""), size
+
+
+def write(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> None:
+    """Store an object.
+
+    Parameters
+    ----------
+    key : str
+    data : bytes
+    content_type : str
+    tags : mapping of str to str
+        Lifecycle rules go by ``kind``.
+    """
+    _client().put_object(Bucket=_bucket(), Key=key, Body=data, ContentType=content_type, Tagging=urlencode(tags))
+
+
+def list_objects(prefix: str, limit: int, start_after: str = "") -> Iterator[StoredObject]:
+    """List objects in the order of their keys.
+
+    Parameters
+    ----------
+    prefix : str
+    limit : int
+        At most this many, ≤ 1000.
+    start_after : str
+        Only keys behind this one.
+
+    Yields
+    ------
+    StoredObject
+    """
+    answer = _client().list_objects_v2(Bucket=_bucket(), Prefix=prefix, MaxKeys=limit, StartAfter=start_after)
+    for item in answer.get("Contents", []):
+        yield StoredObject(item["Key"], item["Size"], item["LastModified"])
+
+
+def delete(key: str) -> None:
+    """Delete an object; no error where there is none.
+
+    Parameters
+    ----------
+    key : str
+    """
+    _client().delete_object(Bucket=_bucket(), Key=key)
+
+
+def check() -> None:
+    """Raise where the bucket does not answer."""
+    _client().head_bucket(Bucket=_bucket())

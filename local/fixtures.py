@@ -1,0 +1,74 @@
+"""Put what the event fixtures of events/ speak of into a running stack: two users, their keys, an upload each."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import boto3
+from pymongo import MongoClient
+
+from studio.auth import api_keys
+from studio.auth.models import ApiKey, Scope, User
+from studio.auth.passwords import hash_password
+from studio.object_keys import upload_key
+
+USER_ID = "usr_000000000000000000000001"
+OTHER_USER_ID = "usr_000000000000000000000002"
+EMAIL = "fixture@example.com"
+PASSWORD = "a fixture's password"  # noqa: S105 it opens nothing but the embedded stack
+KEY_ID = "key_000000000000000000000001"
+SPARE_KEY_ID = "key_000000000000000000000002"
+OTHER_KEY_ID = "key_000000000000000000000003"
+KEY = api_keys.KeyParts("f17700000001", "f1" * 32)
+UPLOAD_ID = "upl_000000000000000000000001"
+SPARE_UPLOAD_ID = "upl_000000000000000000000002"
+PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
+
+
+class Backend(Protocol):
+    """Where a stack is."""
+
+    mongodb_uri: str
+    aws_endpoint_url: str
+    bucket_name: str
+
+
+def seed(stack: Backend) -> None:
+    """Put every fixture in its first state, whatever an earlier run did to it.
+
+    Parameters
+    ----------
+    stack : Backend
+    """
+    now = datetime.now(UTC)
+    scopes: list[Scope] = ["grade", "export"]
+    owner = User(id=USER_ID, email=EMAIL, password_hash=hash_password(PASSWORD), scopes=scopes, created_at=now)
+    other = owner.model_copy(update={"id": OTHER_USER_ID, "email": "other@example.com"})
+    key = ApiKey(
+        id=KEY_ID,
+        user_id=USER_ID,
+        prefix=KEY.prefix,
+        secret_hash=api_keys.hash_secret(KEY.secret),
+        name="fixture",
+        scopes=scopes,
+        created_at=now,
+    )
+    spare = key.model_copy(update={"id": SPARE_KEY_ID, "prefix": "f17700000002"})
+    others = key.model_copy(update={"id": OTHER_KEY_ID, "prefix": "f17700000003", "user_id": OTHER_USER_ID})
+    with MongoClient[dict[str, object]](stack.mongodb_uri) as client:
+        database = client["studio"]
+        database["users"].delete_many({"email": "new@example.com"})
+        for user in (owner, other):
+            database["users"].replace_one({"_id": user.id}, user.to_mongo(), upsert=True)
+        for item in (key, spare, others):
+            database["apiKeys"].replace_one({"_id": item.id}, item.to_mongo(), upsert=True)
+    store = boto3.client(
+        "s3",
+        endpoint_url=stack.aws_endpoint_url,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 the embedded stack takes any
+        region_name="us-east-1",
+    )
+    for upload_id in (UPLOAD_ID, SPARE_UPLOAD_ID):
+        store.put_object(Bucket=stack.bucket_name, Key=upload_key(USER_ID, upload_id), Body=PHOTO.read_bytes())
+    store.put_object(Bucket=stack.bucket_name, Key=upload_key(OTHER_USER_ID, UPLOAD_ID), Body=PHOTO.read_bytes())

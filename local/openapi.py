@@ -1,0 +1,79 @@
+"""Merge every function's part into the one OpenAPI document: ``python -m local.openapi [--check]``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, License
+
+import studio
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "functions/web/serve_pages/openapi.json"
+PUBLIC_PATHS = {"/health", "/auth/register", "/auth/login"}
+# Powertools documents its own validation answers beside the envelope that ours replace them with.
+UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+
+
+def api_files() -> list[Path]:
+    """Handlers that describe their routes, which is every one built by `studio.http.create_app`."""
+    return sorted(path for path in ROOT.glob("functions/*/*/app.py") if "create_app()" in path.read_text())
+
+
+def build() -> dict[str, Any]:
+    """Make the OpenAPI 3.1 document of the whole API.
+
+    Returns
+    -------
+    dict
+    """
+    merge = OpenAPIMerge(
+        title="Studio",
+        version=studio.__version__,
+        description="Grades images and exports minimatics. Send your API key as X-API-KEY.\n\n"
+        'What the HTTP API answers by itself has the body `{"message": …}`: a missing key 401, a wrong, expired or '
+        "revoked key 403, an unknown route 404, a body over 10 MB 413, too many requests 429. Everything else has the "
+        "envelope `ErrorResponse`.",
+        license_info=License(name="MIT"),
+        security_schemes={"ApiKey": APIKey(name="X-API-KEY", in_=APIKeyIn.header)},
+        security=[{"ApiKey": []}],
+        on_conflict="error",
+    )
+    for path in api_files():
+        merge.add_file(path)
+    document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["responses"]["500"] = _error_response("Internal Server Error")
+            if path in PUBLIC_PATHS:
+                operation["security"] = []
+    for name in UNUSED_SCHEMAS:
+        document["components"]["schemas"].pop(name, None)
+    return document
+
+
+def _error_response(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorResponse"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def main() -> int:
+    """Write the document, or with --check say whether the committed one is what the code makes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    arguments = parser.parse_args()
+    text = json.dumps(build(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    if not arguments.check:
+        DOCUMENT.write_text(text)
+        return 0
+    if DOCUMENT.read_text() != text:
+        print(f"{DOCUMENT.relative_to(ROOT)} is not what the code makes: run just openapi", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
