@@ -1,0 +1,89 @@
+"""A LUT over pixels: OpenColorIO on every core, dithered where it is written at 8 bits."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import PyOpenColorIO as ocio
+from numpy.typing import NDArray
+
+from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
+from studio.tone_mapping.lut import Lut, identity_lut
+
+_DEPTHS = {
+    np.dtype(np.uint8): ocio.BIT_DEPTH_UINT8,
+    np.dtype(np.uint16): ocio.BIT_DEPTH_UINT16,
+    np.dtype(np.float32): ocio.BIT_DEPTH_F32,
+}
+
+
+def apply_lut(
+    pixels: NDArray[Any], lut: Lut, threads: int | None = None, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Run pixels through a LUT, tetrahedrally.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        (h, w, 3) BGR, display-encoded: uint8, uint16 or float32 (0..1, clamped).
+    lut : ndarray of float32
+        As `compile_lut` makes it.
+    threads : int | None
+        Cores to use; all of them by default. The answer is the same, to the bit, for any number.
+    out : ndarray | None
+        Where to write: contiguous, like `pixels`, which it may be itself. A new array by default.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and type of `pixels`. 8 bits are dithered from 16; an identity LUT returns the pixels exactly.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    if out is None:
+        out = np.empty_like(pixels)
+    if np.array_equal(lut, identity_lut(lut.shape[0])):
+        out[...] = pixels
+        return out
+
+    height, width, _ = pixels.shape
+    dithered = pixels.dtype == np.uint8
+    pattern = dither_pattern(width)
+    processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
+
+    def grade_strip(top: int) -> None:
+        source, target = pixels[top : top + TILE], out[top : top + TILE]
+        wide = np.empty(source.shape, np.uint16) if dithered else target
+        processor.apply(_describe(source), _describe(wide))
+        if dithered:
+            dither_to_8_bits(wide, target, pattern[: len(wide)])
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        list(pool.map(grade_strip, range(0, height, TILE)))
+    return out
+
+
+def _processor(lut: Lut, source: np.dtype[Any], target: np.dtype[Any]) -> Any:
+    # The LUT is turned to blue, green, red, and OpenColorIO told that pixels are RGB: its Python binding miscounts the
+    # channels of CHANNEL_ORDERING_BGR as four. Tetrahedra do not mind which axis is which.
+    turned = np.ascontiguousarray(lut.transpose(2, 1, 0, 3)[..., ::-1])
+    transform = ocio.Lut3DTransform(gridSize=lut.shape[0], interpolation=ocio.INTERP_TETRAHEDRAL)
+    transform.setData(turned.reshape(-1))
+    processor = ocio.Config.CreateRaw().getProcessor(transform)
+    return processor.getOptimizedCPUProcessor(_DEPTHS[source], _DEPTHS[target], ocio.OPTIMIZATION_LOSSLESS)
+
+
+def _describe(strip: NDArray[Any]) -> Any:
+    """OpenColorIO's view of a strip; it shares memory with contiguous arrays of one dimension only."""
+    height, width, _ = strip.shape
+    size = strip.itemsize
+    return ocio.PackedImageDesc(
+        strip.reshape(-1),
+        width,
+        height,
+        ocio.CHANNEL_ORDERING_RGB,
+        _DEPTHS[strip.dtype],
+        size,
+        3 * size,
+        3 * size * width,
+    )

@@ -1,0 +1,152 @@
+"""Bytes to upright BGR pixels."""
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.probe import ImageHeader, undecodable
+
+Pixels = NDArray[Any]
+
+# EXIF orientation -> what makes the stored picture upright (EXIF 2.32, tag 0x0112).
+_UPRIGHT = {
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    4: lambda image: cv2.flip(image, 0),
+    5: cv2.transpose,
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
+
+
+@dataclass
+class Photo:
+    """A decoded picture, upright.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        (h, w, 3) BGR, uint8 or uint16, display-encoded. A wide-gamut picture stays in its own space: the profile in
+        `header` is embedded in the output again, so that its colours do not shift.
+    alpha : ndarray | None
+        (h, w), the type of `pixels`, straight (not premultiplied); no grade touches it.
+    header : ImageHeader
+        As read, but for what decoding changed: CMYK and grey profiles are gone with the conversion to sRGB.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None
+    header: ImageHeader
+
+
+def decode(data: bytes, header: ImageHeader) -> Photo:
+    """Decode a picture that `probe` has read and `check_limits` has passed.
+
+    Grey becomes three equal channels, palettes and transparent colours are resolved, CMYK is converted to sRGB by its
+    embedded profile (without one: plainly), the EXIF orientation is applied.
+
+    Raises
+    ------
+    InvalidImageError
+        ``IMAGE_TRUNCATED`` or ``IMAGE_CORRUPT``.
+    """
+    if _is_for_pillow(header):
+        stored, header = _decode_with_pillow(data, header)
+    else:
+        stored, header = _decode_with_opencv(data, header)
+    if stored.ndim == 2:
+        stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
+    if header.orientation > 1:
+        stored = _UPRIGHT[header.orientation](stored)
+    if stored.shape[2] == 4:
+        return Photo(cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR), cv2.extractChannel(stored, 3), header)
+    return Photo(np.ascontiguousarray(stored), None, header)
+
+
+def _is_for_pillow(header: ImageHeader) -> bool:
+    """Whether OpenCV would lose something of this picture.
+
+    OpenCV is several times faster and the only one that reads 16 bits of RGB, but it converts CMYK without a profile,
+    drops the transparent grey of a PNG, and in 8-bit TIFFs premultiplies alpha and misreads the rarer modes.
+    """
+    if header.bit_depth == 16:
+        return False
+    if header.mode in ("CMYK", "LAB"):
+        return True
+    if header.mode == "L" and (header.has_alpha or _is_grey_profile(header.icc_profile)):
+        return True
+    return header.format == "tiff" and header.mode not in ("L", "RGB")
+
+
+def _is_grey_profile(profile: bytes | None) -> bool:
+    return profile is not None and profile[16:20] == b"GRAY"
+
+
+def _decode_with_opencv(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
+    try:
+        # IMREAD_UNCHANGED also leaves the orientation to us.
+        if header.format == "avif":
+            image, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+            exif = next(
+                (bytes(block) for kind, block in zip(kinds, blocks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF),
+                None,
+            )
+            header = replace(header, exif=exif)
+        else:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise undecodable(data, header.format) from error
+    if image is None or image.shape[:2] != (header.height, header.width):
+        raise undecodable(data, header.format)
+    if 8 < header.bit_depth < 16:  # AVIF's 10 and 12 bits come in the low end of 16
+        image = cv2.convertScaleAbs(image) if image.dtype == np.uint8 else _widen(image, header.bit_depth)
+    return image, header
+
+
+def _widen(image: Pixels, bit_depth: int) -> Pixels:
+    """Bits repeated from the top, so that full stays full: 10-bit 1023 becomes 65535."""
+    return (image << (16 - bit_depth)) | (image >> (2 * bit_depth - 16))
+
+
+def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
+    plugin = {"jpeg": JpegImageFile, "png": PngImageFile, "tiff": TiffImageFile}[header.format]
+    image: Image.Image = plugin(BytesIO(data))
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        raise undecodable(data, header.format) from error
+    mode = "RGBA" if header.has_alpha else "RGB"
+    if header.icc_profile and image.mode in ("CMYK", "L"):
+        image = _to_srgb(image, header.icc_profile)
+    colours = np.asarray(image.convert(mode))
+    order = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR
+    keeps_profile = header.icc_profile is not None and header.icc_profile[16:20] == b"RGB "
+    return cv2.cvtColor(colours, order), header if keeps_profile else replace(header, icc_profile=None)
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        converted = ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError) as error:
+        raise InvalidImageError(
+            "IMAGE_CORRUPT", f"The embedded {image.mode} colour profile cannot be used: {error}"
+        ) from error
+    assert converted is not None  # it is None only when it converts in place
+    return converted

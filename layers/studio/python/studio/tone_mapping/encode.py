@@ -1,0 +1,145 @@
+"""Pixels to bytes, with the EXIF and the colour profile that came with them."""
+
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
+from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
+from studio.tone_mapping.probe import ImageHeader
+
+Pixels = NDArray[Any]
+
+_LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}
+
+
+class Output(BaseModel):
+    """How a graded picture is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["auto", "jpeg", "png", "webp", "avif", "tiff"] = Field(
+        "auto", description="File format; `auto` keeps the input's."
+    )
+    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")
+    bit_depth: Literal[8, 16] | None = Field(
+        None,
+        description="Bits of a channel; 16 is for PNG and TIFF. By default, what the input has and the format can hold.",
+    )
+    max_size: int | None = Field(
+        None,
+        ge=1,
+        le=30_000,
+        description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
+    )
+
+
+def output_format(header: ImageHeader, output: Output) -> str:
+    """The format that `output` means for this input."""
+    return header.format if output.format == "auto" else output.format
+
+
+def output_dtype(header: ImageHeader, output: Output) -> np.dtype[Any]:
+    """uint8 or uint16: what the pixels of this output should be. AVIF of more than 8 bits is written with 10.
+
+    Raises
+    ------
+    InvalidImageError
+        ``OUTPUT_BIT_DEPTH``: 16 bits asked of a format that has none.
+    """
+    kind = output_format(header, output)
+    if output.bit_depth == 16 and kind not in ("png", "tiff"):
+        raise InvalidImageError(
+            "OUTPUT_BIT_DEPTH", f"A bit depth of 16 was asked for; {kind.upper()} cannot hold it, PNG and TIFF can."
+        )
+    kept = header.bit_depth > 8 and kind in ("png", "tiff", "avif") and output.bit_depth is None
+    return np.dtype(np.uint16 if kept or output.bit_depth == 16 else np.uint8)
+
+
+def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Output) -> bytes:
+    """Write a picture.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        (h, w, 3) BGR, uint8 or uint16; dithered where the output has fewer bits.
+    alpha : ndarray | None
+        (h, w), uint8 or uint16. JPEG has none: there the picture is laid over white.
+    header : ImageHeader
+        Of the input: its EXIF (orientation reset to upright, thumbnail left out) and RGB profile are kept.
+    output : Output
+        `max_size` is the pipeline's affair: pixels are written at the size that they have.
+
+    Raises
+    ------
+    InvalidImageError
+        ``OUTPUT_BIT_DEPTH``, or ``OUTPUT_DIMENSIONS`` where the format cannot hold a side this long.
+    """
+    kind, dtype = output_format(header, output), output_dtype(header, output)
+    height, width = pixels.shape[:2]
+    if max(height, width) > _LONGEST_SIDE.get(kind, max(height, width)):
+        raise InvalidImageError(
+            "OUTPUT_DIMENSIONS",
+            f"{kind.upper()} holds sides up to {_LONGEST_SIDE[kind]:,} pixels; the picture is {width} x {height}.",
+        )
+    pixels = with_dtype(pixels, dtype)
+    if alpha is not None:
+        alpha = _alpha_with_dtype(alpha, dtype)
+        pixels = _over_white(pixels, alpha) if kind == "jpeg" else cv2.merge([*cv2.split(pixels), alpha])
+    exif, profile = upright_exif(header.exif), usable_profile(header.icc_profile)
+
+    if kind == "jpeg":
+        return add_to_jpeg(_encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, output.quality]), exif, profile)
+    if kind == "tiff":
+        return add_to_tiff(_encode(".tiff", pixels, []), exif, profile, alpha is not None)
+    options = {
+        "png": [],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, output.quality],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, output.quality],
+    }[kind]
+    if kind == "avif" and dtype == np.uint16:
+        pixels, options = pixels >> 6, [*options, cv2.IMWRITE_AVIF_DEPTH, 10]
+    return _encode_with_metadata(f".{kind}", pixels, options, exif, profile)
+
+
+def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """Pixels (h, w, 3) as uint8 (dithered) or uint16."""
+    if pixels.dtype == dtype:
+        return pixels
+    if dtype == np.uint16:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    narrow, pattern = np.empty(pixels.shape, np.uint8), dither_pattern(pixels.shape[1])
+    for top in range(0, len(pixels), TILE):
+        wide = pixels[top : top + TILE].copy()
+        dither_to_8_bits(wide, narrow[top : top + TILE], pattern[: len(wide)])
+    return narrow
+
+
+def _alpha_with_dtype(alpha: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    if alpha.dtype == dtype:
+        return alpha
+    return (alpha.astype(np.uint16) * np.uint16(257)) if dtype == np.uint16 else (alpha >> 8).astype(np.uint8)
+
+
+def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    share = alpha[..., None].astype(np.float32) / np.iinfo(alpha.dtype).max
+    white = np.iinfo(pixels.dtype).max
+    return np.rint(white - (white - pixels.astype(np.float32)) * share).astype(pixels.dtype)
+
+
+def _encode(extension: str, pixels: Pixels, options: list[int]) -> bytes:
+    _, encoded = cv2.imencode(extension, pixels, options)
+    return encoded.tobytes()
+
+
+def _encode_with_metadata(
+    extension: str, pixels: Pixels, options: list[int], exif: bytes | None, profile: bytes | None
+) -> bytes:
+    kinds = {cv2.IMAGE_METADATA_EXIF: exif, cv2.IMAGE_METADATA_ICCP: profile}
+    present = {kind: np.frombuffer(block, np.uint8) for kind, block in kinds.items() if block}
+    _, encoded = cv2.imencodeWithMetadata(extension, pixels, list(present), list(present.values()), options)
+    return bytes(encoded)

@@ -1,0 +1,181 @@
+"""The exact grade of a pixel: what every slider does. The LUT is nothing but this, sampled.
+
+All stages work in linear light with Rec. 709 primaries on (3, n): a plane each of red, green and blue, which numpy
+handles several times faster than triples. A stage whose sliders are zero is skipped, so that zero sliders are the
+identity.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.tone_mapping.adjustments import Adjustments
+
+Array = NDArray[np.float32]
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
+
+_KNEE = 0.7  # linear light above which a raised exposure rolls off
+_TOE = 0.15  # softness of the black point, as a share of it
+_TINY = np.float32(1e-6)
+
+
+def to_linear(encoded: Array) -> Array:
+    """Decode sRGB (IEC 61966-2-1) to linear light, both 0..1."""
+    power = ((np.maximum(encoded, 0) + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
+    return np.where(encoded <= 0.04045, encoded / np.float32(12.92), power)
+
+
+def to_encoded(linear: Array) -> Array:
+    """Encode linear light to sRGB (IEC 61966-2-1), both 0..1."""
+    power = np.float32(1.055) * np.maximum(linear, 0) ** np.float32(1 / 2.4) - np.float32(0.055)
+    return np.where(linear <= 0.0031308, linear * np.float32(12.92), power)
+
+
+def luminance(linear: Array) -> Array:
+    """Rec. 709 luminance of linear (3, n), as (n,)."""
+    red, green, blue = linear
+    return LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
+
+
+def _largest(linear: Array) -> Array:
+    return np.maximum(np.maximum(linear[0], linear[1]), linear[2])
+
+
+def _smallest(linear: Array) -> Array:
+    return np.minimum(np.minimum(linear[0], linear[1]), linear[2])
+
+
+def grade(rgb: Array, adjustments: Adjustments) -> Array:
+    """Grade display-encoded sRGB.
+
+    Parameters
+    ----------
+    rgb : ndarray of float32
+        (..., 3), red first, 0..1.
+    adjustments : Adjustments
+        The sliders.
+
+    Returns
+    -------
+    ndarray of float32
+        (..., 3), 0..1.
+    """
+    linear = to_linear(np.ascontiguousarray(rgb.reshape(-1, 3).T))
+    linear = _white_balance(linear, adjustments)
+    linear = _range_and_exposure(linear, adjustments)
+    linear = _tone_curve(linear, adjustments)
+    linear = _into_gamut(linear)
+    linear = _colour(linear, adjustments)
+    return np.clip(to_encoded(linear), 0, 1).T.reshape(rgb.shape)
+
+
+def white_balance_gains(temperature: float, tint: float) -> Array:
+    """Gains of linear red, green and blue that keep the luminance of grey (von Kries in the RGB space itself)."""
+    gains = np.exp2(np.array([0.008 * temperature, -0.008 * tint, -0.008 * temperature], np.float32))
+    return gains / (gains @ LUMINANCE)
+
+
+def _white_balance(linear: Array, adjustments: Adjustments) -> Array:
+    if not (adjustments.temperature or adjustments.tint):
+        return linear
+    gains = white_balance_gains(adjustments.temperature, adjustments.tint)[:, None]
+    # A pixel that is full in all channels has lost its colour: it stays white instead of taking the gains' colour.
+    blown = np.clip((_smallest(linear) - np.float32(0.85)) / np.float32(0.15), 0, 1)
+    return linear * (gains + (1 - gains) * blown * blown * (3 - 2 * blown))
+
+
+def _range_and_exposure(linear: Array, adjustments: Adjustments) -> Array:
+    """Black point, white point and exposure: one gain and offset, with a soft toe and a soft shoulder."""
+    if not (adjustments.exposure or adjustments.whites or adjustments.blacks):
+        return linear
+    black_in, black_out = _code(0.0035 * max(-adjustments.blacks, 0)), _code(0.0020 * max(adjustments.blacks, 0))
+    white_in, white_out = (
+        _code(1 - 0.0040 * max(adjustments.whites, 0)),
+        _code(1 - 0.0025 * max(-adjustments.whites, 0)),
+    )
+    gain = np.float32(2.0**adjustments.exposure / (white_in - black_in))
+    peak = float(gain * _above_black(np.ones(1, np.float32), black_in)[0])
+    graded = _shoulder(gain * _above_black(linear, black_in), peak)
+    return black_out + (white_out - black_out) * graded
+
+
+def _code(encoded: float) -> np.float32:
+    return np.float32(to_linear(np.array(encoded, np.float32)))
+
+
+def _above_black(linear: Array, black: np.float32) -> Array:
+    """What lies above the black point: a hyperbola, zero at zero, that nears ``linear - black``."""
+    if black == 0:
+        return linear
+    softness = 4 * (np.float32(_TOE) * black) ** 2
+    above = linear - black
+    floor = (np.sqrt(black * black + softness) - black) / 2
+    return (above + np.sqrt(above * above + softness)) / 2 - floor
+
+
+def _shoulder(linear: Array, peak: float) -> Array:
+    """Compress [knee, peak] into [knee, 1], slope 1 at the knee; the curve rises with `peak` at every input."""
+    if peak <= 1:
+        return linear
+    slope = np.float32((peak - _KNEE) / (1 - _KNEE))
+    above = np.maximum(linear - np.float32(_KNEE), 0) / np.float32(peak - _KNEE)
+    rolled = slope * above / np.sqrt(1 + (slope * slope - 1) * above * above)
+    return np.minimum(linear, np.float32(_KNEE)) + np.float32(1 - _KNEE) * rolled
+
+
+def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
+    """Contrast, shadows and highlights: polynomials with fixed ends and bounded slope, one after the other.
+
+    They bend the mean of luminance and the largest channel, display-encoded; the pixel is scaled by the ratio, which
+    keeps its hue.
+    """
+    if not (adjustments.contrast or adjustments.shadows or adjustments.highlights):
+        return linear
+    norm = (luminance(linear) + _largest(linear)) / 2
+    before = np.clip(to_encoded(norm), _TINY, 1)
+    after = bend(before, adjustments)
+    return linear * (to_linear(after) / to_linear(before))
+
+
+def bend(tone: Array, adjustments: Adjustments) -> Array:
+    """Tone curve over display-encoded tones 0..1: rises everywhere, slopes 0.2..1.8 (contrast), 0.15..2.5 (shadows)."""
+    tone = tone + np.float32(0.016 * adjustments.contrast) * tone * (1 - tone) * (tone - np.float32(0.46))
+    lift = np.float32(0.015 * max(adjustments.shadows, 0) + 0.0085 * min(adjustments.shadows, 0))
+    tone = tone + lift * tone * (1 - tone) ** 2
+    return tone + np.float32(0.0085 * adjustments.highlights) * tone**2 * (1 - tone)
+
+
+def _into_gamut(linear: Array) -> Array:
+    """Desaturate what left 0..1 towards its own luminance until it fits; hue and luminance are kept."""
+    if linear.min() >= 0 and linear.max() <= 1:
+        return linear
+    grey = np.clip(luminance(linear), 0, 1)
+    return grey + (linear - grey) * np.minimum(1, 1 / np.maximum(_reach(linear, grey), _TINY))
+
+
+def _reach(linear: Array, grey: Array) -> Array:
+    """How far a colour is on the way from grey to the edge of the gamut at its luminance: 0 neutral, 1 at the edge."""
+    up = (_largest(linear) - grey) / np.maximum(1 - grey, _TINY)
+    down = (grey - _smallest(linear)) / np.maximum(grey, _TINY)
+    return np.maximum(up, down)
+
+
+def _colour(linear: Array, adjustments: Adjustments) -> Array:
+    """Saturation and vibrance about luminance; what rises nears the gamut's edge and never leaves it."""
+    if not (adjustments.saturation or adjustments.vibrance):
+        return linear
+    grey = luminance(linear)
+    reach = np.clip(_reach(linear, grey), 0, 1)
+    amount = np.float32(1 + adjustments.saturation / 100)
+    if adjustments.vibrance:
+        dullness = (1 - reach) * (1 - np.float32(0.5) * _skin(linear))
+        amount = amount * (1 + np.float32(0.012 * adjustments.vibrance) * dullness).clip(0)
+    rising = amount / np.sqrt(1 + np.maximum(amount * amount - 1, 0) * reach * reach)
+    return grey + (linear - grey) * rising
+
+
+def _skin(linear: Array) -> Array:
+    """How much a hue is like skin's, 0..1: red over green over blue, green about 40 % of the way up from blue."""
+    red, green, blue = linear
+    place = (green - blue) / np.maximum(red - blue, _TINY)
+    return np.where(red > blue, np.clip(1 - np.abs(place - np.float32(0.4)) / np.float32(0.3), 0, 1), 0)

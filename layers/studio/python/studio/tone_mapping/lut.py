@@ -1,0 +1,46 @@
+"""Sliders to one 3D LUT."""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.grade import grade
+
+Lut = NDArray[np.float32]
+
+
+@lru_cache(maxsize=4)
+def identity_lut(size: int) -> Lut:
+    """The LUT that changes nothing, read-only."""
+    axis = np.linspace(0, 1, size, dtype=np.float32)
+    lut = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    lut.setflags(write=False)
+    return lut
+
+
+def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
+    """Sample the grade over display-encoded sRGB.
+
+    Returns
+    -------
+    ndarray of float32
+        (size, size, size, 3): indexed red, green, blue, so that blue runs fastest in memory, as OpenColorIO wants it;
+        values are display-encoded red, green, blue, 0..1.
+    """
+    if adjustments == Adjustments():
+        return identity_lut(size)
+    return np.ascontiguousarray(grade(identity_lut(size), adjustments))
+
+
+def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
+    """Nodes an axis: 65 where 33 would show, in pictures of more than 8 bits and under strong grades."""
+    strongest = max(abs(value) for name, value in adjustments if name != "exposure")
+    return 65 if bit_depth > 8 or strongest > 60 or abs(adjustments.exposure) > 2 else 33
+
+
+def lut_id(lut: Lut) -> str:
+    """16 hexadecimal digits that name this LUT's exact values."""
+    return hashlib.sha256(np.ascontiguousarray(lut).data).hexdigest()[:16]

@@ -1,0 +1,283 @@
+"""What a file is, read from its header: nothing here decodes a pixel."""
+
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS
+
+ACCEPTED = "JPEG, PNG, WebP, AVIF and TIFF"
+
+# The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "jpeg": JpegImageFile,
+    "png": PngImageFile,
+    "webp": WebPImageFile,
+    "tiff": TiffImageFile,
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest picture that is decoded."""
+
+    max_pixels: int = 100_000_000
+    max_dimension: int = 30_000
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file says about itself.
+
+    Attributes
+    ----------
+    format : str
+        ``jpeg``, ``png``, ``webp``, ``avif`` or ``tiff``, by content.
+    width, height : int
+        In pixels, as stored: before the orientation is applied.
+    mode : str
+        Pillow's name for the stored colours: ``1 L LA P RGB RGBA CMYK ...``.
+    bit_depth : int
+        Bits of a channel: 1..16.
+    frames : int
+        Pictures in the file; more than one is an animation (or a TIFF of several pages).
+    orientation : int
+        EXIF orientation 1..8; 1 where the file has none.
+    icc_profile, exif : bytes | None
+        As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    bit_depth: int
+    has_alpha: bool
+    frames: int = 1
+    orientation: int = 1
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+
+    @property
+    def displayed_size(self) -> tuple[int, int]:
+        """Width and height as a viewer shows them."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def probe(data: bytes) -> ImageHeader:
+    """Read the header of an encoded picture.
+
+    Raises
+    ------
+    UnsupportedImageError
+        ``UNSUPPORTED_FORMAT``: the content is none of the accepted formats, whatever the file was called.
+    InvalidImageError
+        ``IMAGE_CORRUPT`` or ``IMAGE_TRUNCATED``: an accepted format whose header cannot be read.
+    """
+    kind = _sniff(data)
+    try:
+        return _probe_avif(data) if kind == "avif" else _probe_with_pillow(data, kind)
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, EOFError, struct.error) as error:
+        raise undecodable(data, kind) from error
+
+
+def check_limits(header: ImageHeader, limits: Limits) -> None:
+    """Refuse a picture that is too large or has more than one frame, before any pixel is decoded.
+
+    Raises
+    ------
+    ImageTooLargeError
+        ``IMAGE_TOO_LARGE`` by pixels or ``IMAGE_DIMENSIONS`` by a side.
+    InvalidImageError
+        ``IMAGE_ANIMATED``.
+    """
+    width, height = header.width, header.height
+    if width * height > limits.max_pixels:
+        raise ImageTooLargeError(
+            "IMAGE_TOO_LARGE",
+            f"The picture has {width} x {height} = {width * height:,} pixels; the limit is {limits.max_pixels:,}.",
+        )
+    if max(width, height) > limits.max_dimension:
+        raise ImageTooLargeError(
+            "IMAGE_DIMENSIONS",
+            f"The picture is {width} x {height} pixels; the longer side may have {limits.max_dimension:,} at most.",
+        )
+    if header.frames > 1:
+        what = "pages" if header.format == "tiff" else "frames: it is animated"
+        raise InvalidImageError(
+            "IMAGE_ANIMATED", f"The {header.format.upper()} has {header.frames} {what}. Send a single picture."
+        )
+
+
+def undecodable(data: bytes, kind: str) -> InvalidImageError:
+    """Name why a picture of an accepted format could not be read: it ends early, or it is damaged."""
+    if _ends_early(data, kind):
+        return InvalidImageError(
+            "IMAGE_TRUNCATED", f"The {kind.upper()} ends before its picture does ({len(data):,} bytes)."
+        )
+    return InvalidImageError("IMAGE_CORRUPT", f"The {kind.upper()} is damaged and cannot be decoded.")
+
+
+def _sniff(data: bytes) -> str:
+    """Format by the first bytes."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        brands = data[8 : int.from_bytes(data[:4], "big")]
+        if b"avif" in brands or b"avis" in brands:
+            return "avif"
+        raise _unsupported("HEIC, or another ISO media file")
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        if data[8:10] == b"CR":
+            raise _unsupported("camera RAW")
+        return "tiff"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        raise _unsupported("GIF")
+    if data[:2] == b"BM":
+        raise _unsupported("BMP")
+    raise _unsupported("not a picture of a kind that is known here" if data else "empty")
+
+
+def _unsupported(what: str) -> UnsupportedImageError:
+    return UnsupportedImageError("UNSUPPORTED_FORMAT", f"The file is {what}. Accepted are {ACCEPTED}.")
+
+
+def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
+    image = _PLUGINS[kind](BytesIO(data))
+    if isinstance(image, TiffImageFile):
+        bit_depth, frames = _tiff_depth(image), _tiff_pages(image)
+        exif = _tiff_exif(image)
+    else:
+        # PNG states its depth in IHDR, where Pillow's mode cannot say 16 bits of RGB; the other formats are 8 bits.
+        bit_depth, frames = data[24] if kind == "png" else 8, getattr(image, "n_frames", 1)
+        exif = image.info.get("exif")
+    orientation = image.getexif().get(ORIENTATION, 1)
+    return ImageHeader(
+        format=kind,
+        width=image.width,
+        height=image.height,
+        mode=image.mode,
+        bit_depth=bit_depth,
+        has_alpha="A" in image.mode or "transparency" in image.info,
+        frames=frames,
+        orientation=orientation if orientation in range(1, 9) else 1,
+        icc_profile=image.info.get("icc_profile") or None,
+        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+    )
+
+
+def _tiff_depth(image: TiffImageFile) -> int:
+    bits, sample_format, photometric = (image.tag_v2.get(tag) for tag in (258, 339, 262))
+    if photometric in (32803, 34892) or 50706 in image.tag_v2:  # colour filter array, linear raw, DNG
+        raise _unsupported("camera RAW")
+    depth = max(bits) if bits else 1
+    if depth > 16 or (sample_format and max(sample_format) != 1):
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            f"The TIFF holds {depth}-bit or floating-point samples. Accepted are integers up to 16 bits.",
+        )
+    return int(depth)
+
+
+def _tiff_pages(image: TiffImageFile) -> int:
+    """Pages that are no thumbnail of another one (NewSubfileType, bit 0)."""
+    pages = 0
+    for page in range(image.n_frames):
+        image.seek(page)
+        pages += not image.tag_v2.get(254, 0) & 1
+    image.seek(0)
+    return max(pages, 1)
+
+
+def _tiff_exif(image: TiffImageFile) -> bytes | None:
+    """EXIF of its own from a TIFF, which spreads it over the directory that also describes the pixels."""
+    source, kept = image.getexif(), Image.Exif()
+    for tag in TIFF_TEXT_TAGS:
+        if tag in source:
+            kept[tag] = source[tag]
+    for ifd in (EXIF_IFD, GPS_IFD):
+        if tags := source.get_ifd(ifd):
+            kept[ifd] = tags
+    return kept.tobytes() if len(kept) else None
+
+
+def _probe_avif(data: bytes) -> ImageHeader:
+    """Read the properties of an AVIF's primary picture from its `meta` box (ISO/IEC 23008-12, 6.5).
+
+    Read by hand: Pillow's AVIF plugin would put 5 MB of libavif beside OpenCV's own into the Lambda layer.
+    EXIF comes with the pixels, from OpenCV.
+    """
+    start = data.find(b"meta") - 4
+    meta = data[start : start + int.from_bytes(data[start : start + 4], "big")]
+    # A tiled picture has a size for its tiles too: the whole is the largest.
+    sizes = [struct.unpack(">II", box[4:12]) for box in _boxes(meta, b"ispe")]
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    av1c = _boxes(meta, b"av1C")[0]
+    high, twelve = av1c[2] & 0x40, av1c[2] & 0x20
+    profile = next((box[4:] for box in _boxes(meta, b"colr") if box[:4] in (b"prof", b"rICC")), None)
+    has_alpha = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" in meta
+    return ImageHeader(
+        format="avif",
+        width=width,
+        height=height,
+        mode="RGBA" if has_alpha else "RGB",
+        bit_depth=12 if twelve else 10 if high else 8,
+        has_alpha=has_alpha,
+        frames=2 if data[8:12] == b"avis" else 1,
+        orientation=_avif_orientation(meta),
+        icc_profile=profile,
+    )
+
+
+def _boxes(meta: bytes, name: bytes) -> list[bytes]:
+    """The bodies of every box of a name."""
+    bodies, at = [], meta.find(name)
+    while at >= 4:
+        size = int.from_bytes(meta[at - 4 : at], "big")
+        bodies.append(meta[at + 4 : at - 4 + size])
+        at = meta.find(name, at + 4)
+    return bodies
+
+
+def _avif_orientation(meta: bytes) -> int:
+    """EXIF orientation that equals the `irot` (quarter turns anticlockwise) and `imir` (mirror axis) properties."""
+    turns = next((box[0] & 3 for box in _boxes(meta, b"irot") if box), 0)
+    axis = next((box[0] & 1 for box in _boxes(meta, b"imir") if box), None)
+    return {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}[axis][turns]
+
+
+def _ends_early(data: bytes, kind: str) -> bool:
+    if kind == "jpeg":
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    if kind == "png":
+        return b"IEND" not in data[-64:]
+    if kind == "webp":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    if kind == "avif":
+        at = 0
+        while 0 <= at < len(data):
+            size = int.from_bytes(data[at : at + 4], "big")
+            at = at + size if size >= 8 else len(data)
+        return at > len(data)
+    return _tiff_ends_early(data)
+
+
+def _tiff_ends_early(data: bytes) -> bool:
+    """Whether the directory, or any strip or tile that it lists, lies beyond the end."""
+    try:
+        tags = TiffImageFile(BytesIO(data)).tag_v2
+    except (SyntaxError, ValueError, OSError, EOFError):
+        return int.from_bytes(data[4:8], "little" if data[:2] == b"II" else "big") + 2 > len(data)
+    offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
+    return any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
