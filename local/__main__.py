@@ -1,0 +1,97 @@
+"""`python -m local dev`: the embedded stack, left running."""
+
+import argparse
+import json
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+
+from local.layers import ROOT
+from local.stack import Stack
+
+STACK_FILE = ROOT / ".local" / "stack.json"
+# Nobody else reaches a stack on loopback, and its data may be kept: the same user comes back.
+LOCAL_USER = {"email": "me@studio.example", "password": "local development only"}
+
+
+def main() -> None:
+    """Run a command of the embedded stack."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    dev = commands.add_parser("dev", help="run the stack until stopped")
+    dev.add_argument("--port", type=int, default=8000, help="the API's port (8000); 0 takes a free one")
+    dev.add_argument("--data", type=Path, help="folder that keeps the database and the objects")
+    arguments = parser.parse_args()
+    run_dev(arguments.port, arguments.data)
+
+
+def run_dev(port: int, data: Path | None) -> None:
+    """Run the stack until SIGINT or SIGTERM."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("local").setLevel(logging.INFO)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with Stack(data=data, port=port, echo=True) as stack:
+        api_key = make_api_key(stack.url)
+        print(_welcome(stack.url, api_key), flush=True)
+        try:
+            while True:
+                _write_facts(stack, api_key)  # again and again: workers come and go
+                if stopped.wait(1):
+                    break
+        finally:
+            STACK_FILE.unlink(missing_ok=True)
+    print("stopped", flush=True)
+
+
+def make_api_key(url: str) -> str:
+    """Return an API key of the local user, who is registered when there is none yet."""
+    with httpx.Client(base_url=url, timeout=30) as http:
+        registered = http.post("/auth/register", json=LOCAL_USER)
+        if registered.status_code != httpx.codes.CONFLICT:
+            registered.raise_for_status()
+        login = http.post("/auth/login", json=LOCAL_USER).raise_for_status().json()
+        made = http.post(
+            "/auth/api-keys",
+            json={"name": "local", "scopes": ["grade", "export"]},
+            headers={"X-API-KEY": login["api_key"]},
+        )
+        key: str = made.raise_for_status().json()["key"]
+        return key
+
+
+def _write_facts(stack: Stack, api_key: str) -> None:
+    facts = {
+        "url": stack.url,
+        "api_key": api_key,
+        "mongodb_uri": stack.mongodb_uri,
+        "aws_endpoint_url": stack.aws_endpoint_url,
+        "bucket_name": stack.bucket_name,
+        "pids": stack.pids,
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    if not STACK_FILE.exists() or STACK_FILE.read_text() != text:
+        fresh = STACK_FILE.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(STACK_FILE)
+
+
+def _welcome(url: str, api_key: str) -> str:
+    return f"""
+Studio runs at {url} (documentation: {url}/docs). Ctrl-C stops it.
+
+  curl {url}/health
+  curl {url}/auth/api-keys -H 'X-API-KEY: {api_key}'
+  curl {url}/tone-mapping/auto-correct -H 'X-API-KEY: {api_key}' -H 'Content-Type: application/json' \\
+    -d "{{\\"image\\": \\"$(base64 -w0 photo.jpg)\\"}}"
+
+Functions log here and to .local/logs/; .local/stack.json holds these facts for scripts.
+"""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""AWS on this machine: moto in this process, behind a front that adds what it lacks."""
+
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from botocore.credentials import Credentials
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from local import s3_signatures
+from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
+from local.processes import free_port
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+MAX_EVENT_BYTES = 1_048_576
+INVOKE_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+EVENT_AGE_SECONDS = 21_600  # how long Lambda keeps an event that it cannot run yet
+
+
+class AwsServer:
+    """The AWS services that the stack uses, on one loopback port.
+
+    Parameters
+    ----------
+    functions
+        What Lambda's Invoke runs, by name; it may be filled later.
+
+    Attributes
+    ----------
+    endpoint_url
+        What `AWS_ENDPOINT_URL` must be for an SDK to come here.
+    buckets
+        Names of the buckets whose presigned requests are checked.
+    """
+
+    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
+        self._functions = functions
+        self.buckets: set[str] = set()
+        self._credentials = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+        port = free_port()
+        self.endpoint_url = f"http://127.0.0.1:{port}"
+        # moto reads it to call itself.
+        os.environ["MOTO_PORT"] = str(port)
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+
+        class QuietHandler(MotoRequestHandler):
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                pass
+
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=QuietHandler)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request = Request(environ)
+        if match := INVOKE_PATH.fullmatch(unquote(request.path)):
+            return self._lambda(request, match[1])(environ, start_response)
+        if request.path.split("/")[1] in self.buckets:
+            try:
+                s3_signatures.check(request, self._credentials)
+            except s3_signatures.Refusal as refusal:
+                response = Response(refusal.body, refusal.status, content_type="application/xml")
+                response.headers["Access-Control-Allow-Origin"] = "*"  # so that a browser's script can read why
+                return response(environ, start_response)
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    def _lambda(self, request: Request, name: str) -> Response:
+        """Answer Lambda's Invoke."""
+        # A name, a name with a qualifier, or an ARN.
+        name = name.split(":")[6] if name.startswith("arn:") else name.split(":")[0]
+        if name not in self._functions:
+            return _lambda_error(404, "ResourceNotFoundException", f"Function not found: {name}")
+        is_event = request.headers.get("X-Amz-Invocation-Type") == "Event"
+        payload = request.get_data() or b"{}"
+        limit = MAX_EVENT_BYTES if is_event else MAX_REQUEST_BYTES
+        if len(payload) > limit:
+            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            return _lambda_error(413, "RequestTooLargeException", message)
+        try:
+            json.loads(payload)
+        except ValueError as error:
+            message = f"Could not parse request body into json: {error}"
+            return _lambda_error(400, "InvalidRequestContentException", message)
+        if is_event:
+            threading.Thread(target=self._run_event, args=(name, payload), daemon=True).start()
+            return Response(status=202)
+        try:
+            outcome = self._functions[name].invoke(payload)
+        except TooManyRequestsError:
+            return _lambda_error(429, "TooManyRequestsException", "Rate Exceeded.")
+        headers = {"X-Amz-Executed-Version": "$LATEST"}
+        if outcome.is_error:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        return Response(outcome.payload, 200, headers, content_type="application/json")
+
+    def _run_event(self, name: str, payload: bytes) -> None:
+        try:
+            outcome = self._functions[name].invoke(payload, patience=EVENT_AGE_SECONDS)
+        except TooManyRequestsError:
+            print(f"{name} | an event was dropped: no worker became free", file=sys.stderr)
+            return
+        if outcome.is_error:
+            print(f"{name} | an event failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
+
+
+def _lambda_error(status: int, kind: str, message: str) -> Response:
+    body = json.dumps({"Type": "User", "Message": message})
+    return Response(body, status, {"x-amzn-ErrorType": kind}, content_type="application/json")

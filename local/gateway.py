@@ -1,0 +1,311 @@
+"""The HTTP API: requests become payload 2.0 events, a function's answer becomes a response, as in API Gateway."""
+
+import base64
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from local.lambda_runtime import MAX_RESPONSE_BYTES, Outcome, TooManyRequestsError, WorkerPool
+from local.template import ACCOUNT_ID, REGION, Authorizer, Route
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
+AUTHORIZER_SECONDS = 10
+API_ID = "local"
+# As measured on AWS: every other type, a form's and none at all too, reaches the function in base64.
+TEXT_TYPES = re.compile(r"text/.*|application/(json|xml|javascript)")
+
+logger = logging.getLogger("local.gateway")
+
+
+class ApiError(Exception):
+    """An answer that the HTTP API gives by itself."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+UNAUTHORIZED = (401, "Unauthorized")
+FORBIDDEN = (403, "Forbidden")
+NOT_FOUND = (404, "Not Found")
+TOO_LARGE = (413, "Request Entity Too Large")
+BROKEN = (500, "Internal Server Error")
+UNAVAILABLE = (503, "Service Unavailable")
+
+
+@dataclass
+class _Exchange:
+    """A request, and what is known of it."""
+
+    request: Request
+    route: Route
+    path_parameters: dict[str, str]
+    id: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Gateway:
+    """An ASGI application that answers like an HTTP API of API Gateway.
+
+    Parameters
+    ----------
+    routes
+        The API's routes.
+    cors
+        Its `CorsConfiguration`.
+    functions
+        The functions behind it, by name.
+    """
+
+    def __init__(self, routes: list[Route], cors: Mapping[str, Any], functions: Mapping[str, WorkerPool]) -> None:
+        self._routes = [(_pattern(route.path), route) for route in sorted(routes, key=_rank)]
+        self._cors = cors
+        self._functions = functions
+        self._decisions: dict[tuple[str, ...], tuple[float, dict[str, Any]]] = {}
+        self._threads = anyio.CapacityLimiter(256)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        request_id = base64.b64encode(uuid.uuid4().bytes[:11]).decode()
+        started = time.perf_counter()
+        try:
+            response = await self._answer(request, request_id)
+        except ApiError as error:
+            response = JSONResponse({"message": error.message}, error.status)
+        response.headers["apigw-requestid"] = request_id
+        self._add_cors(request, response)
+        await response(scope, receive, send)
+        elapsed = 1000 * (time.perf_counter() - started)
+        logger.info("%s %s %d %.1f ms", request.method, request.url.path, response.status_code, elapsed)
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        is_preflight = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+        if self._cors and is_preflight:
+            return Response(status_code=204)
+        body = await _read(request)
+        exchange = self._match(request, request_id)
+        event = _event(exchange)
+        if authorizer := exchange.route.authorizer:
+            decision = await self._authorize(authorizer, exchange, event)
+            event["requestContext"]["authorizer"] = {"lambda": decision.get("context")}
+        if body:
+            event |= _encoded(request.headers, body)
+        payload = json.dumps(event).encode()
+        if len(payload) > MAX_EVENT_BYTES:
+            raise ApiError(*TOO_LARGE)
+        outcome = await self._invoke(exchange.route.function, payload, exchange.route.timeout)
+        if outcome.is_error:
+            raise ApiError(*BROKEN)
+        return _response(outcome.payload)
+
+    def _match(self, request: Request, request_id: str) -> _Exchange:
+        # Matched as it was sent: an encoded slash does not end a segment.
+        path = request.scope["raw_path"].decode("latin-1")
+        for pattern, route in self._routes:
+            if route.method in (request.method, "ANY") and (match := pattern.fullmatch(path)):
+                parameters = {name: unquote(match[index]) for name, index in _names(route.path)}
+                return _Exchange(request, route, parameters, request_id)
+        raise ApiError(*NOT_FOUND)
+
+    async def _authorize(self, authorizer: Authorizer, exchange: _Exchange, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the authorizer's decision, which allows; ask only when no answer is remembered."""
+        identity = tuple(exchange.request.headers.get(name, "") for name in authorizer.headers)
+        if not all(identity):
+            raise ApiError(*UNAUTHORIZED)
+        key = (authorizer.function, *identity)
+        now = time.monotonic()
+        until, decision = self._decisions.get(key, (0.0, {}))
+        if until <= now:
+            question = {
+                **event,
+                "type": "REQUEST",
+                "routeArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}/$default/{exchange.route.method}"
+                f"{exchange.route.path}",
+                "identitySource": list(identity),
+            }
+            question.pop("isBase64Encoded")
+            outcome = await self._invoke(authorizer.function, json.dumps(question).encode(), AUTHORIZER_SECONDS)
+            decision = _decoded(outcome.payload)
+            if outcome.is_error or not isinstance(decision, dict) or not isinstance(decision.get("isAuthorized"), bool):
+                raise ApiError(*BROKEN)
+            self._decisions = {key: kept for key, kept in self._decisions.items() if kept[0] > now}
+            self._decisions[key] = (now + authorizer.cache_seconds, decision)
+        if not decision["isAuthorized"]:
+            raise ApiError(*FORBIDDEN)
+        return decision
+
+    async def _invoke(self, function: str, payload: bytes, timeout: float) -> Outcome:
+        pool = self._functions[function]
+        with anyio.move_on_after(timeout):
+            try:
+                # The function goes on when the API has stopped waiting, as in AWS.
+                return await run_sync(pool.invoke, payload, abandon_on_cancel=True, limiter=self._threads)
+            except TooManyRequestsError:
+                pass
+        raise ApiError(*UNAVAILABLE)
+
+    def _add_cors(self, request: Request, response: Response) -> None:
+        """Set the CORS headers; the API's own configuration takes the place of what a function says."""
+        if not self._cors:
+            return
+        for name in [name for name in response.headers if name.startswith("access-control-")]:
+            del response.headers[name]
+        origin = request.headers.get("origin")
+        allowed = self._cors.get("AllowOrigins", [])
+        if origin is None or not any(fnmatchcase(origin, pattern) for pattern in allowed):
+            return
+        headers = response.headers
+        headers["access-control-allow-origin"] = "*" if "*" in allowed else origin
+        if "*" not in allowed:
+            headers["vary"] = "origin"
+        if self._cors.get("AllowCredentials"):
+            headers["access-control-allow-credentials"] = "true"
+        if request.method == "OPTIONS":
+            headers["access-control-allow-methods"] = ",".join(self._cors.get("AllowMethods", []))
+            headers["access-control-allow-headers"] = ",".join(self._cors.get("AllowHeaders", []))
+            headers["access-control-max-age"] = str(self._cors.get("MaxAge", 0))
+        elif expose := self._cors.get("ExposeHeaders"):
+            headers["access-control-expose-headers"] = ",".join(expose)
+
+
+def _rank(route: Route) -> list[tuple[int, bool]]:
+    """Sort static segments before parameters, those before greedy ones, and a method before ANY."""
+    return [
+        (2 if segment.endswith("+}") else 1 if segment.startswith("{") else 0, route.method == "ANY")
+        for segment in route.path.split("/")
+    ]
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = (
+        segment if not segment.startswith("{") else "(.+)" if segment.endswith("+}") else "([^/]+)"
+        for segment in path.split("/")
+    )
+    return re.compile("/".join(part if part.startswith("(") else re.escape(part) for part in parts))
+
+
+def _names(path: str) -> list[tuple[str, int]]:
+    return [(name, index) for index, name in enumerate(re.findall(r"\{(\w+)\+?\}", path), start=1)]
+
+
+async def _read(request: Request) -> bytes:
+    """Return the body; one that is too big is read to its end, so that the client gets to read the answer."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+    if size > MAX_BODY_BYTES:
+        raise ApiError(*TOO_LARGE)
+    return b"".join(chunks)
+
+
+def _event(exchange: _Exchange) -> dict[str, Any]:
+    """Return a request's event in payload format 2.0, without its body."""
+    request, route = exchange.request, exchange.route
+    host = request.headers.get("host", "localhost")
+    source_ip = request.client.host if request.client else "127.0.0.1"
+    now = int(exchange.started.timestamp())
+    headers = {
+        **_joined([(name, value) for name, value in request.headers.items() if name != "cookie"]),
+        "x-amzn-trace-id": f"Root=1-{now:08x}-{uuid.uuid4().hex[:24]}",
+        "x-forwarded-for": source_ip,
+        "x-forwarded-port": str(request.url.port or 80),
+        "x-forwarded-proto": "http",
+    }
+    path = unquote(request.scope["raw_path"].decode("latin-1"))
+    query = request.scope["query_string"].decode("latin-1")
+    cookies = [cookie.strip() for line in request.headers.getlist("cookie") for cookie in line.split(";")]
+    return {
+        "version": "2.0",
+        "routeKey": f"{route.method} {route.path}",
+        "rawPath": path,
+        "rawQueryString": query,
+        **({"cookies": cookies} if cookies else {}),
+        "headers": headers,
+        **({"queryStringParameters": _joined(parse_qsl(query, keep_blank_values=True))} if query else {}),
+        **({"pathParameters": exchange.path_parameters} if exchange.path_parameters else {}),
+        "requestContext": {
+            "accountId": ACCOUNT_ID,
+            "apiId": API_ID,
+            "domainName": host.partition(":")[0],
+            "domainPrefix": host.partition(".")[0].partition(":")[0],
+            "http": {
+                "method": request.method,
+                "path": path,
+                "protocol": f"HTTP/{request.scope['http_version']}",
+                "sourceIp": source_ip,
+                "userAgent": request.headers.get("user-agent", ""),
+            },
+            "requestId": exchange.id,
+            "routeKey": f"{route.method} {route.path}",
+            "stage": "$default",
+            "time": exchange.started.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(exchange.started.timestamp() * 1000),
+        },
+        "isBase64Encoded": False,
+    }
+
+
+def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _encoded(headers: Headers, body: bytes) -> dict[str, Any]:
+    """Return the part of an event that carries its body."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if TEXT_TYPES.fullmatch(media_type) and "content-encoding" not in headers:
+        return {"body": body.decode(errors="replace"), "isBase64Encoded": False}
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def _decoded(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        raise ApiError(*BROKEN) from None
+
+
+def _response(payload: bytes) -> Response:
+    """Return the response that a function's answer describes."""
+    answer = _decoded(payload)
+    if not isinstance(answer, dict) or "statusCode" not in answer:
+        content = answer.encode() if isinstance(answer, str) else payload
+        return Response(content, media_type="application/json")
+    try:
+        status = int(answer["statusCode"])
+        body = answer.get("body") or ""
+        content = base64.b64decode(body, validate=True) if answer.get("isBase64Encoded") else body.encode()
+        given = (answer.get("headers") or {}).items()
+    except (ValueError, TypeError, AttributeError):
+        raise ApiError(*BROKEN) from None
+    if not 100 <= status <= 599:
+        raise ApiError(*BROKEN)
+    headers = {name.lower(): value if isinstance(value, str) else json.dumps(value) for name, value in given}
+    for name in ("content-length", "transfer-encoding", "connection"):  # the connection's own, and ours to say
+        headers.pop(name, None)
+    headers.setdefault("content-type", "text/plain;charset=UTF-8")
+    response = Response(content, status, headers)
+    for cookie in answer.get("cookies") or []:
+        response.headers.append("set-cookie", cookie)
+    return response

@@ -1,0 +1,195 @@
+"""The embedded stack: everything of a template on one machine, started and stopped together."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+import pymongo
+import uvicorn
+
+from local import s3_data
+from local.aws import AwsServer
+from local.gateway import Gateway
+from local.lambda_runtime import CREDENTIALS, WorkerPool
+from local.layers import ROOT
+from local.mongod import Mongod
+from local.template import REGION, Template
+from studio.indexes import create_indexes
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DATABASE = "studio"
+LOGS = ROOT / ".local" / "logs"
+
+
+class Stack:
+    """The embedded stack, as a context manager.
+
+    Parameters
+    ----------
+    data
+        Where MongoDB's files and S3's objects are kept; a temporary folder, gone with the stack, where it is None.
+    port
+        The API's port; 0 takes a free one.
+    template
+        The SAM template that says what there is.
+    parameters
+        Values for its parameters, beside what the stack itself gives.
+    echo
+        Whether the functions' output goes to the console, beside `.local/logs/`.
+
+    Attributes
+    ----------
+    url
+        Where the API answers.
+    mongodb_uri
+        Connection string of the database server.
+    aws_endpoint_url
+        Where AWS services answer, with the credentials `testing`/`testing`.
+    bucket_name
+        The template's bucket, or the first of them.
+    functions
+        The functions' worker pools, by name.
+    """
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        port: int = 0,
+        template: Path = ROOT / "template.yaml",
+        parameters: dict[str, str] | None = None,
+        *,
+        echo: bool = False,
+    ) -> None:
+        self._data, self._port = data, port
+        self._template_path, self._parameters = template, parameters or {}
+        self._echo = echo
+        self._cleanup = ExitStack()
+        self.functions: dict[str, WorkerPool] = {}
+        self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
+
+    @property
+    def pids(self) -> dict[str, Any]:
+        """Process ids: of the stack, of mongod, and of each function's workers."""
+        workers = {name: pool.pids for name, pool in self.functions.items() if pool.pids}
+        return {"stack": os.getpid(), "mongod": self._mongod.pid, "workers": workers}
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the stack's AWS."""
+        session: Any = boto3.Session(
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        return session.client(service, endpoint_url=self.aws_endpoint_url)
+
+    def __enter__(self) -> Self:
+        """Start everything; whatever had started is stopped again when something does not."""
+        with self._cleanup:
+            self._start()
+            self._cleanup = self._cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, in the reverse order."""
+        self._cleanup.close()
+
+    def _start(self) -> None:
+        scratch = Path(tempfile.mkdtemp(prefix="studio-local-"))
+        self._cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        folder = (self._data or scratch).resolve()
+        LOGS.mkdir(parents=True, exist_ok=True)
+
+        self._mongod = Mongod(folder / "mongodb")
+        self._cleanup.callback(self._mongod.stop, keep=self._data is not None)
+        self._mongod.start()
+        self.mongodb_uri = self._mongod.uri
+
+        aws = AwsServer(self.functions)
+        aws.start()
+        self._cleanup.callback(aws.stop)
+        self.aws_endpoint_url = aws.endpoint_url
+
+        given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
+        given["MongoDbSecretArn"] = self._make_secret()
+        template = Template(self._template_path, given | self._parameters)
+        for name, properties in template.resources("AWS::S3::Bucket").items():
+            bucket = template.resolve({"Ref": name})
+            self._make_bucket(bucket, properties, folder / "s3" / bucket)
+            aws.buckets.add(bucket)
+            self.bucket_name = self.bucket_name or bucket
+
+        environment = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "HOME": str(scratch), "TMPDIR": str(scratch)}
+        for function in template.functions():
+            log = LOGS / f"{function.name}.log"
+            self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
+        self._cleanup.callback(self._close_workers)
+
+        self._mongod.wait()
+        with pymongo.MongoClient[dict[str, Any]](self.mongodb_uri) as client:
+            create_indexes(client[DATABASE])
+        self._serve(Gateway(template.routes(), template.cors(), self.functions))
+
+    def _make_secret(self) -> str:
+        secrets = self.client("secretsmanager")
+        name = f"studio-local-mongodb-{uuid.uuid4()}"
+        arn: str = secrets.create_secret(Name=name, SecretString=self.mongodb_uri)["ARN"]
+        return arn
+
+    def _make_bucket(self, bucket: str, properties: dict[str, Any], kept: Path) -> None:
+        s3: S3Client = self.client("s3")
+        s3.create_bucket(Bucket=bucket)
+        self._cleanup.callback(_remove_bucket, s3, bucket)  # moto's memory is the whole process's
+        if rules := properties.get("CorsConfiguration", {}).get("CorsRules"):
+            s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in rules]})
+        if self._data:
+            s3_data.restore(s3, bucket, kept)
+            self._cleanup.callback(s3_data.save, s3, bucket, kept)
+
+    def _close_workers(self) -> None:
+        for pool in self.functions.values():
+            pool.close()
+
+    def _serve(self, gateway: Gateway) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        # asyncio does not see that this is TCP, and each answer would wait for a delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(
+            uvicorn.Config(
+                gateway, log_level=logging.WARNING, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            )
+        )
+        thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+            listener.close()
+
+        self._cleanup.callback(stop)
+
+
+def _cors_rule(rule: dict[str, Any]) -> Any:
+    """Return a rule as S3's API names it; the template's MaxAge is its MaxAgeSeconds."""
+    return {"MaxAgeSeconds" if name == "MaxAge" else name: value for name, value in rule.items()}
+
+
+def _remove_bucket(s3: "S3Client", bucket: str) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    s3.delete_bucket(Bucket=bucket)

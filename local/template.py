@@ -1,0 +1,228 @@
+"""Reads template.yaml: what CloudFormation would make of the functions, routes and buckets in it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+NO_VALUE = object()
+PSEUDO_PARAMETERS: dict[str, Any] = {
+    "AWS::AccountId": ACCOUNT_ID,
+    "AWS::NoValue": NO_VALUE,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": "studio-local",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+@dataclass(frozen=True)
+class FunctionResource:
+    """A Lambda function as the template declares it, Globals merged in."""
+
+    name: str
+    folder: Path
+    handler: str
+    timeout: float
+    memory_mb: int
+    concurrency: int | None
+    json_logs: bool
+    environment: dict[str, str]
+    layers: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Authorizer:
+    """A Lambda authorizer of the HTTP API."""
+
+    function: str
+    headers: tuple[str, ...]
+    cache_seconds: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the HTTP API and the function behind it."""
+
+    method: str
+    path: str
+    function: str
+    authorizer: Authorizer | None
+    timeout: float
+
+
+class Template:
+    """A SAM template with its parameters given.
+
+    Parameters
+    ----------
+    path
+        The template file; folders in it are relative to its own.
+    parameters
+        Values for its parameters; the others take their defaults, and names it does not declare are ignored.
+    """
+
+    def __init__(self, path: Path, parameters: Mapping[str, str]) -> None:
+        self._folder = path.resolve().parent
+        self._document: dict[str, Any] = yaml_parse(path.read_text())
+        self._values = dict(PSEUDO_PARAMETERS)
+        for name, declared in self._document.get("Parameters", {}).items():
+            value = parameters.get(name, declared.get("Default"))
+            if value is None:
+                raise ValueError(f"template parameter {name} has no value")
+            is_list = declared["Type"] in ("CommaDelimitedList", "List<Number>")
+            self._values[name] = str(value).split(",") if is_list else str(value)
+        self._global_function: dict[str, Any] = self.resolve(self._document.get("Globals", {}).get("Function", {}))
+        self._resolved = cache(self._resolve_properties)
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the resolved properties of all resources of a type, by logical id."""
+        return {
+            name: self._resolved(name)
+            for name, resource in self._document["Resources"].items()
+            if resource["Type"] == kind and self._holds(resource.get("Condition"))
+        }
+
+    def functions(self) -> list[FunctionResource]:
+        """Return every function."""
+        return [self._function(name, own) for name, own in self.resources("AWS::Serverless::Function").items()]
+
+    def routes(self) -> list[Route]:
+        """Return every route of the HTTP API."""
+        auth = self._http_api().get("Auth", {})
+        authorizers = {
+            name: Authorizer(
+                function=declared["FunctionArn"].rpartition(":")[2],
+                headers=tuple(declared["Identity"]["Headers"]),
+                cache_seconds=int(declared["Identity"].get("ReauthorizeEvery", 0)),
+            )
+            for name, declared in auth.get("Authorizers", {}).items()
+        }
+        return [
+            Route(
+                method=event["Properties"]["Method"].upper(),
+                path=event["Properties"]["Path"],
+                function=function,
+                authorizer=authorizers.get(
+                    event["Properties"].get("Auth", {}).get("Authorizer", auth.get("DefaultAuthorizer"))
+                ),
+                timeout=float(event["Properties"].get("TimeoutInMillis", 30_000)) / 1000,
+            )
+            for function, properties in self.resources("AWS::Serverless::Function").items()
+            for event in properties.get("Events", {}).values()
+            if event["Type"] == "HttpApi"
+        ]
+
+    def cors(self) -> dict[str, Any]:
+        """Return the HTTP API's CORS configuration; empty where it has none."""
+        configuration: dict[str, Any] = self._http_api().get("CorsConfiguration", {})
+        return configuration
+
+    def _http_api(self) -> dict[str, Any]:
+        return next(iter(self.resources("AWS::Serverless::HttpApi").values()), {})
+
+    def _function(self, name: str, own: dict[str, Any]) -> FunctionResource:
+        merged = {**self._global_function, **own}
+        variables = {
+            **self._global_function.get("Environment", {}).get("Variables", {}),
+            **own.get("Environment", {}).get("Variables", {}),
+        }
+        layers = [*self._global_function.get("Layers", []), *own.get("Layers", [])]
+        concurrency = merged.get("ReservedConcurrentExecutions")
+        return FunctionResource(
+            name=name,
+            folder=self._folder / merged["CodeUri"],
+            handler=merged["Handler"],
+            timeout=float(merged.get("Timeout", 3)),
+            memory_mb=int(merged.get("MemorySize", 128)),
+            concurrency=None if concurrency is None else int(concurrency),
+            json_logs=merged.get("LoggingConfig", {}).get("LogFormat") == "JSON",
+            environment={key: _text(value) for key, value in variables.items()},
+            layers=tuple(self._folder / self._resolved(layer)["ContentUri"] for layer in layers),
+        )
+
+    def _resolve_properties(self, name: str) -> dict[str, Any]:
+        properties: dict[str, Any] = self.resolve(self._document["Resources"][name].get("Properties", {}))
+        return properties
+
+    def resolve(self, node: Any) -> Any:
+        """Return a piece of the template with its intrinsic functions worked out."""
+        if isinstance(node, list):
+            return [value for value in map(self.resolve, node) if value is not NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            [(key, argument)] = node.items()
+            if key == "Ref":
+                return self._reference(argument)
+            if key.startswith("Fn::"):
+                return self._call(key.removeprefix("Fn::"), argument)
+        resolved = {key: self.resolve(value) for key, value in node.items()}
+        return {key: value for key, value in resolved.items() if value is not NO_VALUE}
+
+    def _call(self, function: str, argument: Any) -> Any:
+        match function:
+            case "If":
+                return self.resolve(argument[1] if self._holds(argument[0]) else argument[2])
+            case "Equals":
+                left, right = self.resolve(argument)
+                return _text(left) == _text(right)
+            case "Not":
+                return not self._truth(argument[0])
+            case "And":
+                return all(map(self._truth, argument))
+            case "Or":
+                return any(map(self._truth, argument))
+            case "Join":
+                return argument[0].join(map(_text, self.resolve(argument[1])))
+            case "Sub":
+                text, local = argument if isinstance(argument, list) else (argument, {})
+                return re.sub(r"\$\{([^!}]+)\}", lambda match: self._substitute(match[1], local), text).replace(
+                    "${!", "${"
+                )
+            case "GetAtt":
+                name, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
+                return self._attribute(name, attribute)
+        raise NotImplementedError(f"template function Fn::{function}")
+
+    def _truth(self, node: Any) -> bool:
+        if isinstance(node, dict) and "Condition" in node:
+            return self._holds(node["Condition"])
+        return bool(self.resolve(node))
+
+    def _holds(self, condition: str | None) -> bool:
+        return condition is None or self._truth(self._document["Conditions"][condition])
+
+    def _substitute(self, name: str, local: dict[str, Any]) -> str:
+        if name in local:
+            return _text(self.resolve(local[name]))
+        resource, dot, attribute = name.partition(".")
+        return _text(self._attribute(resource, attribute) if dot else self._reference(name))
+
+    def _reference(self, name: str) -> Any:
+        if name in self._values:
+            return self._values[name]
+        if self._document["Resources"][name]["Type"] == "AWS::S3::Bucket":
+            return f"studio-local-{name.lower()}"
+        return name
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        service = {
+            "AWS::Serverless::Function": f"lambda:{REGION}:{ACCOUNT_ID}:function:",
+            "AWS::S3::Bucket": "s3:::",
+            "AWS::Logs::LogGroup": f"logs:{REGION}:{ACCOUNT_ID}:log-group:",
+        }.get(self._document["Resources"][name]["Type"])
+        if attribute != "Arn" or service is None:
+            raise NotImplementedError(f"template attribute {name}.{attribute}")
+        return f"arn:aws:{service}{self._reference(name)}"
+
+
+def _text(value: Any) -> str:
+    """Return a value as CloudFormation writes it where it wants a string."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
