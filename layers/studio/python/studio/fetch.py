@@ -14,21 +14,22 @@ MAX_REDIRECTS = 3
 MAX_SECONDS = 10.0
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 64 * 1024
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291, section 2.4; what wraps IPv4 is outside
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address is out in the internet: not loopback, private, link-local, multicast or one of those mapped.
+    """Whether an address is out in the internet: not loopback, private, link-local, multicast, or wrapping another.
 
     Parameters
     ----------
     address : ipaddress.IPv4Address or ipaddress.IPv6Address
     """
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner:
-            return is_public(inner)
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address not in _GLOBAL_UNICAST or address.sixtofour or address.teredo
+    ):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -1,0 +1,157 @@
+import datetime
+import ipaddress
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from studio.errors import InvalidFieldError, TooLargeError
+from studio.fetch import fetch, is_public
+
+
+class Server(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        match self.path.split("/")[1:]:
+            case ["bytes", count]:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"x" * int(count))
+            case ["echo?q=1"]:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"query")
+            case ["redirect", *target]:
+                self.send_response(302)
+                self.send_header("location", "/".join(target))
+                self.end_headers()
+            case ["loop"]:
+                self.send_response(302)
+                self.send_header("location", "/loop")
+                self.end_headers()
+            case _:
+                self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that signs itself, with its key, in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def base_url(certificate: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def trust(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))
+
+
+def is_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_loopback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a.jpg",
+        "ftp://example.com/a.jpg",
+        "file:///etc/passwd",
+        "https://",
+        "https://user@example.com/",
+        "https://[::1",
+        "https://example.com:99999/",
+        "https://exa mple.com/",
+        "https://ex\u00e4mple.com/",
+    ],
+)
+def test_what_is_not_plain_https_is_refused(url: str) -> None:
+    with pytest.raises(InvalidFieldError, match="cannot be used"):
+        fetch(url, 10, "image_url")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0",
+     "2130706433", "0x7f.1", "[fe80::1]", "[fd00::1]", "100.64.0.1", "224.0.0.1"],
+)  # fmt: skip
+def test_private_addresses_are_refused(host: str) -> None:
+    with pytest.raises(InvalidFieldError) as refusal:
+        fetch(f"https://{host}/", 10, "image_url")
+    assert refusal.value.code == "URL_REFUSED"
+    assert "not a public address" in refusal.value.message or "cannot be resolved" in refusal.value.message
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "::"])
+def test_wrapped_private_addresses_are_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+def test_an_allowed_url_is_read(base_url: str, trust: ssl.SSLContext) -> None:
+    assert fetch(f"{base_url}/bytes/9", 9, "image_url", is_allowed=is_loopback, context=trust) == b"x" * 9
+    assert fetch(f"{base_url}/echo?q=1#part", 9, "image_url", is_allowed=is_loopback, context=trust) == b"query"
+
+
+def test_more_bytes_than_allowed_are_refused(base_url: str, trust: ssl.SSLContext) -> None:
+    with pytest.raises(TooLargeError, match="9 bytes"):
+        fetch(f"{base_url}/bytes/10", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+def test_redirects_are_followed_and_checked(base_url: str, trust: ssl.SSLContext) -> None:
+    assert fetch(f"{base_url}/redirect//bytes/3", 9, "image_url", is_allowed=is_loopback, context=trust) == b"xxx"
+    for target in ("http://localhost/", "https://10.0.0.1/"):
+        with pytest.raises(InvalidFieldError):
+            fetch(f"{base_url}/redirect/{target}", 9, "image_url", is_allowed=is_loopback, context=trust)
+    with pytest.raises(InvalidFieldError, match="redirects"):
+        fetch(f"{base_url}/loop", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+def test_other_answers_are_refused(base_url: str, trust: ssl.SSLContext) -> None:
+    with pytest.raises(InvalidFieldError, match="answered 404"):
+        fetch(f"{base_url}/missing", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+def test_an_untrusted_certificate_is_refused(base_url: str) -> None:
+    with pytest.raises(InvalidFieldError, match="SSLCertVerificationError"):
+        fetch(f"{base_url}/bytes/1", 9, "image_url", is_allowed=is_loopback)

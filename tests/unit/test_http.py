@@ -1,0 +1,137 @@
+from typing import Annotated, Any
+
+import pytest
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field, SecretStr
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
+
+from studio.errors import ConflictError, UnavailableError
+from studio.http import Handler, answers, create_app, create_handler, get_caller
+
+
+class Order(BaseModel):
+    count: int = Field(ge=1, le=9)
+    password: SecretStr | None = Field(default=None, min_length=12)
+
+
+class Receipt(BaseModel):
+    total: int
+
+
+PROBLEMS: dict[str, Exception] = {
+    "conflict": ConflictError("taken", field="count"),
+    "later": UnavailableError("not now", retry_after=7),
+    "mongo": ServerSelectionTimeoutError("no primary at mongodb://user:hunter2@db"),
+    "bug": OperationFailure("planted-secret in the text"),
+}
+
+
+@pytest.fixture
+def handler() -> Handler:
+    app = create_app()
+
+    @app.post("/orders", status_code=201, responses=answers(201, 409))
+    def order(request: Order) -> Receipt:
+        return Receipt(total=request.count)
+
+    @app.get("/wrong")
+    def wrong() -> Receipt:
+        return {"total": "many"}  # type: ignore[return-value]
+
+    @app.get("/problem/<name>")
+    def problem(name: str) -> Receipt:
+        raise PROBLEMS[name]
+
+    @app.get("/me")
+    def me() -> Receipt:
+        get_caller(app).require("grade")
+        return Receipt(total=1)
+
+    @app.get("/page")
+    def page(limit: Annotated[int, Query(ge=1, le=100)] = 50) -> Receipt:
+        return Receipt(total=limit)
+
+    @app.delete("/orders", status_code=204, responses=answers(204))
+    def delete() -> None: ...
+
+    return create_handler(app)
+
+
+def test_success_carries_the_request_id(handler: Handler, invoke: Any) -> None:
+    answer = invoke(handler, "POST", "/orders", {"count": 3})
+    assert answer["statusCode"] == 201
+    assert answer["body"] == {"total": 3}
+    assert answer["headers"]["x-request-id"] == "request-1"
+
+
+def test_no_content_has_no_body(handler: Handler, invoke: Any) -> None:
+    answer = invoke(handler, "DELETE", "/orders")
+    assert (answer["statusCode"], answer["body"]) == (204, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        ('{"count": ', "application/json", 400, "MALFORMED_JSON"),
+        ("", "application/json", 422, "INVALID_FIELD"),
+        ("null", "application/json", 422, "INVALID_FIELD"),
+        ("[1]", "application/json", 422, "INVALID_FIELD"),
+        ('"text"', "application/json", 422, "INVALID_FIELD"),
+        ("{}", "application/json", 422, "INVALID_FIELD"),
+        ('{"count": 10}', "application/json", 422, "INVALID_FIELD"),
+        ("count=1", "text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ],
+)
+def test_bad_bodies(handler: Handler, invoke: Any, body: str, content_type: str, status: int, code: str) -> None:
+    answer = invoke(handler, "POST", "/orders", body, content_type=content_type)
+    assert answer["statusCode"] == status
+    assert answer["body"]["error"]["code"] == code
+    assert answer["body"]["request_id"] == "request-1"
+
+
+def test_invalid_field_names_field_limit_and_value(handler: Handler, invoke: Any) -> None:
+    [detail] = invoke(handler, "POST", "/orders", {"count": 10})["body"]["error"]["details"]
+    assert detail["field"] == "count"
+    assert "less than or equal to 9" in detail["message"]
+    assert "got 10" in detail["message"]
+
+
+def test_passwords_are_never_repeated(handler: Handler, invoke: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = invoke(handler, "POST", "/orders", {"count": 1, "password": "hunter2"})
+    assert answer["statusCode"] == 422
+    assert "hunter2" not in str(answer) + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("conflict", 409, "CONFLICT"),
+        ("later", 503, "UNAVAILABLE"),
+        ("mongo", 503, "UNAVAILABLE"),
+        ("bug", 500, "INTERNAL_ERROR"),
+    ],
+)
+def test_errors_have_one_envelope(handler: Handler, invoke: Any, name: str, status: int, code: str) -> None:
+    answer = invoke(handler, "GET", f"/problem/{name}")
+    assert answer["statusCode"] == status
+    assert answer["body"].keys() == {"error", "request_id"}
+    assert answer["body"]["error"].keys() == {"code", "message", "details"}
+    assert answer["body"]["error"]["code"] == code
+    assert "hunter2" not in str(answer)
+    assert "planted-secret" not in str(answer)
+    assert ("retry-after" in answer["headers"]) == (status == 503)
+
+
+def test_a_wrong_answer_of_ours_is_a_500(handler: Handler, invoke: Any) -> None:
+    answer = invoke(handler, "GET", "/wrong")
+    assert (answer["statusCode"], answer["body"]["error"]["code"]) == (500, "INTERNAL_ERROR")
+
+
+def test_unknown_route(handler: Handler, invoke: Any) -> None:
+    answer = invoke(handler, "GET", "/nowhere")
+    assert (answer["statusCode"], answer["body"]["error"]["code"]) == (404, "ROUTE_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("scopes", "status"), [(None, 403), ("export", 403), ("export grade", 200)])
+def test_scopes(handler: Handler, invoke: Any, scopes: str | None, status: int) -> None:
+    assert invoke(handler, "GET", "/me", scopes=scopes)["statusCode"] == status

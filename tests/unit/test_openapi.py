@@ -1,0 +1,74 @@
+"""The OpenAPI document against the code, the template and itself."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from local import openapi
+from studio.http import SECRET_FIELDS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(openapi.DOCUMENT.read_text())
+    return loaded
+
+
+def test_the_committed_document_is_what_the_code_makes(document: dict[str, Any]) -> None:
+    assert document == openapi.build(), "run just openapi"
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def collisions(parts: dict[str, dict[str, Any]]) -> list[str]:
+    """Schemas that two handlers define differently under one name: the merge keeps the last without a word."""
+    seen: dict[str, tuple[str, Any]] = {}
+    found = []
+    for source, schemas in parts.items():
+        for name, schema in schemas.items():
+            first, known = seen.setdefault(name, (source, schema))
+            if known != schema:
+                found.append(f"{name}: {first} and {source}")
+    return found
+
+
+def test_no_two_handlers_define_one_name_differently() -> None:
+    parts = {}
+    for path in openapi.api_files():
+        app = runpy.run_path(str(path))["app"]
+        schema = app.get_openapi_schema().model_dump(by_alias=True, exclude_none=True)
+        parts[path.parent.name] = schema["components"]["schemas"]
+    assert len(parts) >= 10
+    assert collisions(parts) == []
+
+
+def test_a_collision_would_be_found() -> None:
+    assert collisions({"a": {"Item": {"type": "string"}}, "b": {"Item": {"type": "integer"}}}) == ["Item: a and b"]
+
+
+def test_every_password_is_kept_out_of_errors(document: dict[str, Any]) -> None:
+    secret = {
+        name
+        for schema in document["components"]["schemas"].values()
+        for name, field in schema.get("properties", {}).items()
+        if '"format": "password"' in json.dumps(field)
+    }
+    assert secret == SECRET_FIELDS
+
+
+def test_every_error_has_the_envelope(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["operationId"]
+            for status, response in operation["responses"].items():
+                if int(status) >= 400 and path != "/health":
+                    reference = response["content"]["application/json"]["schema"]["$ref"]
+                    assert reference.endswith("/ErrorResponse"), f"{method} {path} {status}"

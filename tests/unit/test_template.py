@@ -1,0 +1,146 @@
+"""template.yaml: what the linters do not see."""
+
+import graphlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from local import openapi
+
+ROOT = Path(__file__).parents[2]
+
+
+def to_cloudformation(text: str) -> dict[str, Any]:
+    """Return the plain CloudFormation template that SAM makes of a template's text."""
+    template = yaml_parse(text)
+    for resource in template["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+            resource["Properties"][name] = "s3://bucket/key"  # as after packaging
+    made: dict[str, Any] = transform(template, {}, managed_policy_loader=None)
+    return made
+
+
+def references(node: Any) -> Iterator[str]:
+    """Names that a piece of a template refers to."""
+    if isinstance(node, list):
+        for item in node:
+            yield from references(item)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name == "Ref":
+                yield value
+            elif name == "Fn::GetAtt":
+                yield value[0] if isinstance(value, list) else value.split(".")[0]
+            elif name == "Fn::Sub":
+                text = value if isinstance(value, str) else value[0]
+                for part in text.split("${")[1:]:
+                    yield part.split("}")[0].split(".")[0]
+            elif name == "DependsOn":
+                yield from [value] if isinstance(value, str) else value
+            yield from references(value)
+
+
+def dependency_order(template: dict[str, Any]) -> list[str]:
+    resources = template["Resources"]
+    graph = {name: set(references(resource)) & resources.keys() for name, resource in resources.items()}
+    return list(graphlib.TopologicalSorter(graph).static_order())
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    found: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def functions(resources: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def test_resources_do_not_depend_on_each_other_in_circles() -> None:
+    transformed = to_cloudformation((ROOT / "template.yaml").read_text())
+    assert sorted(dependency_order(transformed)) == sorted(transformed["Resources"])
+
+
+def test_a_circle_would_be_found() -> None:
+    text = """
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function:
+    Environment:
+      Variables:
+        MACHINE: !Ref Machine
+Resources:
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: s3://bucket/definition.asl.yaml
+      DefinitionSubstitutions:
+        Worker: !GetAtt Worker.Arn
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: app.lambda_handler
+      CodeUri: functions/worker
+"""
+    with pytest.raises(graphlib.CycleError):
+        dependency_order(to_cloudformation(text))
+
+
+def test_every_function_folder_is_in_the_template_once(functions: dict[str, Any]) -> None:
+    folders = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("functions/*/*/app.py"))
+    assert sorted(function["CodeUri"] for function in functions.values()) == folders
+
+
+def test_every_function_has_an_event_folder() -> None:
+    functions = {path.parent.relative_to(ROOT / "functions") for path in ROOT.glob("functions/*/*/app.py")}
+    events = {path.parent.relative_to(ROOT / "events") for path in ROOT.glob("events/*/*/*.json")}
+    assert functions == events
+    for folder in functions:
+        assert (ROOT / "events" / folder / "success.json").exists()
+
+
+def test_routes_of_the_template_are_routes_of_the_api_document(functions: dict[str, Any]) -> None:
+    routes = {
+        (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
+        for function in functions.values()
+        if not function["CodeUri"].startswith("functions/web/")
+        for event in function.get("Events", {}).values()
+    }
+    documented = {(method, path) for path, operations in openapi.build()["paths"].items() for method in operations}
+    assert routes == documented
+
+
+def test_only_the_public_routes_go_without_a_key(functions: dict[str, Any]) -> None:
+    public = {
+        event["Properties"]["Path"]
+        for function in functions.values()
+        for event in function.get("Events", {}).values()
+        if event["Properties"].get("Auth", {}).get("Authorizer") == "NONE"
+    }
+    assert public == openapi.PUBLIC_PATHS | {"/", "/docs", "/docs/{file}", "/openapi.json"}
+
+
+def test_the_authorizer_can_be_invoked(resources: dict[str, Any]) -> None:
+    [authorizer] = resources["HttpApi"]["Properties"]["Auth"]["Authorizers"].values()
+    assert authorizer["EnableFunctionDefaultPermissions"] is True
+    assert authorizer["EnableSimpleResponses"] is True
+    assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
+
+
+def test_no_policy_allows_everything(functions: dict[str, Any]) -> None:
+    for name, function in functions.items():
+        for policy in function.get("Policies", []):
+            for statement in policy.get("Statement", []):
+                assert "*" not in json.dumps(statement["Action"]), name
+                assert statement["Resource"] != "*", name
