@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -66,7 +66,7 @@ def decode(data: bytes, header: ImageHeader) -> Photo:
         stored, header = _decode_with_opencv(data, header)
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
-    if header.orientation > 1:
+    if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
         stored = _UPRIGHT[header.orientation](stored)
     if stored.shape[2] == 4:
         return Photo(cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR), cv2.extractChannel(stored, 3), header)
@@ -97,16 +97,14 @@ def _decode_with_opencv(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
         # IMREAD_UNCHANGED also leaves the orientation to us.
         if header.format == "avif":
             image, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
-            exif = next(
-                (bytes(block) for kind, block in zip(kinds, blocks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF),
-                None,
-            )
-            header = replace(header, exif=exif)
+            found = dict(zip(kinds, blocks, strict=True))
+            if cv2.IMAGE_METADATA_EXIF in found:
+                header = replace(header, exif=bytes(found[cv2.IMAGE_METADATA_EXIF]).removeprefix(b"Exif\0\0"))
         else:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise undecodable(data, header.format) from error
-    if image is None or image.shape[:2] != (header.height, header.width):
+    if image is None or image.size != header.width * header.height * (1 if image.ndim == 2 else image.shape[2]):
         raise undecodable(data, header.format)
     if 8 < header.bit_depth < 16:  # AVIF's 10 and 12 bits come in the low end of 16
         image = cv2.convertScaleAbs(image) if image.dtype == np.uint8 else _widen(image, header.bit_depth)
@@ -125,6 +123,8 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         raise undecodable(data, header.format) from error
+    if header.format == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored as negatives
     mode = "RGBA" if header.has_alpha else "RGB"
     if header.icc_profile and image.mode in ("CMYK", "L"):
         image = _to_srgb(image, header.icc_profile)

@@ -155,9 +155,10 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
     image = _PLUGINS[kind](BytesIO(data))
+    width, height = image.size
     if isinstance(image, TiffImageFile):
-        bit_depth, frames = _tiff_depth(image), _tiff_pages(image)
-        exif = _tiff_exif(image)
+        width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
+        bit_depth, frames, exif = _tiff_depth(image), _tiff_pages(image), _tiff_exif(image)
     else:
         # PNG states its depth in IHDR, where Pillow's mode cannot say 16 bits of RGB; the other formats are 8 bits.
         bit_depth, frames = data[24] if kind == "png" else 8, getattr(image, "n_frames", 1)
@@ -165,8 +166,8 @@ def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
     orientation = image.getexif().get(ORIENTATION, 1)
     return ImageHeader(
         format=kind,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         mode=image.mode,
         bit_depth=bit_depth,
         has_alpha="A" in image.mode or "transparency" in image.info,

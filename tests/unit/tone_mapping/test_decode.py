@@ -1,0 +1,221 @@
+from collections.abc import Callable
+from io import BytesIO
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from studio.tone_mapping.decode import Photo, decode
+from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.probe import probe
+
+Saved = Callable[..., bytes]
+LOSSLESS = ("PNG", "TIFF", "WEBP")
+
+
+def decoded(data: bytes) -> Photo:
+    return decode(data, probe(data))
+
+
+def bgr(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB"))[..., ::-1]
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *[("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")],
+        *[("TIFF", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")],
+        ("WEBP", "RGB"),
+        ("WEBP", "RGBA"),
+    ],
+)
+def test_lossless_modes_come_out_as_pillow_reads_them(picture: Image.Image, saved: Saved, kind: str, mode: str) -> None:
+    image = picture.convert(mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(Image.linear_gradient("L").resize(picture.size))
+    data = saved(image, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
+    expected = Image.open(BytesIO(data))
+
+    photo = decoded(data)
+
+    assert photo.pixels.dtype == np.uint8
+    assert difference(photo.pixels, bgr(expected)) == 0
+    if mode in ("LA", "RGBA"):
+        assert photo.alpha is not None
+        assert difference(photo.alpha, np.asarray(expected.convert("RGBA"))[..., 3]) == 0
+    else:
+        assert photo.alpha is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "AVIF", "WEBP"])
+def test_lossy_formats(picture: Image.Image, saved: Saved, kind: str) -> None:
+    photo = decoded(saved(picture, kind, quality=95))
+    assert difference(photo.pixels, bgr(picture)) <= 12
+    assert photo.alpha is None
+
+
+def test_grey_jpeg_becomes_three_equal_channels(picture: Image.Image, saved: Saved) -> None:
+    photo = decoded(saved(picture.convert("L"), "JPEG", quality=95))
+    assert photo.pixels.shape == (32, 48, 3)
+    assert (photo.pixels == photo.pixels[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparency"), [("P", 3), ("P", bytes([0, 128, 255])), ("L", 100), ("RGB", (40, 60, 200))]
+)
+def test_transparent_colours_of_a_png_become_alpha(
+    picture: Image.Image, saved: Saved, mode: str, transparency: object
+) -> None:
+    data = saved(picture.convert(mode), "PNG", transparency=transparency)
+    expected = np.asarray(Image.open(BytesIO(data)).convert("RGBA"))
+
+    photo = decoded(data)
+
+    assert photo.alpha is not None
+    assert difference(photo.alpha, expected[..., 3]) == 0
+    assert difference(photo.pixels, expected[..., 2::-1]) == 0
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_are_kept(extension: str, channels: int) -> None:
+    shape = (20, 30) if channels == 1 else (20, 30, channels)
+    stored = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+
+    photo = decoded(cv2.imencode(extension, stored)[1].tobytes())
+
+    assert photo.pixels.dtype == np.uint16
+    colours = stored[..., :3] if channels > 1 else np.dstack([stored] * 3)
+    assert (photo.pixels == colours).all()
+    if channels == 4:
+        assert photo.alpha is not None
+        assert (photo.alpha == stored[..., 3]).all()
+
+
+@pytest.mark.parametrize("depth", [10, 12])
+def test_avif_of_more_than_8_bits_fills_16(depth: int) -> None:
+    stored = np.full((16, 16, 3), 2**depth - 1, np.uint16)
+    options = [cv2.IMWRITE_AVIF_DEPTH, depth, cv2.IMWRITE_AVIF_QUALITY, 100]
+
+    photo = decoded(cv2.imencode(".avif", stored, options)[1].tobytes())
+
+    assert photo.pixels.dtype == np.uint16
+    assert photo.pixels.min() > 65000
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), *[(kind, mode) for kind in ("PNG", "WEBP", "AVIF", "TIFF") for mode in ("RGB", "RGBA")]]
+)
+def test_orientation_is_applied_once(
+    picture: Image.Image, saved: Saved, kind: str, orientation: int, mode: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    big = picture.convert(mode).resize((96, 64))
+    upright = ImageOps.exif_transpose(Image.open(BytesIO(saved(big, "PNG", exif=exif))))
+    assert upright is not None
+
+    photo = decoded(saved(big, kind, exif=exif.tobytes(), **({} if kind in ("PNG", "TIFF") else {"quality": 95})))
+
+    assert photo.pixels.shape[:2] == (upright.height, upright.width)
+    assert photo.pixels.shape[:2] == photo.header.displayed_size[::-1]
+    assert np.abs(photo.pixels.astype(int) - bgr(upright)).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("mode", ["L", "P", "LA", "1", "CMYK"])
+def test_orientation_of_tiffs_in_other_modes(picture: Image.Image, saved: Saved, mode: str, orientation: int) -> None:
+    photo = decoded(saved(picture.convert(mode), "TIFF", tiffinfo={0x0112: orientation}))
+    turn = Image.Transpose.ROTATE_180 if orientation == 3 else Image.Transpose.ROTATE_270
+    assert difference(photo.pixels, bgr(picture.convert(mode).transpose(turn))) <= 1
+
+
+def test_orientation_of_a_16_bit_tiff() -> None:
+    import struct
+
+    stored = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    tiff = bytearray(cv2.imencode(".tiff", stored, [cv2.IMWRITE_TIFF_COMPRESSION, 1])[1].tobytes())
+    # ResolutionUnit, or else the last short tag of the directory, becomes Orientation: OpenCV writes none.
+    (at,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, at)
+    entries = [bytes(tiff[at + 2 + 12 * n : at + 14 + 12 * n]) for n in range(count)]
+    entries = sorted([*entries, struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)], key=lambda e: struct.unpack("<H", e[:2]))
+    while len(tiff) % 2:
+        tiff.append(0)
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    data = bytes(tiff[:4]) + struct.pack("<I", len(tiff)) + bytes(tiff[8:]) + directory
+
+    photo = decoded(data)
+
+    assert (photo.pixels == cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE)).all()
+
+
+def test_cmyk_jpeg_with_and_without_adobe_marker(picture: Image.Image, saved: Saved) -> None:
+    cmyk = picture.convert("CMYK")
+    with_marker = saved(cmyk, "JPEG", quality=95)
+    at = with_marker.index(b"\xff\xee")
+    length = int.from_bytes(with_marker[at + 2 : at + 4], "big")
+    # Without the marker the same stored values are not inverted: they mean the negative.
+    without = with_marker[:at] + with_marker[at + 2 + length :]
+    inverted = Image.fromarray(255 - np.asarray(cmyk), "CMYK")
+
+    assert difference(decoded(with_marker).pixels, bgr(cmyk)) <= 12
+    assert difference(decoded(without).pixels, bgr(inverted)) <= 12
+
+
+def test_grey_profile_is_converted_and_dropped(picture: Image.Image, saved: Saved) -> None:
+    profile = b"\0" * 16 + b"GRAY" + b"\0" * 200
+    with pytest.raises(InvalidImageError, match="profile"):
+        decoded(saved(picture.convert("L"), "PNG", icc_profile=profile))
+
+
+def test_rgb_profile_is_kept(picture: Image.Image, saved: Saved) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = decoded(saved(picture, "PNG", icc_profile=profile))
+    assert photo.header.icc_profile == profile
+    assert difference(photo.pixels, bgr(picture)) == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_truncated_files_are_refused(saved: Saved, kind: str, share: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
+    data = saved(noise, kind)
+
+    with pytest.raises(InvalidImageError) as caught:
+        decoded(data[: int(len(data) * share)])
+
+    assert caught.value.code == "IMAGE_TRUNCATED"
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg"])
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_truncated_compressed_tiffs_are_refused(saved: Saved, compression: str, share: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
+    data = saved(noise, "TIFF", compression=compression)
+    with pytest.raises(InvalidImageError):
+        decoded(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+def test_corrupt_files_are_refused(saved: Saved, kind: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
+    data = bytearray(saved(noise, kind))
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+
+    with pytest.raises(InvalidImageError) as caught:
+        decoded(bytes(data))
+
+    assert caught.value.code == "IMAGE_CORRUPT"
+
+
+def test_a_jpeg_with_bytes_behind_its_end_is_fine(picture: Image.Image, saved: Saved) -> None:
+    assert decoded(saved(picture, "JPEG") + b"trailer" * 100).pixels.shape == (32, 48, 3)
