@@ -12,7 +12,7 @@ import httpx
 from local.layers import ROOT
 from local.stack import Stack
 
-STACK_FILE = ROOT / ".local" / "stack.json"
+FACTS = ROOT / ".local" / "stack.json"
 # Nobody else reaches a stack on loopback, and its data may be kept: the same user comes back.
 LOCAL_USER = {"email": "me@studio.example", "password": "local development only"}
 
@@ -24,11 +24,12 @@ def main() -> None:
     dev = commands.add_parser("dev", help="run the stack until stopped")
     dev.add_argument("--port", type=int, default=8000, help="the API's port (8000); 0 takes a free one")
     dev.add_argument("--data", type=Path, help="folder that keeps the database and the objects")
+    dev.add_argument("--facts", type=Path, default=FACTS, help="file that the facts for scripts go to")
     arguments = parser.parse_args()
-    run_dev(arguments.port, arguments.data)
+    run_dev(arguments.port, arguments.data, arguments.facts)
 
 
-def run_dev(port: int, data: Path | None) -> None:
+def run_dev(port: int, data: Path | None, facts: Path) -> None:
     """Run the stack until SIGINT or SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("local").setLevel(logging.INFO)
@@ -38,13 +39,17 @@ def run_dev(port: int, data: Path | None) -> None:
     with Stack(data=data, port=port, echo=True) as stack:
         api_key = make_api_key(stack.url)
         print(_welcome(stack.url, api_key), flush=True)
-        try:
-            while True:
-                _write_facts(stack, api_key)  # again and again: workers come and go
-                if stopped.wait(1):
-                    break
-        finally:
-            STACK_FILE.unlink(missing_ok=True)
+        written = ""
+        while not stopped.wait(1 if written else 0):
+            text = _facts(stack, api_key)
+            if text != written:  # workers come and go
+                fresh = facts.with_suffix(".new")
+                fresh.write_text(text)
+                fresh.replace(facts)
+                written = text
+        # Another stack may have taken the file since.
+        if facts.exists() and facts.read_text() == written:
+            facts.unlink()
     print("stopped", flush=True)
 
 
@@ -60,11 +65,11 @@ def make_api_key(url: str) -> str:
             json={"name": "local", "scopes": ["grade", "export"]},
             headers={"X-API-KEY": login["api_key"]},
         )
-        key: str = made.raise_for_status().json()["key"]
+        key: str = made.raise_for_status().json()["api_key"]
         return key
 
 
-def _write_facts(stack: Stack, api_key: str) -> None:
+def _facts(stack: Stack, api_key: str) -> str:
     facts = {
         "url": stack.url,
         "api_key": api_key,
@@ -73,11 +78,7 @@ def _write_facts(stack: Stack, api_key: str) -> None:
         "bucket_name": stack.bucket_name,
         "pids": stack.pids,
     }
-    text = json.dumps(facts, indent=2) + "\n"
-    if not STACK_FILE.exists() or STACK_FILE.read_text() != text:
-        fresh = STACK_FILE.with_suffix(".new")
-        fresh.write_text(text)
-        fresh.replace(STACK_FILE)
+    return json.dumps(facts, indent=2) + "\n"
 
 
 def _welcome(url: str, api_key: str) -> str:

@@ -36,7 +36,9 @@ def _own_requirements(folder: Path) -> list[Path]:
     requirements = folder / "requirements.txt"
     if not requirements.exists():
         return []
-    return [_installed(folder.name, [requirements], ["--requirement", requirements, "--require-hashes"])]
+    # The file is complete but for what the runtime brings.
+    arguments: list[str | Path] = ["--requirement", requirements, "--require-hashes", "--no-deps"]
+    return [_installed(folder.name, [requirements], arguments)]
 
 
 def _installed(name: str, inputs: Sequence[Path], arguments: Sequence[str | Path]) -> Path:
