@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
@@ -138,7 +138,7 @@ def _sniff(data: bytes) -> str:
         if b"avif" in brands or b"avis" in brands:
             return "avif"
         raise _unsupported("HEIC, or another ISO media file")
-    if data[:4] in (b"II*\0", b"MM\0*"):
+    if data[:4] in (b"II*\0", b"MM\0*"):  # not BigTIFF, which is for files beyond 4 GB
         if data[8:10] == b"CR":
             raise _unsupported("camera RAW")
         return "tiff"
@@ -154,16 +154,19 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 
 def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
+    bit_depth = 8
+    if kind == "png":
+        bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
+    elif kind == "tiff":
+        bit_depth = _tiff_depth(data)
     image = _PLUGINS[kind](BytesIO(data))
-    width, height = image.size
     if isinstance(image, TiffImageFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
-        bit_depth, frames, exif = _tiff_depth(image), _tiff_pages(image), _tiff_exif(image)
+        frames, exif, orientation = _tiff_pages(image), _tiff_exif(image), image.tag_v2.get(ORIENTATION, 1)
     else:
-        # PNG states its depth in IHDR, where Pillow's mode cannot say 16 bits of RGB; the other formats are 8 bits.
-        bit_depth, frames = data[24] if kind == "png" else 8, getattr(image, "n_frames", 1)
-        exif = image.info.get("exif")
-    orientation = image.getexif().get(ORIENTATION, 1)
+        width, height = image.size
+        frames, exif = getattr(image, "n_frames", 1), image.info.get("exif")
+        orientation = _orientation(exif)
     return ImageHeader(
         format=kind,
         width=width,
@@ -178,17 +181,34 @@ def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
     )
 
 
-def _tiff_depth(image: TiffImageFile) -> int:
-    bits, sample_format, photometric = (image.tag_v2.get(tag) for tag in (258, 339, 262))
-    if photometric in (32803, 34892) or 50706 in image.tag_v2:  # colour filter array, linear raw, DNG
+def _orientation(exif: bytes | None) -> int:
+    """Read the orientation without Pillow's `getexif`, which decodes a whole PNG to look for EXIF behind the pixels."""
+    tags = Image.Exif()
+    if exif:
+        tags.load(exif)
+    value = tags.get(ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _tiff_depth(data: bytes) -> int:
+    """Bits of a sample, from the directory itself: Pillow calls the kinds that it cannot read damaged."""
+    tags = _tiff_directory(data)
+    if tags.get(262) in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
         raise _unsupported("camera RAW")
-    depth = max(bits) if bits else 1
-    if depth > 16 or (sample_format and max(sample_format) != 1):
+    depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
+    if depth > 16 or sample_format != 1:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             f"The TIFF holds {depth}-bit or floating-point samples. Accepted are integers up to 16 bits.",
         )
     return int(depth)
+
+
+def _tiff_directory(data: bytes) -> ImageFileDirectory_v2:
+    directory, source = ImageFileDirectory_v2(data[:8]), BytesIO(data)
+    source.seek(directory.next)
+    directory.load(source)
+    return directory
 
 
 def _tiff_pages(image: TiffImageFile) -> int:
@@ -275,10 +295,10 @@ def _ends_early(data: bytes, kind: str) -> bool:
 
 
 def _tiff_ends_early(data: bytes) -> bool:
-    """Whether the directory, or any strip or tile that it lists, lies beyond the end."""
+    """Tell whether the directory, or any strip or tile that it lists, lies beyond the end."""
     try:
-        tags = TiffImageFile(BytesIO(data)).tag_v2
-    except (SyntaxError, ValueError, OSError, EOFError):
-        return int.from_bytes(data[4:8], "little" if data[:2] == b"II" else "big") + 2 > len(data)
-    offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
-    return any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
+        tags = _tiff_directory(data)
+        offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
+    except (SyntaxError, ValueError, OSError, EOFError, struct.error):
+        return True
+    return not tags or any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))

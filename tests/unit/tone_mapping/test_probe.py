@@ -1,0 +1,158 @@
+import struct
+import time
+import zlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.probe import ImageHeader, Limits, check_limits, probe
+
+Saved = Callable[..., bytes]
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def png_of(width: int, height: int, bit_depth: int = 8) -> bytes:
+    """A PNG whose header promises this size, with next to nothing behind it."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, bit_depth, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_header_of_every_format(picture: Image.Image, saved: Saved, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif[0x0112] = 6
+
+    header = probe(saved(picture, kind, exif=exif.tobytes(), icc_profile=PROFILE))
+
+    assert (header.format, header.width, header.height) == (kind.lower(), 48, 32)
+    assert (header.mode, header.bit_depth, header.has_alpha, header.frames) == ("RGB", 8, False, 1)
+    assert header.orientation == 6
+    assert header.displayed_size == (32, 48)
+    assert header.icc_profile == PROFILE
+    if kind != "AVIF":  # there it comes with the pixels
+        assert header.exif is not None
+        assert header.exif[:2] in (b"II", b"MM")
+        assert b"Maker" in header.exif
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGBA"), ("AVIF", "RGBA"), ("TIFF", "RGBA")])
+def test_alpha_is_seen(picture: Image.Image, saved: Saved, kind: str, mode: str) -> None:
+    image = picture.convert(mode)
+    image.putalpha(Image.linear_gradient("L").resize(picture.size))
+    assert probe(saved(image, kind)).has_alpha
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3), (4, 6, 4)])
+def test_sixteen_bits_are_seen(extension: str, shape: tuple[int, ...]) -> None:
+    assert probe(cv2.imencode(extension, np.zeros(shape, np.uint16))[1].tobytes()).bit_depth == 16
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_depth_of_avif(depth: int) -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8 if depth == 8 else np.uint16)
+    header = probe(cv2.imencode(".avif", pixels, [cv2.IMWRITE_AVIF_DEPTH, depth])[1].tobytes())
+    assert header.bit_depth == depth
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_turns_and_mirrors_are_told_as_orientation(picture: Image.Image, saved: Saved, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation  # Pillow writes it as irot and imir
+    assert probe(saved(picture, "AVIF", exif=exif)).orientation == orientation
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (b"this is no picture, whatever its name says: photo.jpg" * 20, "not a picture"),
+        (b"", "empty"),
+        (b"GIF89a" + bytes(100), "GIF"),
+        (b"BM" + bytes(100), "BMP"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC"),
+        (b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), "RAW"),
+    ],
+)
+def test_other_formats_are_named_with_what_is_accepted(data: bytes, named: str) -> None:
+    with pytest.raises(UnsupportedImageError) as caught:
+        probe(data)
+    assert caught.value.code == "UNSUPPORTED_FORMAT"
+    assert named in caught.value.message
+    assert "JPEG, PNG, WebP, AVIF and TIFF" in caught.value.message
+
+
+def test_raw_in_a_tiff_coat_is_refused(picture: Image.Image, saved: Saved) -> None:
+    dng = saved(picture, "TIFF", tiffinfo={50706: b"\1\4\0\0"})
+    with pytest.raises(UnsupportedImageError, match="RAW"):
+        probe(dng)
+
+
+def test_floating_point_tiff_is_refused() -> None:
+    data = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].tobytes()
+    with pytest.raises(UnsupportedImageError, match="floating-point"):
+        probe(data)
+
+
+@pytest.mark.parametrize("start", [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\x64\0\0\0WEBPVP8 ", b"II*\0\x08\0\0\0"])
+@pytest.mark.parametrize("rest", [b"", bytes(64), b"\xff" * 64])
+def test_damaged_headers_are_refused(start: bytes, rest: bytes) -> None:
+    with pytest.raises(InvalidImageError) as caught:
+        probe(start + rest)
+    assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_any_cut_is_an_error_of_ours_or_a_header(picture: Image.Image, saved: Saved, kind: str) -> None:
+    data = saved(picture, kind, icc_profile=PROFILE)
+    for end in range(12, min(len(data), 600), 7):
+        try:
+            assert probe(data[:end]).format == kind.lower()
+        except (InvalidImageError, UnsupportedImageError):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "TIFF"])
+def test_animations_are_refused(picture: Image.Image, saved: Saved, kind: str) -> None:
+    other = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    data = saved(picture, kind, save_all=True, append_images=[other])
+    with pytest.raises(InvalidImageError, match="2 ") as caught:
+        check_limits(probe(data), Limits())
+    assert caught.value.code == "IMAGE_ANIMATED"
+
+
+def test_a_thumbnail_in_a_tiff_is_no_second_page(picture: Image.Image, saved: Saved) -> None:
+    thumbnail = picture.resize((12, 8))
+    thumbnail.encoderinfo = {"tiffinfo": {254: 1}}
+    assert probe(saved(picture, "TIFF", save_all=True, append_images=[thumbnail])).frames == 1
+
+
+def test_limits_are_judged_by_the_header_alone() -> None:
+    started = time.perf_counter()
+    header = probe(png_of(30_000, 30_000))
+    assert time.perf_counter() - started < 0.1
+    with pytest.raises(ImageTooLargeError) as caught:
+        check_limits(header, Limits())
+    assert caught.value.code == "IMAGE_TOO_LARGE"
+    assert "30000 x 30000 = 900,000,000" in caught.value.message
+    assert "100,000,000" in caught.value.message
+
+
+def test_a_side_can_be_too_long_by_itself() -> None:
+    with pytest.raises(ImageTooLargeError) as caught:
+        check_limits(probe(png_of(30_001, 2)), Limits())
+    assert caught.value.code == "IMAGE_DIMENSIONS"
+    assert "30,000" in caught.value.message
+
+
+def test_what_the_limits_allow_exactly_passes() -> None:
+    header = ImageHeader("png", 100, 100, "RGB", 8, has_alpha=False)
+    check_limits(header, Limits(max_pixels=10_000, max_dimension=100))
