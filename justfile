@@ -45,6 +45,18 @@ lock:
 	{{lock}} {{lambda}} --group pyproject.toml:web --constraint layers/core_dependencies/requirements.txt --output-file functions/web/serve_pages/requirements.txt
 	{{lock}} --universal --group pyproject.toml:dev --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file requirements-dev.txt
 
+# Write functions/web/serve_pages/openapi.json anew from the code
+openapi: install
+	@python -m local.openapi
+
+# Create MongoDB's indexes (MONGODB_URI, or MONGODB_SECRET_ARN with credentials)
+indexes: install
+	@python -m studio.indexes
+
+# Measure speed, as ratios to named peers in the same run
+bench: install
+	@python tests/performance/bench_tone_mapping.py
+
 # Build every function and layer as they are deployed
 build: install
 	sam build

@@ -6,13 +6,14 @@ from pathlib import Path
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from mangum import Mangum
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 OPENAPI = Path(__file__).with_name("openapi.json")
-SWAGGER_FILES = Path(swagger_ui.__file__).parent
+SWAGGER_UI = Path(swagger_ui.__file__).parent
+STATIC_FILES = {name: SWAGGER_UI / name for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css")}
 
 
 def lead_to_docs(request: Request) -> Response:
@@ -31,6 +32,13 @@ def show_docs(request: Request) -> Response:
     return HTMLResponse(page.replace("<title>Swagger UI</title>", "<title>Studio API</title>"))
 
 
+def send_static_file(request: Request) -> Response:
+    path = STATIC_FILES.get(request.path_params["file"])
+    if path is None:
+        raise HTTPException(404)
+    return FileResponse(path, headers={"cache-control": "public, max-age=86400"})
+
+
 def show_openapi(request: Request) -> Response:
     return FileResponse(OPENAPI, media_type="application/json")
 
@@ -39,8 +47,8 @@ app = Starlette(
     routes=[
         Route("/", lead_to_docs),
         Route("/docs", show_docs),
+        Route("/docs/{file}", send_static_file),
         Route("/openapi.json", show_openapi),
-        Mount("/docs", StaticFiles(directory=SWAGGER_FILES)),
     ]
 )
 

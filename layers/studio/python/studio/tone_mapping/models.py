@@ -61,9 +61,14 @@ class AutoStep(BaseModel):
 
 
 class ImageStatistics(BaseModel):
-    """What was measured on a proxy of the picture."""
+    """What was measured on a proxy of the picture; luma and shares are 0…1."""
 
-    model_config = ConfigDict(extra="allow")
+    luma_mean: float
+    luma_percentiles: dict[str, float]
+    clipped_high: float = Field(description="Share of pixels with a channel at full.")
+    clipped_low: float = Field(description="Share of pixels at black.")
+    chroma_mean: float = Field(description="Mean CIELAB chroma.")
+    histogram: list[float] = Field(description="Share of pixels in 64 equal steps of luma.")
 
 
 class GradedImageResponse(BaseModel):

@@ -99,12 +99,13 @@ def auto_correct(
     with stopwatch("lut"):
         lut = compile_lut(adjustments, lut_size(adjustments, header.bit_depth))
         fingerprint = lut_id(lut)
+    with stopwatch("analyse"):
+        # Before the grade: a small picture is its own proxy, and the grade overwrites it.
+        after = analyse_proxy(apply_lut(proxy, lut))
     with stopwatch("apply"):
         # 16 bits out of 8 are graded at 16; the pixels are ours, so the grade overwrites them.
         pixels = with_dtype(photo.pixels, dtype) if dtype == np.uint16 else photo.pixels
         pixels = apply_lut(pixels, lut, out=pixels)
-    with stopwatch("analyse"):
-        after = analyse_proxy(apply_lut(proxy, lut))
     with stopwatch("encode"):
         encoded = encode(pixels, photo.alpha, photo.header, output)
     return GradedImage(

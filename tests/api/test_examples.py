@@ -1,0 +1,70 @@
+"""Every script of examples/ runs, so that none of them rots."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from local.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "events/photo.jpg"
+SCRIPTS = sorted(str(path.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/*/*.sh"))
+
+
+def run(stack: Stack, user: Any, script: str, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [ROOT / "examples" / script, *arguments],
+        env={"PATH": os.environ["PATH"], "STUDIO_URL": stack.url, "STUDIO_API_KEY": user.api_key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str | Path]:
+    match script:
+        case "auth/register_user.sh":
+            return ["new-" + user.email, user.password]
+        case "auth/login_user.sh":
+            return [user.email, user.password]
+        case "auth/revoke_api_key.sh":
+            return [json.loads(run(stack, user, "auth/create_api_key.sh"))["key_id"]]
+        case "uploads/create_upload.sh":
+            return [PHOTO]
+        case "uploads/delete_upload.sh":
+            return [json.loads(run(stack, user, "uploads/create_upload.sh", PHOTO))["upload_id"]]
+        case "tone_mapping/auto_correct.sh":
+            return [PHOTO, tmp_path / "graded.jpg"]
+    return []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -> None:
+    printed = run(stack, user, script, *arguments(stack, user, script, tmp_path))
+    match script:
+        case "auth/revoke_api_key.sh" | "uploads/delete_upload.sh":
+            assert printed == ""
+        case "tone_mapping/create_lut.sh":
+            assert "LUT_3D_SIZE 17" in printed
+        case "uploads/create_upload.sh":
+            [item] = user.http.get("/uploads").json()["items"]
+            assert item["size_bytes"] == PHOTO.stat().st_size
+            assert json.loads(printed)["image_key"] == item["image_key"]
+        case "tone_mapping/auto_correct.sh":
+            assert json.loads(printed)["adjustments"]
+            with Image.open(tmp_path / "graded.jpg") as image:
+                assert image.size == Image.open(PHOTO).size
+        case _:
+            assert json.loads(printed)
+
+
+def test_every_endpoint_has_a_script() -> None:
+    functions = {str(path.parent.relative_to(ROOT / "functions")) for path in ROOT.glob("functions/*/*/app.py")}
+    assert {script.removesuffix(".sh") for script in SCRIPTS} == functions - {"auth/authorize_request"}

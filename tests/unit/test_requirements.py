@@ -1,0 +1,58 @@
+"""Every version is pinned once, with hashes, and is what pyproject.toml asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    "core": ROOT / "layers/core_dependencies/requirements.txt",
+    "imaging": ROOT / "layers/imaging_dependencies/requirements.txt",
+    "web": ROOT / "functions/web/serve_pages/requirements.txt",
+    "dev": ROOT / "requirements-dev.txt",
+}
+
+
+def pins(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z0-9,._-]+\])?==(\S+)", path.read_text(), re.MULTILINE))
+
+
+def group(name: str) -> list[Requirement]:
+    groups: dict[str, list[Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    found = []
+    for item in groups[name]:
+        found += group(item["include-group"]) if isinstance(item, dict) else [Requirement(item)]
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_satisfies_its_group(name: str) -> None:
+    pinned = pins(FILES[name])
+    assert pinned
+    for requirement in group(name):
+        version = pinned[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement}, but {version} is pinned: run just lock"
+
+
+@pytest.mark.parametrize("name", ["core", "imaging", "web"])
+def test_development_has_the_versions_that_are_deployed(name: str) -> None:
+    development = pins(FILES["dev"])
+    assert {package: development.get(package) for package in pins(FILES[name])} == pins(FILES[name])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_pin_has_hashes_and_no_address(name: str) -> None:
+    text = FILES[name].read_text()
+    for pin in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in pin, pin.splitlines()[0]
+    assert "://" not in text
+
+
+def test_a_layer_has_nothing_that_the_runtime_brings() -> None:
+    for name in ("core", "imaging", "web"):
+        assert not pins(FILES[name]).keys() & {"boto3", "botocore", "s3transfer", "jmespath", "urllib3"}
