@@ -57,7 +57,7 @@ class AwsServer:
 
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=QuietHandler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="aws", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""

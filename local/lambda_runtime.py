@@ -92,8 +92,7 @@ class Worker:
         self._init_error: bytes | None = None
         self._initialized = threading.Event()
         self._dead = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RuntimeApi, self))
-        self._server.daemon_threads = True
+        self._server = _RuntimeServer(("127.0.0.1", 0), partial(_RuntimeApi, self))
         api = f"127.0.0.1:{self._server.server_port}"
         # -S: no site-packages of the development environment; -P: nothing from the working directory.
         self.process = spawn(
@@ -146,8 +145,9 @@ class Worker:
         """Wait for the next request; None when there will be none."""
         self._initialized.set()
         invocation = self._queue.get()
-        if invocation:
-            invocation.handed_over = True
+        if not (invocation and self.alive):
+            return None
+        invocation.handed_over = True
         return invocation
 
     def finish(self, request_id: str, outcome: Outcome) -> None:
@@ -190,6 +190,13 @@ class Worker:
         status = self.process.returncode
         reason = f"signal: {signal.strsignal(-status)}" if status < 0 else f"exit status {status}"
         invocation.fail("Runtime.ExitError", f"Runtime exited with error: {reason}")
+
+
+class _RuntimeServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: the worker died while it was connected, and its watcher answers for it."""
 
 
 class _RuntimeApi(BaseHTTPRequestHandler):
@@ -257,7 +264,7 @@ class WorkerPool:
 
     def __init__(self, function: FunctionResource, environment: dict[str, str], log: Path, *, echo: bool) -> None:
         self.function = function
-        self._environment = _environment(function, environment)
+        self.environment = _environment(function, environment)
         self._log, self._echo = log, echo
         self._sources = [function.folder, *(layer / "python" for layer in function.layers)]
         self._looked_at_sources = 0.0
@@ -326,7 +333,7 @@ class WorkerPool:
                 if self._closed or not self._free.wait(deadline - time.monotonic()):
                     raise TooManyRequestsError
         try:
-            worker = Worker(self.function, self._environment, self._log, echo=self._echo)
+            worker = Worker(self.function, self.environment, self._log, echo=self._echo)
         finally:
             with self._free:
                 self._starting -= 1

@@ -124,10 +124,12 @@ class Stack:
 
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
         given["MongoDbSecretArn"] = self._make_secret()
-        template = Template(self._template_path, given | self._parameters)
-        for name, properties in template.resources("AWS::S3::Bucket").items():
-            bucket = template.resolve({"Ref": name})
-            self._make_bucket(bucket, properties, folder / "s3" / bucket)
+        # moto's memory is the whole process's, and so is shared with other stacks.
+        name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
+        template = Template(self._template_path, given | self._parameters, name)
+        for logical_id, properties in template.resources("AWS::S3::Bucket").items():
+            bucket = template.resolve({"Ref": logical_id})
+            self._make_bucket(bucket, properties, folder / "s3" / logical_id)
             aws.buckets.add(bucket)
             self.bucket_name = self.bucket_name or bucket
 
@@ -151,7 +153,7 @@ class Stack:
     def _make_bucket(self, bucket: str, properties: dict[str, Any], kept: Path) -> None:
         s3: S3Client = self.client("s3")
         s3.create_bucket(Bucket=bucket)
-        self._cleanup.callback(_remove_bucket, s3, bucket)  # moto's memory is the whole process's
+        self._cleanup.callback(_remove_bucket, s3, bucket)
         if rules := properties.get("CorsConfiguration", {}).get("CorsRules"):
             s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in rules]})
         if self._data:

@@ -17,7 +17,6 @@ PSEUDO_PARAMETERS: dict[str, Any] = {
     "AWS::NoValue": NO_VALUE,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
-    "AWS::StackName": "studio-local",
     "AWS::URLSuffix": "amazonaws.com",
 }
 
@@ -66,12 +65,14 @@ class Template:
         The template file; folders in it are relative to its own.
     parameters
         Values for its parameters; the others take their defaults, and names it does not declare are ignored.
+    stack_name
+        What names of resources begin with.
     """
 
-    def __init__(self, path: Path, parameters: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, parameters: Mapping[str, str], stack_name: str = "studio-local") -> None:
         self._folder = path.resolve().parent
         self._document: dict[str, Any] = yaml_parse(path.read_text())
-        self._values = dict(PSEUDO_PARAMETERS)
+        self._values = {**PSEUDO_PARAMETERS, "AWS::StackName": stack_name}
         for name, declared in self._document.get("Parameters", {}).items():
             value = parameters.get(name, declared.get("Default"))
             if value is None:
@@ -209,7 +210,7 @@ class Template:
         if name in self._values:
             return self._values[name]
         if self._document["Resources"][name]["Type"] == "AWS::S3::Bucket":
-            return f"studio-local-{name.lower()}"
+            return f"{self._values['AWS::StackName']}-{name}".lower()
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+
+from local.template import Template
+
+FIXTURE = Path(__file__).parents[2] / "integration" / "local" / "fixture" / "template.yaml"
+GIVEN = {"Stage": "dev", "MongoDbSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:mongo"}
+
+
+@pytest.fixture
+def template() -> Template:
+    return Template(FIXTURE, GIVEN)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "template.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_merges_globals_with_a_functions_own(template: Template) -> None:
+    functions = {function.name: function for function in template.functions()}
+    echo, sleep = functions["EchoFunction"], functions["SleepFunction"]
+    assert echo.environment == {
+        "FROM_GLOBALS": "yes",
+        "SHARED": "dev of us-east-1",
+        "BUCKET_NAME": "studio-local-fixturebucket",
+    }
+    assert (echo.timeout, sleep.timeout) == (5, 1)
+    assert sleep.environment["SHARED"] == "globals"
+    assert functions["ReservedFunction"].concurrency == 1
+    assert functions["ImportsFunction"].layers == (FIXTURE.parent / "layers" / "extra",)
+
+
+def test_lists_routes_with_their_authorizers(template: Template) -> None:
+    routes = {route.path: route for route in template.routes()}
+    assert routes["/echo"].authorizer is None
+    assert routes["/sleep"].timeout == 0.5
+    authorizer = routes["/guarded"].authorizer
+    assert authorizer is not None
+    assert authorizer.function == "AuthorizeFunction"
+    assert authorizer.headers == ("X-API-KEY",)
+    assert authorizer.cache_seconds == 60
+
+
+def test_splits_list_parameters(template: Template) -> None:
+    assert template.cors()["AllowOrigins"] == ["https://studio.example", "https://other.example"]
+
+
+def test_reads_the_projects_own_template() -> None:
+    template = Template(Path(__file__).parents[3] / "template.yaml", GIVEN)
+    functions = {function.name: function for function in template.functions()}
+    assert functions["CheckHealthFunction"].environment["MONGODB_SECRET_ARN"] == GIVEN["MongoDbSecretArn"]
+    # Global layers come first.
+    layers = [layer.name for layer in functions["AutoCorrectFunction"].layers]
+    assert layers[0] == "core_dependencies"
+    assert layers[-1] == "imaging_dependencies"
+
+
+def test_wants_a_value_for_every_parameter() -> None:
+    with pytest.raises(ValueError, match="MongoDbSecretArn"):
+        Template(FIXTURE, {"Stage": "dev"})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("!Ref AWS::Region", "us-east-1"),
+        ("!Join ['-', [a, !Ref Stage]]", "a-dev"),
+        ("!Sub '${Stage}/${!Literal}/${Bucket}'", "dev/${Literal}/studio-local-bucket"),
+        ("!Sub '${Bucket.Arn}/*'", "arn:aws:s3:::studio-local-bucket/*"),
+        ("!Sub ['${Name}-${Stage}', {Name: !Ref Stage}]", "dev-dev"),
+        ("!If [IsDev, 1, 2]", 1),
+        ("!If [IsProd, 1, 2]", 2),
+        ("!If [IsEither, 1, 2]", 1),
+        ("!If [IsBoth, 1, 2]", 2),
+        ("[a, !If [IsProd, b, !Ref AWS::NoValue]]", ["a"]),
+        ("{a: 1, b: !If [IsProd, b, !Ref AWS::NoValue]}", {"a": 1}),
+        ("!GetAtt Bucket.Arn", "arn:aws:s3:::studio-local-bucket"),
+        ("2010-09-09", "2010-09-09"),
+        ("true", "true"),
+    ],
+)
+def test_works_out_intrinsic_functions(tmp_path: Path, expression: str, expected: object) -> None:
+    path = write(
+        tmp_path,
+        f"""
+Parameters:
+  Stage: {{Type: String}}
+Conditions:
+  IsDev: !Equals [!Ref Stage, dev]
+  IsProd: !Not [!Condition IsDev]
+  IsEither: !Or [!Condition IsDev, !Condition IsProd]
+  IsBoth: !And [!Condition IsDev, !Condition IsProd]
+Resources:
+  Bucket:
+    Type: AWS::S3::Bucket
+    Properties:
+      Value: {expression}
+""",
+    )
+    value = Template(path, {"Stage": "dev"}).resources("AWS::S3::Bucket")["Bucket"]["Value"]
+    if isinstance(expected, str):
+        value = str(value).lower() if isinstance(value, bool) else str(value)
+    assert value == expected
+
+
+def test_leaves_out_what_its_condition_excludes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+Conditions:
+  Never: !Equals [a, b]
+Resources:
+  Bucket: {Type: AWS::S3::Bucket, Condition: Never}
+""",
+    )
+    assert Template(path, {}).resources("AWS::S3::Bucket") == {}
+
+
+def test_names_what_it_cannot_work_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "Resources: {Bucket: {Type: AWS::S3::Bucket, Properties: {Value: !Cidr [a, 1]}}}")
+    with pytest.raises(NotImplementedError, match="Fn::Cidr"):
+        Template(path, {}).resources("AWS::S3::Bucket")
