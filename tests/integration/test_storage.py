@@ -1,0 +1,92 @@
+"""The storage module against the embedded S3."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+from local.stack import Stack
+from studio import storage
+from studio.settings import Settings
+
+
+@pytest.fixture
+def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Set the module's environment; what it caches is dropped before and after."""
+
+    def apply(**variables: str) -> None:
+        for name, value in ({"BUCKET_NAME": stack.bucket_name} | variables).items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    def forget() -> None:
+        storage._client.cache_clear()
+        Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws_endpoint_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    apply()
+    yield apply
+    monkeypatch.undo()
+    forget()
+
+
+def test_an_object_is_written_read_listed_and_deleted(configure: Any, stack: Stack) -> None:
+    key = "users/usr_1/results/res_1.jpeg"
+    assert storage.read(key, 100) is None
+    assert storage.get_size(key) is None
+    storage.write(key, b"pixels", "image/jpeg", tags={"kind": "result", "note": "a=b c"})
+    assert storage.read(key, 100) == (b"pixels", 6)
+    assert storage.read(key, 5) == (b"", 6), "too large: told, not read"
+    assert storage.get_size(key) == 6
+    assert [item.key for item in storage.list_objects("users/usr_1/", 10)] == [key]
+    tags = storage._client().get_object_tagging(Bucket=stack.bucket_name, Key=key)["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"kind": "result", "note": "a=b c"}
+    storage.delete(key)
+    storage.delete(key)
+    assert storage.get_size(key) is None
+
+
+def test_a_download_url_reads_one_object(configure: Any) -> None:
+    storage.write("users/usr_1/results/res_2.png", b"pixels", "image/png", tags={})
+    url, expires_at = storage.presign_download("users/usr_1/results/res_2.png")
+    assert httpx.get(url).content == b"pixels"
+    assert httpx.get(url.replace("res_2", "res_3")).status_code in (403, 404)
+    assert expires_at.tzinfo is not None
+
+
+def test_a_store_without_forms_gets_a_put(configure: Any) -> None:
+    configure(UPLOAD_METHOD="PUT")
+    upload = storage.presign_upload("users/usr_1/uploads/upl_1", "image/png", 100)
+    assert (upload.method, upload.fields) == ("PUT", {})
+    assert httpx.put(upload.url, content=b"pixels", headers=upload.headers).is_success
+    assert storage.read("users/usr_1/uploads/upl_1", 100) == (b"pixels", 6)
+    assert httpx.put(upload.url, content=b"pixels", headers={"content-type": "text/html"}).status_code == 403
+
+
+def test_another_store_is_reached_with_its_own_credentials(configure: Any, stack: Stack) -> None:
+    secrets = boto3.client("secretsmanager")
+    value = json.dumps({"access_key_id": "another", "secret_access_key": "store"})
+    arn = secrets.create_secret(Name="storage", SecretString=value)["ARN"]
+    configure(STORAGE_ENDPOINT_URL=stack.aws_endpoint_url, STORAGE_SECRET_ARN=arn)
+    url, _ = storage.presign_download("users/usr_1/uploads/upl_1")
+    assert "X-Amz-Credential=another" in url
+    assert url.startswith(stack.aws_endpoint_url)
+
+
+def test_no_checksum_header_is_sent(configure: Any) -> None:
+    """Backblaze B2 refuses what boto3 would send by itself."""
+    sent: dict[str, str] = {}
+
+    def record(request: Any, **_: Any) -> None:
+        sent.update({name.lower(): str(value) for name, value in request.headers.items()})
+
+    storage._client().meta.events.register("before-send.s3.PutObject", record)
+    storage.write("users/usr_1/results/res_4.png", b"pixels", "image/png", tags={})
+    assert sent
+    assert not [name for name in sent if "checksum" in name or name in ("x-amz-trailer", "content-encoding")]
