@@ -13,16 +13,16 @@ from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import to_encoded, to_linear
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
-_BLACK, _BLACK_TOO_HIGH = 0.085, 0.17
-_WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.95, 0.89, 0.80
-_OVER_MAX = 0.7  # EV taken off the brightest pictures
-_DULL, _DULLEST, _VIBRANCE_MAX = 11, 4, 45  # mean chroma that calls for vibrance
+_BLACK, _BLACK_TOO_HIGH = 0.08, 0.18
+_WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.945, 0.86, 0.76
+_OVER_MAX = 1.0  # EV taken off the brightest pictures
+_DULL, _DULLEST, _VIBRANCE_MAX = 10, 4, 45  # mean chroma that calls for vibrance
 
 # The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
-_USUAL_WARM, _USUAL_GREEN = 0.40, 0.10
-_WARM_FREE, _GREEN_FREE = 0.25, 0.15  # departures from the usual that are left alone
-_CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
-_SURE, _UNSURE = 0.3, 0.9  # spread of the estimators, from full to no correction
+_USUAL_WARM, _USUAL_GREEN = 0.40, 0.07
+_WARM_FREE, _GREEN_FREE = 0.24, 0.19  # departures from the usual that are left alone
+_CAST_SHARE = 0.85  # of what is beyond them, this much is taken out
+_SURE, _UNSURE = 0.3, 1.5  # spread of the estimators, from full to no correction
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,9 @@ def grade(rgb: Array, adjustments: Adjustments) -> Array:
         (..., 3), 0..1.
     """
     linear = to_linear(np.ascontiguousarray(rgb.reshape(-1, 3).T))
-    linear = _white_balance(linear, adjustments)
-    linear = _range_and_exposure(linear, adjustments)
+    linear, peak = _white_balance(linear, adjustments)
+    linear = _range_and_exposure(linear, peak, adjustments)
     linear = _tone_curve(linear, adjustments)
-    linear = _into_gamut(linear)
     linear = _colour(linear, adjustments)
     return np.clip(to_encoded(linear), 0, 1).T.reshape(rgb.shape)
 
@@ -75,26 +74,26 @@ def white_balance_gains(temperature: float, tint: float) -> Array:
     return gains / (gains @ LUMINANCE)
 
 
-def _white_balance(linear: Array, adjustments: Adjustments) -> Array:
+def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, float]:
+    """Balance, and say what full white has become: the shoulder brings that back to 1."""
     if not (adjustments.temperature or adjustments.tint):
-        return linear
+        return linear, 1.0
     gains = white_balance_gains(adjustments.temperature, adjustments.tint)[:, None]
+    peak = gains.max()
     # A pixel that is full in all channels has lost its colour: it stays white instead of taking the gains' colour.
     blown = np.clip((_smallest(linear) - np.float32(0.85)) / np.float32(0.15), 0, 1)
-    return linear * (gains + (1 - gains) * blown * blown * (3 - 2 * blown))
+    return linear * (gains + (peak - gains) * blown * blown * (3 - 2 * blown)), float(peak)
 
 
-def _range_and_exposure(linear: Array, adjustments: Adjustments) -> Array:
-    """Black point, white point and exposure: one gain and offset, with a soft toe and a soft shoulder."""
-    if not (adjustments.exposure or adjustments.whites or adjustments.blacks):
+def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
+    """Black point, white point and exposure: one gain and offset, with a soft toe and a soft shoulder below `peak`."""
+    if not (adjustments.exposure or adjustments.whites or adjustments.blacks) and peak == 1:
         return linear
     black_in, black_out = _code(0.0035 * max(-adjustments.blacks, 0)), _code(0.0020 * max(adjustments.blacks, 0))
-    white_in, white_out = (
-        _code(1 - 0.0040 * max(adjustments.whites, 0)),
-        _code(1 - 0.0025 * max(-adjustments.whites, 0)),
-    )
+    white_in = _code(1 - 0.0040 * max(adjustments.whites, 0))
+    white_out = _code(1 - 0.0025 * max(-adjustments.whites, 0))
     gain = np.float32(2.0**adjustments.exposure / (white_in - black_in))
-    peak = float(gain * _above_black(np.ones(1, np.float32), black_in)[0])
+    peak = float(gain * _above_black(np.full(1, peak, np.float32), black_in)[0])
     graded = _shoulder(gain * _above_black(linear, black_in), peak)
     return black_out + (white_out - black_out) * graded
 
@@ -134,7 +133,8 @@ def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
     norm = (luminance(linear) + _largest(linear)) / 2
     before = np.clip(to_encoded(norm), _TINY, 1)
     after = bend(before, adjustments)
-    return linear * (to_linear(after) / to_linear(before))
+    bent = linear * (to_linear(after) / to_linear(before))
+    return bent / np.maximum(_largest(bent), 1)  # a vivid colour brighter than its norm may pass the top
 
 
 def bend(tone: Array, adjustments: Adjustments) -> Array:
@@ -143,14 +143,6 @@ def bend(tone: Array, adjustments: Adjustments) -> Array:
     lift = np.float32(0.015 * max(adjustments.shadows, 0) + 0.0085 * min(adjustments.shadows, 0))
     tone = tone + lift * tone * (1 - tone) ** 2
     return tone + np.float32(0.0085 * adjustments.highlights) * tone**2 * (1 - tone)
-
-
-def _into_gamut(linear: Array) -> Array:
-    """Desaturate what left 0..1 towards its own luminance until it fits; hue and luminance are kept."""
-    if linear.min() >= 0 and linear.max() <= 1:
-        return linear
-    grey = np.clip(luminance(linear), 0, 1)
-    return grey + (linear - grey) * np.minimum(1, 1 / np.maximum(_reach(linear, grey), _TINY))
 
 
 def _reach(linear: Array, grey: Array) -> Array:

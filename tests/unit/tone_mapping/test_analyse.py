@@ -1,0 +1,107 @@
+import json
+import time
+
+import numpy as np
+import pytest
+import skimage.data
+
+from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, make_proxy
+
+
+def coffee() -> np.ndarray:
+    return np.ascontiguousarray(skimage.data.coffee()[..., ::-1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(10, 20), (512, 300), (600, 900), (1, 3000), (3000, 4000)])
+def test_the_proxy_is_small_and_of_the_same_kind(dtype: type, shape: tuple[int, int]) -> None:
+    proxy = make_proxy(np.full((*shape, 3), 77, dtype))
+    assert max(proxy.shape[:2]) == min(PROXY_SIDE, max(shape))
+    assert proxy.dtype == dtype
+    assert (proxy == 77).all()
+
+
+def test_statistics_hardly_depend_on_the_pictures_size() -> None:
+    import cv2
+
+    small = analyse_proxy(make_proxy(coffee()))
+    large = analyse_proxy(make_proxy(cv2.resize(coffee(), (4000, 2667), interpolation=cv2.INTER_CUBIC)))
+    assert large.luma_mean == pytest.approx(small.luma_mean, abs=0.003)
+    assert large.luma[50] == pytest.approx(small.luma[50], abs=0.01)
+    assert large.brightest[99.5] == pytest.approx(small.brightest[99.5], abs=0.02)
+    assert large.chroma_mean == pytest.approx(small.chroma_mean, rel=0.02)
+    assert large.cast.warm == pytest.approx(small.cast.warm, abs=0.1)
+
+
+def test_sixteen_bits_are_analysed_as_8_are() -> None:
+    eight, sixteen = analyse_proxy(coffee()), analyse_proxy(coffee().astype(np.uint16) * 257)
+    assert sixteen.luma_mean == pytest.approx(eight.luma_mean, abs=1e-5)
+    assert sixteen.cast.warm == pytest.approx(eight.cast.warm, abs=1e-4)
+
+
+def test_known_numbers() -> None:
+    grey = analyse_proxy(np.full((50, 50, 3), 128, np.uint8))
+    assert grey.luma_mean == pytest.approx(128 / 255, abs=1e-5)
+    assert grey.luma[0.1] == pytest.approx(grey.luma[99.9])
+    assert grey.chroma_mean == pytest.approx(0, abs=0.05)
+    assert grey.cast.warm == pytest.approx(0, abs=1e-3)
+    assert grey.histogram[32] == 1
+    assert sum(grey.histogram) == pytest.approx(1)
+
+
+def test_clipping_is_counted() -> None:
+    pixels = np.full((10, 10, 3), 100, np.uint8)
+    pixels[0] = 255
+    pixels[1] = (0, 0, 255)  # full in one channel
+    pixels[2] = 0
+    analysis = analyse_proxy(pixels)
+    assert analysis.clipped_high == pytest.approx(0.2)
+    assert analysis.blown == pytest.approx(0.1)
+    assert analysis.clipped_low == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("warm", "green"), [(0.6, 0.0), (-0.6, 0.0), (0.0, 0.3), (0.3, -0.2)])
+def test_every_estimator_sees_a_cast_on_grey_things(warm: float, green: float) -> None:
+    grey = np.random.default_rng(0).uniform(0.05, 0.35, (200, 200, 1)).astype(np.float32)
+    light = np.exp2(np.array([-warm / 2, green, warm / 2], np.float32))
+    encoded = 1.055 * (grey * light) ** (1 / 2.4) - 0.055
+    analysis = analyse_proxy(np.rint(encoded * 65535).astype(np.uint16))
+    assert set(analysis.casts) == {"shades_of_grey", "white_patch", "pca", "grey_edge"}
+    for name, cast in analysis.casts.items():
+        assert cast.warm == pytest.approx(warm, abs=0.05), name
+        assert cast.green == pytest.approx(green, abs=0.05), name
+    assert analysis.cast_spread < 0.05
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_pictures_without_tones_have_no_cast_and_no_nan(value: int) -> None:
+    analysis = analyse_proxy(np.full((20, 20, 3), value, np.uint8))
+    assert analysis.casts == {}
+    assert np.isfinite([analysis.luma_mean, analysis.chroma_mean, *analysis.histogram]).all()
+
+
+def test_night_low_key_and_high_key() -> None:
+    noise = np.random.default_rng(0)
+    night = noise.integers(0, 20, (200, 200, 3), dtype=np.uint8)
+    night[:2] = 255
+    snow = noise.integers(170, 256, (200, 200, 3), dtype=np.uint8)
+    snow[:5] = 10
+    middle = noise.integers(60, 200, (200, 200, 3), dtype=np.uint8)
+    assert analyse_proxy(night).night > 0.9
+    assert analyse_proxy(snow).high_key > 0.9
+    plain = analyse_proxy(middle)
+    assert (plain.night, plain.low_key, plain.high_key) == (0, 0, 0)
+
+
+def test_statistics_are_json_with_64_bins() -> None:
+    statistics = analyse_proxy(coffee()).statistics()
+    assert len(json.loads(json.dumps(statistics))["histogram"]) == 64
+    assert len(json.dumps(statistics)) < 2000
+
+
+def test_analysis_is_quick_whatever_the_size() -> None:
+    large = np.random.default_rng(0).integers(0, 256, (6000, 8000, 3), dtype=np.uint8)
+    analyse_proxy(make_proxy(large))
+    started = time.perf_counter()
+    analyse_proxy(make_proxy(large))
+    assert time.perf_counter() - started < 0.15

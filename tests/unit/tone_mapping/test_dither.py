@@ -1,0 +1,35 @@
+import numpy as np
+
+from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
+
+
+def dithered(wide: np.ndarray) -> np.ndarray:
+    out = np.empty(wide.shape, np.uint8)
+    dither_to_8_bits(wide.copy(), out, dither_pattern(wide.shape[1])[: len(wide)])
+    return out
+
+
+def test_whole_codes_stay_flat() -> None:
+    for code in (0, 1, 127, 254, 255):
+        assert (dithered(np.full((TILE, 100, 3), code * 257, np.uint16)) == code).all()
+
+
+def test_rounding_next_to_a_whole_code_does_not_show() -> None:
+    for off in (-3, 3):
+        assert (dithered(np.full((TILE, 100, 3), 100 * 257 + off, np.uint16)) == 100).all()
+
+
+def test_the_mean_follows_below_one_code() -> None:
+    for wide in range(30_000, 30_600, 37):
+        mean = dithered(np.full((TILE, 128, 3), wide, np.uint16)).mean()
+        assert abs(mean - wide / 257) < 0.03
+
+
+def test_channels_are_dithered_apart() -> None:
+    out = dithered(np.full((TILE, 128, 3), 100 * 257 + 128, np.uint16))
+    assert 0.3 < (out[..., 0] != out[..., 1]).mean()
+
+
+def test_the_pattern_fits_any_width() -> None:
+    for width in (1, TILE - 1, TILE, TILE + 1, 1000):
+        assert dither_pattern(width).shape == (TILE, width, 3)

@@ -1,0 +1,136 @@
+from io import BytesIO
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from pydantic import ValidationError
+
+from studio.tone_mapping.decode import decode
+from studio.tone_mapping.encode import Output, encode, with_dtype
+from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.probe import ImageHeader, probe
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+FORMATS = ["jpeg", "png", "webp", "avif", "tiff"]
+
+
+def smooth(dtype: type = np.uint8, side: int = 64) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] / side
+    return (np.stack([x, y, (x + y) / 2], axis=-1) * np.iinfo(dtype).max).astype(dtype)
+
+
+def header_of(kind: str = "png", bit_depth: int = 8, **more: object) -> ImageHeader:
+    return ImageHeader(kind, 64, 64, "RGB", bit_depth, has_alpha=False, **more)  # type: ignore[arg-type]
+
+
+def exif_block() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_exif_and_profile_are_kept_and_the_picture_is_upright(kind: str) -> None:
+    header = header_of(icc_profile=PROFILE, exif=exif_block(), orientation=6)
+
+    data = encode(smooth(), None, header, Output(format=kind))  # type: ignore[arg-type]
+
+    image = Image.open(BytesIO(data))
+    exif = image.getexif()
+    assert image.format == kind.upper()
+    assert image.info["icc_profile"] == PROFILE
+    assert exif.get(0x0112, 1) == 1
+    assert exif[0x010F] == "Maker"
+    assert exif.get_ifd(0x8769)[0x9003] == "2020:01:01 00:00:00"
+    assert exif.get_ifd(0x8825)[1] == "N"
+    assert np.abs(np.asarray(image.convert("RGB"))[..., ::-1].astype(int) - smooth()).mean() < 3
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_added_where_there_was_nothing(kind: str) -> None:
+    header = probe(encode(smooth(), None, header_of(), Output(format=kind)))  # type: ignore[arg-type]
+    assert header.format == kind
+    assert header.icc_profile is None
+    assert header.exif is None
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "avif", "tiff"])
+def test_alpha_survives(kind: str) -> None:
+    alpha = smooth()[..., 0]
+    data = encode(smooth(), alpha, header_of(), Output(format=kind, quality=100))  # type: ignore[arg-type]
+    photo = decode(data, probe(data))
+    assert photo.alpha is not None
+    assert np.abs(photo.alpha.astype(int) - alpha).max() <= (0 if kind in ("png", "tiff") else 12)
+
+
+def test_jpeg_lays_alpha_over_white() -> None:
+    black, alpha = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    alpha[:, 32:] = 255
+    data = encode(black, alpha, header_of(), Output(format="jpeg"))
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels[:, :24].min() > 250
+    assert pixels[:, 40:].max() < 5
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_auto_keeps_format_and_sixteen_bits(kind: str) -> None:
+    data = encode(smooth(np.uint16), None, header_of(kind, 16), Output())
+    header = probe(data)
+    assert (header.format, header.bit_depth) == (kind, 16)
+    assert (decode(data, header).pixels == smooth(np.uint16)).all()
+
+
+def test_avif_of_more_than_8_bits_keeps_10() -> None:
+    data = encode(smooth(np.uint16), None, header_of("avif", 12), Output(quality=95))
+    header = probe(data)
+    assert (header.format, header.bit_depth) == ("avif", 10)
+    assert np.abs(decode(data, header).pixels.astype(int) - smooth(np.uint16)).mean() < 600
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_sixteen_bits_become_8_where_the_format_has_no_more(kind: str) -> None:
+    assert probe(encode(smooth(np.uint16), None, header_of("png", 16), Output(format=kind))).bit_depth == 8  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("asked", "got"), [(8, 8), (16, 16), (None, 16)])
+def test_bit_depth_is_as_asked(asked: int | None, got: int) -> None:
+    data = encode(smooth(np.uint16), None, header_of("png", 16), Output(bit_depth=asked))  # type: ignore[arg-type]
+    assert probe(data).bit_depth == got
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
+def test_sixteen_bits_asked_of_a_format_without_are_refused(kind: str) -> None:
+    with pytest.raises(InvalidImageError, match="PNG and TIFF can") as caught:
+        encode(smooth(), None, header_of(), Output(format=kind, bit_depth=16))  # type: ignore[arg-type]
+    assert caught.value.code == "OUTPUT_BIT_DEPTH"
+
+
+def test_a_side_that_webp_cannot_hold_is_refused() -> None:
+    with pytest.raises(InvalidImageError, match="16,383") as caught:
+        encode(np.zeros((1, 16_384, 3), np.uint8), None, header_of(), Output(format="webp"))
+    assert caught.value.code == "OUTPUT_DIMENSIONS"
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
+def test_quality_matters(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    small, large = (len(encode(noise, None, header_of(), Output(format=kind, quality=q))) for q in (30, 95))  # type: ignore[arg-type]
+    assert small < large
+
+
+def test_with_dtype_dithers_down_and_widens_exactly() -> None:
+    pixels = smooth()
+    assert (with_dtype(with_dtype(pixels, np.dtype(np.uint16)), np.dtype(np.uint8)) == pixels).all()
+    assert with_dtype(pixels, np.dtype(np.uint8)) is pixels
+    fine = np.full((128, 128, 3), 30_000, np.uint16)
+    assert abs(with_dtype(fine, np.dtype(np.uint8)).mean() - 30_000 / 257) < 0.03
+
+
+@pytest.mark.parametrize("wrong", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"bit_depth": 12}, {"max_size": 0}])
+def test_output_refuses(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Output(**wrong)  # type: ignore[arg-type]
