@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from samtranslator.yaml_helper import yaml_parse
 
-from local.fixtures import seed
+from local import fixtures
 from local.forward import Forwarder
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
@@ -81,7 +81,7 @@ def find_backend() -> Iterator[Backend]:
 
 
 @contextmanager
-def prepare(backend: Backend) -> Iterator[SamLocal]:
+def prepare(backend: fixtures.Backend) -> Iterator[SamLocal]:
     """Yield what `sam local` needs for its containers to work on a stack.
 
     SAM's `--env-vars` passes only variables that the template declares, and `--docker-network host` leaves containers
@@ -131,7 +131,7 @@ def main() -> None:
     function = _find_function(arguments.function)
     event = _find_event(function, arguments.case)
     with find_backend() as backend, prepare(backend) as sam:
-        seed(backend)
+        fixtures.seed(backend)
         print(invoke(sam, function, event))
 
 

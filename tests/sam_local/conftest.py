@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from local.fixtures import seed
@@ -52,7 +53,7 @@ def lambda_client(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> It
     try:
         wait_for_port(process, port, log)
         # SAM builds the image of a function's layers when it is first called.
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=180)
+        config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, read_timeout=180)
         yield boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", config=config)
     finally:
         # On SIGINT it removes its containers.
