@@ -60,3 +60,16 @@ bench: install
 # Build every function and layer as they are deployed
 build: install
 	sam build
+
+# Run a function in Lambda's container on one of its events (just invoke auto_correct success)
+invoke function case: build lambda-image
+	@python -m local.invoke "$@"
+
+# Every function on every event in Lambda's container; takes Docker, or root on Debian
+test-sam-local *arguments: build lambda-image
+	@pytest tests/sam_local "$@"
+
+[private]
+lambda-image:
+	@tests/sam_local/docker_engine.sh
+	@tests/sam_local/lambda_image.sh
