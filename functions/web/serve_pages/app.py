@@ -25,7 +25,7 @@ def show_docs(request: Request) -> Response:
         spec=json.dumps(json.loads(OPENAPI.read_text())).replace("</", "<\\/"),
         swagger_js="/docs/swagger-ui-bundle.min.js",
         swagger_css="/docs/swagger-ui.min.css",
-        swagger_base_url="/docs",
+        swagger_base_url="/openapi.json",
         oauth2_config=None,
         persist_authorization=False,
     )
