@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 
-from local.demo import run_demo
 from local.layers import ROOT
 from local.stack import Stack
 
@@ -29,6 +28,8 @@ def main() -> None:
     commands.add_parser("demo", help="correct one photograph and stop")
     arguments = parser.parse_args()
     if arguments.command == "demo":
+        from local.demo import run_demo  # here, since `dev` needs none of its libraries
+
         run_demo()
         return
     run_dev(arguments.port, arguments.data, arguments.facts)

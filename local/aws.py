@@ -47,8 +47,8 @@ class AwsServer:
         self._credentials = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
         port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{port}"
-        # moto reads it to call itself.
-        os.environ["MOTO_PORT"] = str(port)
+        # Both are read on import: where moto calls itself, and that only a bucket's own CORS rules count.
+        os.environ |= {"MOTO_PORT": str(port), "MOTO_DISABLE_GLOBAL_CORS": "true"}
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
         class QuietHandler(MotoRequestHandler):

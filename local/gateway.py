@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import anyio
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -87,6 +87,8 @@ class Gateway:
         started = time.perf_counter()
         try:
             response = await self._answer(request, request_id)
+        except ClientDisconnect:
+            return
         except ApiError as error:
             response = JSONResponse({"message": error.message}, error.status)
         response.headers["apigw-requestid"] = request_id
@@ -141,7 +143,10 @@ class Gateway:
                 "identitySource": list(identity),
             }
             question.pop("isBase64Encoded")
-            outcome = await self._invoke(authorizer.function, json.dumps(question).encode(), AUTHORIZER_SECONDS)
+            try:
+                outcome = await self._invoke(authorizer.function, json.dumps(question).encode(), AUTHORIZER_SECONDS)
+            except ApiError:
+                raise ApiError(*BROKEN) from None
             decision = _decoded(outcome.payload)
             if outcome.is_error or not isinstance(decision, dict) or not isinstance(decision.get("isAuthorized"), bool):
                 raise ApiError(*BROKEN)
@@ -224,7 +229,7 @@ def _event(exchange: _Exchange) -> dict[str, Any]:
     source_ip = request.client.host if request.client else "127.0.0.1"
     now = int(exchange.started.timestamp())
     headers = {
-        **_joined([(name, value) for name, value in request.headers.items() if name != "cookie"]),
+        **_joined([(name, value) for name, value in request.headers.items() if name not in ("cookie", "connection")]),
         "x-amzn-trace-id": f"Root=1-{now:08x}-{uuid.uuid4().hex[:24]}",
         "x-forwarded-for": source_ip,
         "x-forwarded-port": str(request.url.port or 80),

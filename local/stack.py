@@ -133,7 +133,9 @@ class Stack:
             aws.buckets.add(bucket)
             self.bucket_name = self.bucket_name or bucket
 
-        environment = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "HOME": str(scratch), "TMPDIR": str(scratch)}
+        temporary = scratch / "tmp"
+        temporary.mkdir()
+        environment = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "HOME": str(temporary), "TMPDIR": str(temporary)}
         for function in template.functions():
             log = LOGS / f"{function.name}.log"
             self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
@@ -171,7 +173,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(
             uvicorn.Config(
-                gateway, log_level=logging.WARNING, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+                gateway, log_level=logging.WARNING, access_log=False, lifespan="off", timeout_graceful_shutdown=5
             )
         )
         thread = threading.Thread(target=server.run, args=([listener],), name="gateway", daemon=True)

@@ -168,6 +168,18 @@ def test_an_expired_form_is_refused(post: Callable[..., httpx.Response]) -> None
     assert code_of(post(10, expires=-1)) == (403, "AccessDenied")
 
 
+def test_a_buckets_cors_rules_count(get_url: Callable[..., str]) -> None:
+    def allowed(origin: str, method: str) -> tuple[int, str | None, str | None]:
+        headers = {"Origin": origin, "Access-Control-Request-Method": method}
+        preflight = httpx.options(get_url(), headers=headers)
+        answer = httpx.get(get_url(), headers={"Origin": origin})
+        name = "access-control-allow-origin"
+        return preflight.status_code, preflight.headers.get(name), answer.headers.get(name)
+
+    assert allowed("https://studio.example", "PUT") == (200, "https://studio.example", "https://studio.example")
+    assert allowed("https://evil.example", "PUT") == (403, None, None)
+
+
 def test_the_sdk_is_let_through(s3: "S3Client", bucket: str) -> None:
     started = datetime.now(UTC).replace(microsecond=0)
     s3.put_object(Bucket=bucket, Key="a", Body=b"1", Tagging="kind=result")
