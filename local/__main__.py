@@ -92,7 +92,7 @@ def _welcome(url: str, api_key: str) -> str:
 Studio runs at {url} (documentation: {url}/docs). Ctrl-C stops it.
 
   curl {url}/health
-  curl {url}/auth/api-keys -H 'X-API-KEY: {api_key}'
+  curl {url}/uploads -H 'X-API-KEY: {api_key}'
   curl {url}/tone-mapping/auto-correct -H 'X-API-KEY: {api_key}' -H 'Content-Type: application/json' \\
     -d "{{\\"image\\": \\"$(base64 -w0 photo.jpg)\\"}}"
 

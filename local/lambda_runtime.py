@@ -166,7 +166,7 @@ class Worker:
 
     def _keep_output(self) -> None:
         assert self.process.stdout  # noqa: S101
-        with self._log.open("ab", buffering=0) as log:
+        with self.process.stdout, self._log.open("ab", buffering=0) as log:
             for raw in self.process.stdout:
                 line = raw.replace(b"\r", b"\n")  # awslambdaric keeps a traceback in one record so
                 log.write(line)

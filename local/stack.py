@@ -39,6 +39,7 @@ class Stack:
     ----------
     data
         Where MongoDB's files and S3's objects are kept; a temporary folder, gone with the stack, where it is None.
+        S3's objects are written on a clean stop only, and a server that `MONGODB_URI` names keeps its own.
     port
         The API's port; 0 takes a free one.
     template

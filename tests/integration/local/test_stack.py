@@ -28,8 +28,10 @@ with Stack(template=Path({str(FIXTURE)!r})) as stack:
 """
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    # Whoever is killed leaves a temporary folder behind: let it lie where pytest clears away.
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def runs(pid: int) -> bool:
@@ -46,8 +48,8 @@ def pids_of(pids: dict[str, Any]) -> list[int]:
     return [pids["mongod"], *workers]
 
 
-def test_nothing_is_left_when_the_stack_is_killed(wait_until: Callable[..., Any]) -> None:
-    process = start("-c", RUN_FIXTURE)
+def test_nothing_is_left_when_the_stack_is_killed(wait_until: Callable[..., Any], tmp_path: Path) -> None:
+    process = start(tmp_path, "-c", RUN_FIXTURE)
     assert process.stdout
     children = pids_of(json.loads(process.stdout.readline()))
     assert all(map(runs, children))
@@ -62,7 +64,7 @@ class Dev:
     def __init__(self, folder: Path, wait_until: Callable[..., Any]) -> None:
         facts = folder / "facts.json"
         arguments = ["--port", "0", "--data", str(folder / "data"), "--facts", str(facts)]
-        self.process = start("-m", "local", "dev", *arguments)
+        self.process = start(folder, "-m", "local", "dev", *arguments)
         self.facts_file = facts
         wait_until(lambda: facts.exists() or self.process.poll() is not None)
         self.facts: dict[str, Any] = json.loads(facts.read_text())
