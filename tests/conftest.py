@@ -1,6 +1,5 @@
 """What tests share: a real MongoDB server, a database of their own, the embedded stack."""
 
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 import pymongo
 import pytest
 from pymongo.database import Database
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # `local` is not installed, and importlib mode adds no folder
 
 from local.mongod import Mongod
 from local.stack import Stack
