@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 
@@ -28,8 +27,3 @@ def saved() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return save
-
-
-def bgr(image: Image.Image) -> NDArray[np.uint8]:
-    """Pixels as the pipeline has them."""
-    return np.asarray(image.convert("RGB"))[..., ::-1]

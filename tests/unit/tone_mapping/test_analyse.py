@@ -1,14 +1,17 @@
 import json
 import time
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
+from numpy.typing import NDArray
 
 from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, make_proxy
 
 
-def coffee() -> np.ndarray:
+def coffee() -> NDArray[Any]:
     return np.ascontiguousarray(skimage.data.coffee()[..., ::-1])
 
 
@@ -22,8 +25,6 @@ def test_the_proxy_is_small_and_of_the_same_kind(dtype: type, shape: tuple[int, 
 
 
 def test_statistics_hardly_depend_on_the_pictures_size() -> None:
-    import cv2
-
     small = analyse_proxy(make_proxy(coffee()))
     large = analyse_proxy(make_proxy(cv2.resize(coffee(), (4000, 2667), interpolation=cv2.INTER_CUBIC)))
     assert large.luma_mean == pytest.approx(small.luma_mean, abs=0.003)

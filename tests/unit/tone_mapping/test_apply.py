@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.apply import apply_lut
@@ -12,7 +15,7 @@ LUT = compile_lut(Adjustments(exposure=0.6, contrast=20, temperature=15, blacks=
 DTYPES = [np.uint8, np.uint16, np.float32]
 
 
-def pixels_of(dtype: type, shape: tuple[int, int] = (150, 210)) -> np.ndarray:
+def pixels_of(dtype: type, shape: tuple[int, int] = (150, 210)) -> NDArray[Any]:
     values = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
     return values if dtype is np.float32 else (values * np.iinfo(dtype).max).astype(dtype)
 

@@ -1,9 +1,12 @@
+import struct
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode
@@ -11,18 +14,17 @@ from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.probe import probe
 
 Saved = Callable[..., bytes]
-LOSSLESS = ("PNG", "TIFF", "WEBP")
 
 
 def decoded(data: bytes) -> Photo:
     return decode(data, probe(data))
 
 
-def bgr(image: Image.Image) -> np.ndarray:
+def bgr(image: Image.Image) -> NDArray[Any]:
     return np.asarray(image.convert("RGB"))[..., ::-1]
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> int:
+def difference(one: NDArray[Any], other: NDArray[Any]) -> int:
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
@@ -111,7 +113,8 @@ def test_avif_of_more_than_8_bits_fills_16(depth: int) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("kind", "mode"), [("JPEG", "RGB"), *[(kind, mode) for kind in ("PNG", "WEBP", "AVIF", "TIFF") for mode in ("RGB", "RGBA")]]
+    ("kind", "mode"),
+    [("JPEG", "RGB"), *[(kind, mode) for kind in ("PNG", "WEBP", "AVIF", "TIFF") for mode in ("RGB", "RGBA")]],
 )
 def test_orientation_is_applied_once(
     picture: Image.Image, saved: Saved, kind: str, orientation: int, mode: str
@@ -138,8 +141,6 @@ def test_orientation_of_tiffs_in_other_modes(picture: Image.Image, saved: Saved,
 
 
 def test_orientation_of_a_16_bit_tiff() -> None:
-    import struct
-
     stored = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), dtype=np.uint16)
     tiff = bytearray(cv2.imencode(".tiff", stored, [cv2.IMWRITE_TIFF_COMPRESSION, 1])[1].tobytes())
     # ResolutionUnit, or else the last short tag of the directory, becomes Orientation: OpenCV writes none.

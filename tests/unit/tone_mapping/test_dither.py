@@ -1,9 +1,10 @@
 import numpy as np
+from numpy.typing import NDArray
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 
 
-def dithered(wide: np.ndarray) -> np.ndarray:
+def dithered(wide: NDArray[np.uint16]) -> NDArray[np.uint8]:
     out = np.empty(wide.shape, np.uint8)
     dither_to_8_bits(wide.copy(), out, dither_pattern(wide.shape[1])[: len(wide)])
     return out
@@ -27,7 +28,7 @@ def test_the_mean_follows_below_one_code() -> None:
 
 def test_channels_are_dithered_apart() -> None:
     out = dithered(np.full((TILE, 128, 3), 100 * 257 + 128, np.uint16))
-    assert 0.3 < (out[..., 0] != out[..., 1]).mean()
+    assert (out[..., 0] != out[..., 1]).mean() > 0.3
 
 
 def test_the_pattern_fits_any_width() -> None:

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
 
 MODERATE = st.builds(
     Adjustments,
-    exposure=st.floats(-2, 1.5),
+    exposure=st.floats(-2, 1.25),
     **{
         name: st.integers(-50, 50)
         for name in Adjustments.model_fields
@@ -27,11 +28,12 @@ MODERATE = st.builds(
 
 
 @pytest.fixture(scope="module")
-def pixels() -> NDArray[np.float32]:
+def pixels() -> NDArray[Any]:
     """Real colours and random ones, (1, n, 3) RGB."""
     real = [getattr(skimage.data, name)()[::9, ::9, :3].reshape(-1, 3) for name in ("coffee", "astronaut", "chelsea")]
     random = np.random.default_rng(0).random((4000, 3), dtype=np.float32)
-    return np.concatenate([*(part.astype(np.float32) / 255 for part in real), random])[None]
+    pixels: NDArray[Any] = np.concatenate([*(part.astype(np.float32) / 255 for part in real), random])[None]
+    return pixels
 
 
 def test_zero_sliders_compile_to_the_identity() -> None:
@@ -46,7 +48,7 @@ def test_axes_are_red_green_blue() -> None:
 
 @given(MODERATE)
 @settings(max_examples=25, deadline=None)
-def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[np.float32], sliders: Adjustments) -> None:
+def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adjustments) -> None:
     exact = grade(pixels, sliders)
     by_lut = apply_lut(pixels[..., ::-1], compile_lut(sliders, lut_size(sliders, 8)))[..., ::-1]
     difference = deltaE_ciede2000(rgb2lab(exact), rgb2lab(by_lut))
@@ -58,7 +60,7 @@ def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[np.float32], slider
     ("sliders", "bit_depth", "size"),
     [
         (Adjustments(exposure=1, contrast=50), 8, 33),
-        (Adjustments(exposure=1.6), 8, 65),
+        (Adjustments(exposure=1.3), 8, 65),
         (Adjustments(exposure=-3), 8, 33),
         (Adjustments(tint=-51), 8, 65),
         (Adjustments(), 16, 65),

@@ -1,6 +1,7 @@
 import struct
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ def test_exif_that_no_segment_holds_is_left_out() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_tiffs_keep_their_pixels_and_get_the_rest(dtype: type, channels: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (20, 31, channels)).astype(dtype)
+    pixels: Any = np.random.default_rng(0).integers(0, 255, (20, 31, channels)).astype(dtype)
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
@@ -80,4 +81,5 @@ def test_tiffs_keep_their_pixels_and_get_the_rest(dtype: type, channels: int) ->
     if dtype is np.uint8:
         assert (np.asarray(image)[..., 2::-1] == pixels[..., :3]).all()
     else:
-        assert (cv2.imdecode(np.frombuffer(tiff, np.uint8), cv2.IMREAD_UNCHANGED) == pixels).all()
+        read: Any = cv2.imdecode(np.frombuffer(tiff, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert (read == pixels).all()

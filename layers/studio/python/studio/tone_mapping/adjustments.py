@@ -49,5 +49,5 @@ class Adjustments(BaseModel):
     )
 
     def scaled(self, strength: float) -> "Adjustments":
-        """The same sliders at ``strength`` percent (0..100)."""
+        """Return the same sliders at ``strength`` percent (0..100)."""
         return Adjustments(**{name: value * strength / 100 for name, value in self})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from studio.tone_mapping.decode import Photo
 from studio.tone_mapping.grade import luminance, to_encoded, to_linear
 
-PROXY_SIDE = 512
+PROXY_SIDE = 384
 PERCENTS = (0.1, 0.5, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9)
 
 _HISTOGRAM_BINS = 64
@@ -68,7 +68,7 @@ class Analysis:
     histogram: tuple[float, ...]
 
     def statistics(self) -> dict[str, Any]:
-        """The part that an answer shows, ready for JSON."""
+        """Return the part that an answer shows, ready for JSON."""
         return {
             "luma_mean": round(self.luma_mean, 4),
             "luma_percentiles": {f"{percent:g}": round(value, 4) for percent, value in self.luma.items()},
@@ -100,7 +100,7 @@ def analyse(photo: Photo) -> Analysis:
 
 def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
     """Analyse pixels as they are: (h, w, 3) BGR, uint8 or uint16, a proxy's size."""
-    encoded = proxy.astype(np.float32) * np.float32(1 / np.iinfo(proxy.dtype).max)
+    encoded = proxy.astype(np.float32) / np.iinfo(proxy.dtype).max
     lab = cv2.cvtColor(encoded, cv2.COLOR_BGR2Lab)
     chroma = cv2.magnitude(*cv2.split(lab)[1:])
     # From here on a plane a channel, red first: numpy is several times faster on those than on triples.
@@ -110,7 +110,8 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
     luma = to_encoded(luminance(linear))
     brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
 
-    casts = _casts(linear, luma, brightest)
+    half = np.s_[..., ::2, ::2]  # light changes slowly: a quarter of the pixels tells its colour
+    casts = _casts(linear[half], luma[half], brightest[half])
     cast, spread = _consensus(casts)
     luma_at, brightest_at = _percentiles(luma), _percentiles(brightest)
     low_key, high_key, night = _key(luma_at, brightest_at)
@@ -164,26 +165,31 @@ def _key(luma: dict[float, float], brightest: dict[float, float]) -> tuple[float
 def _casts(linear: NDArray[np.float32], luma: NDArray[np.float32], brightest: NDArray[np.float32]) -> dict[str, Cast]:
     """Judge the colour of the light by pixels that are neither dark nor clipped; linear is (3, h, w), red first."""
     usable = (luma > 0.06) & (brightest < 0.97)
-    if usable.mean() < 0.05:
+    if usable[1:, 1:].sum() < 0.05 * usable.size:
         return {}
-    pixels, tones = linear[:, usable], luma[usable]
+    pixels, tones = _taken(linear, usable), luma[usable]
     ordered = np.sort(tones)
     dark, bright, brightest_tones = (_at(ordered, percent) for percent in (3.5, 96.5, 97))
-    ends = pixels[:, (tones <= dark) | (tones >= bright)].astype(np.float64)
+    ends = _taken(pixels, (tones <= dark) | (tones >= bright)).astype(np.float64)
     # Steps to the right and down, over the pixels that both start from.
     right = linear[:, 1:, 1:] - linear[:, 1:, :-1]
     down = linear[:, 1:, 1:] - linear[:, :-1, 1:]
-    edges = (right * right + down * down)[:, usable[1:, 1:]]
+    edges = _taken(right * right + down * down, usable[1:, 1:])
     return {
         # Finlayson & Trezzi 2004: Minkowski norm of 6.
         "shades_of_grey": _cast(_cube_mean(pixels * pixels) ** 0.5),
         # White patch, over the brightest 3 % instead of one pixel.
-        "white_patch": _cast(pixels[:, tones >= brightest_tones].mean(1)),
+        "white_patch": _cast(_taken(pixels, tones >= brightest_tones).mean(1)),
         # Cheng, Prasad & Brown 2014: the first principal component of the darkest and brightest 3.5 %.
         "pca": _cast(np.abs(np.linalg.eigh(ends @ ends.T)[1][:, -1])),
         # van de Weijer, Gevers & Gijsenij 2007: shades of grey over the edges.
         "grey_edge": _cast(_cube_mean(edges) ** 0.5),
     }
+
+
+def _taken(planes: NDArray[Any], where: NDArray[np.bool_]) -> NDArray[Any]:
+    """Take pixels of every plane: (3, ...) to (3, n). Several times faster than indexing by the mask."""
+    return np.compress(where.ravel(), planes.reshape(3, -1), axis=1)
 
 
 def _cube_mean(squares: NDArray[np.float32]) -> NDArray[np.float64]:

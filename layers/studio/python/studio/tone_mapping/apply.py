@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import PyOpenColorIO as ocio
+import PyOpenColorIO as ocio  # noqa: N813
 from numpy.typing import NDArray
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits

@@ -13,15 +13,20 @@ from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import to_encoded, to_linear
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
-_BLACK, _BLACK_TOO_HIGH = 0.08, 0.18
+_BLACK, _BLACK_TOO_HIGH = 0.08, 0.17
 _WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.945, 0.86, 0.76
+# What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
+_BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.62), (0.02, 0.09), (0.15, 0.30)
 _OVER_MAX = 1.0  # EV taken off the brightest pictures
-_DULL, _DULLEST, _VIBRANCE_MAX = 10, 4, 45  # mean chroma that calls for vibrance
+_DULL, _DULLEST, _VIBRANCE_MAX = 10, 4, 60  # mean chroma that calls for vibrance
+
+_MONOCHROME = 3  # 90th percentile of chroma below which a picture has no colours
 
 # The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
+# Dull pictures have less of it, pictures without colour none.
 _USUAL_WARM, _USUAL_GREEN = 0.40, 0.07
 _WARM_FREE, _GREEN_FREE = 0.24, 0.19  # departures from the usual that are left alone
-_CAST_SHARE = 0.85  # of what is beyond them, this much is taken out
+_CAST_SHARE = 0.9  # of what is beyond them, this much is taken out
 _SURE, _UNSURE = 0.3, 1.5  # spread of the estimators, from full to no correction
 
 
@@ -112,7 +117,7 @@ def _white_point(analysis: Analysis, blacks: float) -> tuple[float, float, Step]
 
 def _too_bright(analysis: Analysis) -> tuple[float, Step]:
     middle, clipped = analysis.luma[50], analysis.clipped_high
-    excess = _ramp(middle, 0.50, 0.70) * _ramp(clipped, 0.01, 0.08) * _ramp(analysis.luma[5], 0.15, 0.3)
+    excess = _ramp(middle, *_BRIGHT_MIDDLE) * _ramp(clipped, *_MUCH_CLIPPED) * _ramp(analysis.luma[5], *_BRIGHT_DARKS)
     darker = -_OVER_MAX * excess * (1 - 0.7 * analysis.high_key)
     reason = f"The middle tone is at {middle:.0%}, {clipped:.1%} of the pixels are full"
     if darker > -0.05:
@@ -131,10 +136,19 @@ def _dark_middle(analysis: Analysis, exposure: float) -> tuple[float, Step]:
 
 
 def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
-    warm, green = analysis.cast.warm - _USUAL_WARM, analysis.cast.green - _USUAL_GREEN
-    seen = f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green of usual; estimators differ by {analysis.cast_spread:.2f}"
+    if analysis.chroma_90 < _MONOCHROME:
+        reason = f"90 % of the pixels have a chroma below {_MONOCHROME}: black and white is left so."
+        return 0.0, 0.0, 1.0, Step("white_balance", False, reason)
+    usual = _ramp(analysis.chroma_mean, 0, 12)
+    warm, green = analysis.cast.warm - usual * _USUAL_WARM, analysis.cast.green - usual * _USUAL_GREEN
+    seen = f"Light {warm:+.2f} EV warm, {green:+.2f} EV green of usual, estimators {analysis.cast_spread:.2f} EV apart"
     if not analysis.casts:
-        return 0.0, 0.0, 0.5, Step("white_balance", False, "Too few pixels are neither dark nor full to judge the light.")
+        return (
+            0.0,
+            0.0,
+            0.5,
+            Step("white_balance", False, "Too few pixels are neither dark nor full to judge the light."),
+        )
     sureness = _ramp(analysis.cast_spread, _UNSURE, _SURE)
     move = sureness * (1 - analysis.night)
     temperature = -float(np.clip(_beyond(warm, _WARM_FREE) * _CAST_SHARE * move / 0.016, -50, 50))
@@ -145,7 +159,7 @@ def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
 
 
 def _beyond(value: float, dead: float) -> float:
-    """What of a value lies outside of -dead..dead."""
+    """Keep of a value what lies outside of -dead..dead."""
     return value - float(np.clip(value, -dead, dead))
 
 
@@ -153,7 +167,7 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
     """Vibrance where colours stay weak once the tones are stretched."""
     black, white = -0.0035 * blacks, 1 - 0.004 * whites
     chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (white - black)
-    vibrance = _VIBRANCE_MAX * _ramp(chroma, _DULL, _DULLEST) * _ramp(analysis.chroma_90, 1, 3)
+    vibrance = _VIBRANCE_MAX * _ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= _MONOCHROME)
     if vibrance < 3:
         return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")

@@ -1,8 +1,9 @@
 """Bytes to upright BGR pixels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from studio.tone_mapping.probe import ImageHeader, undecodable
 Pixels = NDArray[Any]
 
 # EXIF orientation -> what makes the stored picture upright (EXIF 2.32, tag 0x0112).
-_UPRIGHT = {
+_UPRIGHT: dict[int, Callable[[Any], Any]] = {
     2: lambda image: cv2.flip(image, 1),
     3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
     4: lambda image: cv2.flip(image, 0),
@@ -93,6 +94,7 @@ def _is_grey_profile(profile: bytes | None) -> bool:
 
 
 def _decode_with_opencv(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
+    image: Pixels | None
     try:
         # IMREAD_UNCHANGED also leaves the orientation to us.
         if header.format == "avif":
@@ -148,5 +150,4 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         raise InvalidImageError(
             "IMAGE_CORRUPT", f"The embedded {image.mode} colour profile cannot be used: {error}"
         ) from error
-    assert converted is not None  # it is None only when it converts in place
-    return converted
+    return cast(Image.Image, converted)  # it would be None only if it converted in place

@@ -19,9 +19,9 @@ def dither_to_8_bits(wide: NDArray[np.uint16], out: NDArray[np.uint8], pattern: 
     out : ndarray of uint8
         (h, w, 3): the answer. Its mean follows `wide` below one code; whole codes (multiples of 257) stay flat.
     pattern : ndarray of uint16
-        `dither_pattern` of this width, cut to h rows; the top row of `wide` must be a multiple of `TILE` in its picture.
+        `dither_pattern` of this width, cut to h rows; `wide` starts at a multiple of `TILE` in its picture.
     """
-    wide -= wide >> 8  # now the 8-bit code times 256, exactly so for whole codes
+    wide -= wide >> np.uint16(8)  # now the 8-bit code times 256, exactly so for whole codes
     wide += pattern
     wide >>= 8
     out[...] = wide

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
-from studio.tone_mapping.probe import ImageHeader
+from studio.tone_mapping.probe import Format, ImageHeader
 
 Pixels = NDArray[Any]
 
@@ -22,13 +22,11 @@ class Output(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["auto", "jpeg", "png", "webp", "avif", "tiff"] = Field(
-        "auto", description="File format; `auto` keeps the input's."
-    )
+    format: Literal["auto"] | Format = Field("auto", description="File format; `auto` keeps the input's.")
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")
     bit_depth: Literal[8, 16] | None = Field(
         None,
-        description="Bits of a channel; 16 is for PNG and TIFF. By default, what the input has and the format can hold.",
+        description="Bits of a channel; 16 is for PNG and TIFF. By default the input's, where the format can.",
     )
     max_size: int | None = Field(
         None,
@@ -38,8 +36,8 @@ class Output(BaseModel):
     )
 
 
-def output_format(header: ImageHeader, output: Output) -> str:
-    """The format that `output` means for this input."""
+def output_format(header: ImageHeader, output: Output) -> Format:
+    """Return the format that `output` means for this input."""
     return header.format if output.format == "auto" else output.format
 
 
@@ -102,7 +100,7 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
         "avif": [cv2.IMWRITE_AVIF_QUALITY, output.quality],
     }[kind]
     if kind == "avif" and dtype == np.uint16:
-        pixels, options = pixels >> 6, [*options, cv2.IMWRITE_AVIF_DEPTH, 10]
+        pixels, options = np.right_shift(pixels, 6), [*options, cv2.IMWRITE_AVIF_DEPTH, 10]
     return _encode_with_metadata(f".{kind}", pixels, options, exif, profile)
 
 

@@ -14,7 +14,7 @@ Lut = NDArray[np.float32]
 
 @lru_cache(maxsize=4)
 def identity_lut(size: int) -> Lut:
-    """The LUT that changes nothing, read-only."""
+    """Return the LUT that changes nothing, read-only."""
     axis = np.linspace(0, 1, size, dtype=np.float32)
     lut = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     lut.setflags(write=False)
@@ -41,7 +41,7 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     Under these bounds 33 nodes stay within 1.5 CIEDE2000 of the exact grade in 99.9 % of pixels.
     """
     strongest = max(abs(value) for name, value in adjustments if name != "exposure")
-    return 65 if bit_depth > 8 or strongest > 50 or adjustments.exposure > 1.5 else 33
+    return 65 if bit_depth > 8 or strongest > 50 or adjustments.exposure > 1.25 else 33
 
 
 def lut_id(lut: Lut) -> str:

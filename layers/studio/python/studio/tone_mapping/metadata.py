@@ -1,7 +1,6 @@
 """EXIF and colour profiles in the output, where OpenCV cannot put them or Pillow cannot save the pixels."""
 
 import struct
-from io import BytesIO
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -16,7 +15,7 @@ _SEGMENT = 65533  # the most that a JPEG segment can carry
 
 
 def usable_profile(profile: bytes | None) -> bytes | None:
-    """The ICC profile if it can describe RGB pixels and is whole, else None (ICC.1:2022, 7.2)."""
+    """Return an ICC profile if it describes RGB pixels and is whole, else None (ICC.1:2022, 7.2)."""
     if profile is None or len(profile) < 128:
         return None
     size = int.from_bytes(profile[:4], "big")

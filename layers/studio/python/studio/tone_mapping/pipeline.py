@@ -17,7 +17,7 @@ from studio.tone_mapping.auto import Step, choose
 from studio.tone_mapping.decode import Photo, decode
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
-from studio.tone_mapping.probe import Limits, check_limits, probe
+from studio.tone_mapping.probe import Format, Limits, check_limits, probe
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class GradedImage:
     """
 
     data: bytes
-    format: str
+    format: Format
     width: int
     height: int
     adjustments: Adjustments
@@ -92,20 +92,18 @@ def auto_correct(
     with stopwatch("decode"):
         photo = _fitted(decode(data, header), output.max_size)
     with stopwatch("analyse"):
-        proxy = make_proxy(photo.pixels)
-        before = analyse_proxy(proxy)
+        before = analyse_proxy(make_proxy(photo.pixels))
         chosen = choose(before)
         adjustments = chosen.adjustments.scaled(strength)
     with stopwatch("lut"):
         lut = compile_lut(adjustments, lut_size(adjustments, header.bit_depth))
         fingerprint = lut_id(lut)
-    with stopwatch("analyse"):
-        # Before the grade: a small picture is its own proxy, and the grade overwrites it.
-        after = analyse_proxy(apply_lut(proxy, lut))
     with stopwatch("apply"):
         # 16 bits out of 8 are graded at 16; the pixels are ours, so the grade overwrites them.
         pixels = with_dtype(photo.pixels, dtype) if dtype == np.uint16 else photo.pixels
         pixels = apply_lut(pixels, lut, out=pixels)
+    with stopwatch("analyse"):
+        after = analyse_proxy(make_proxy(pixels))
     with stopwatch("encode"):
         encoded = encode(pixels, photo.alpha, photo.header, output)
     return GradedImage(
@@ -124,7 +122,7 @@ def auto_correct(
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:
-    """The picture within `max_size`. Before the grade, not after: fewer pixels to grade, and no dither to blur."""
+    """Fit the picture into `max_size`: before the grade, for there are fewer pixels then, and no dither to blur."""
     height, width = photo.pixels.shape[:2]
     if max_size is None or max(height, width) <= max_size:
         return photo

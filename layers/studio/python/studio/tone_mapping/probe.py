@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -13,10 +14,12 @@ from PIL.WebPImagePlugin import WebPImageFile
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS
 
+Format = Literal["jpeg", "png", "webp", "avif", "tiff"]
+
 ACCEPTED = "JPEG, PNG, WebP, AVIF and TIFF"
 
 # The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
-_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+_PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
     "jpeg": JpegImageFile,
     "png": PngImageFile,
     "webp": WebPImageFile,
@@ -38,8 +41,8 @@ class ImageHeader:
 
     Attributes
     ----------
-    format : str
-        ``jpeg``, ``png``, ``webp``, ``avif`` or ``tiff``, by content.
+    format : Format
+        By content, whatever the file is called.
     width, height : int
         In pixels, as stored: before the orientation is applied.
     mode : str
@@ -54,7 +57,7 @@ class ImageHeader:
         As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
     """
 
-    format: str
+    format: Format
     width: int
     height: int
     mode: str
@@ -116,7 +119,7 @@ def check_limits(header: ImageHeader, limits: Limits) -> None:
         )
 
 
-def undecodable(data: bytes, kind: str) -> InvalidImageError:
+def undecodable(data: bytes, kind: Format) -> InvalidImageError:
     """Name why a picture of an accepted format could not be read: it ends early, or it is damaged."""
     if _ends_early(data, kind):
         return InvalidImageError(
@@ -125,8 +128,8 @@ def undecodable(data: bytes, kind: str) -> InvalidImageError:
     return InvalidImageError("IMAGE_CORRUPT", f"The {kind.upper()} is damaged and cannot be decoded.")
 
 
-def _sniff(data: bytes) -> str:
-    """Format by the first bytes."""
+def _sniff(data: bytes) -> Format:
+    """Tell the format by the first bytes."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -153,7 +156,7 @@ def _unsupported(what: str) -> UnsupportedImageError:
     return UnsupportedImageError("UNSUPPORTED_FORMAT", f"The file is {what}. Accepted are {ACCEPTED}.")
 
 
-def _probe_with_pillow(data: bytes, kind: str) -> ImageHeader:
+def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
     if kind == "png":
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
@@ -262,7 +265,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
 
 
 def _boxes(meta: bytes, name: bytes) -> list[bytes]:
-    """The bodies of every box of a name."""
+    """Return the bodies of every box of a name."""
     bodies, at = [], meta.find(name)
     while at >= 4:
         size = int.from_bytes(meta[at - 4 : at], "big")
@@ -278,7 +281,7 @@ def _avif_orientation(meta: bytes) -> int:
     return {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}[axis][turns]
 
 
-def _ends_early(data: bytes, kind: str) -> bool:
+def _ends_early(data: bytes, kind: Format) -> bool:
     if kind == "jpeg":
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
     if kind == "png":

@@ -1,0 +1,115 @@
+"""Speed of tone mapping as ratios against named peers, in one run on one machine: `just bench`."""
+
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+import PyOpenColorIO as ocio  # noqa: N813
+import skimage.data
+from numpy.typing import NDArray
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.analyse import analyse_proxy, make_proxy
+from studio.tone_mapping.apply import apply_lut
+from studio.tone_mapping.cube import write_cube
+from studio.tone_mapping.lut import compile_lut
+from studio.tone_mapping.pipeline import auto_correct
+
+Pixels = NDArray[np.uint8]
+
+SLIDERS = Adjustments(
+    exposure=0.7,
+    contrast=20,
+    highlights=-30,
+    shadows=20,
+    whites=10,
+    blacks=-10,
+    vibrance=20,
+    saturation=5,
+    temperature=10,
+    tint=-5,
+)
+
+
+def best_of(work: Callable[[], Any], runs: int = 9) -> float:
+    """Return the shortest time of several runs, in milliseconds, after one that warms up."""
+    work()
+    times = []
+    for _ in range(runs):
+        started = perf_counter()
+        work()
+        times.append(perf_counter() - started)
+    return min(times) * 1000
+
+
+def photo(width: int, height: int) -> Pixels:
+    """Make a dark photograph of this size, with a real one's detail and noise."""
+    small = skimage.data.coffee()[..., ::-1]
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 3, (height, width, 1)).astype(np.float32)
+    pixels: Pixels = np.clip(large * 0.6 + noise, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def opencolorio_alone(pixels: Pixels) -> float:
+    """Return OpenColorIO's own time: the same LUT, 8 bits to 8 bits, one thread, one call."""
+    transform = ocio.Lut3DTransform(gridSize=33, interpolation=ocio.INTERP_TETRAHEDRAL)
+    transform.setData(compile_lut(SLIDERS).reshape(-1))
+    processor = ocio.Config.CreateRaw().getProcessor(transform)
+    cpu = processor.getOptimizedCPUProcessor(ocio.BIT_DEPTH_UINT8, ocio.BIT_DEPTH_UINT8, ocio.OPTIMIZATION_LOSSLESS)
+    height, width, _ = pixels.shape
+    out = np.empty_like(pixels)
+
+    def describe(array: Pixels) -> Any:
+        flat = array.reshape(-1)
+        return ocio.PackedImageDesc(
+            flat, width, height, ocio.CHANNEL_ORDERING_RGB, ocio.BIT_DEPTH_UINT8, 1, 3, 3 * width
+        )
+
+    return best_of(lambda: cpu.apply(describe(pixels), describe(out)))
+
+
+def main() -> None:
+    """Print every figure with what it is compared to."""
+    pixels = photo(4000, 3000)
+    bench_apply(pixels)
+    print(f"compile_lut 33                       {best_of(lambda: compile_lut(SLIDERS)):7.1f} ms")
+    print(f"write_cube 33                        {best_of(lambda: write_cube(compile_lut(SLIDERS), 'look')):7.1f} ms")
+    print(f"analysis of 12 MP                    {best_of(lambda: analyse_proxy(make_proxy(pixels))):7.1f} ms")
+    bench_auto_correct(pixels)
+    bench_auto_correct(photo(6000, 4000))
+
+
+def bench_apply(pixels: Pixels) -> None:
+    """Compare the LUT's application with OpenColorIO's own."""
+    megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
+    lut, out, alone = compile_lut(SLIDERS), np.empty_like(pixels), opencolorio_alone(pixels)
+    print(f"OpenColorIO alone, 8 bits, 1 thread  {megapixels / alone * 1000:7.0f} MP/s")
+    for threads in (1, 2):
+        ours = best_of(partial(apply_lut, pixels, lut, threads, out))
+        ratio = f"{alone / ours:.2f} x OpenColorIO alone"
+        print(f"apply_lut and dither, {threads} thread(s)    {megapixels / ours * 1000:7.0f} MP/s   {ratio}")
+
+
+def bench_auto_correct(pixels: Pixels) -> None:
+    """Compare a correction from bytes to bytes with OpenCV's plain decoding and encoding of the same JPEG."""
+    jpeg = encoded(pixels)
+    floor = best_of(lambda: encoded(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)))
+    whole = best_of(partial(auto_correct, jpeg))
+    megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
+    print(f"auto_correct of a {megapixels:.0f} MP JPEG        {whole:7.1f} ms   {whole / floor:.2f} x decode + encode")
+    graded = auto_correct(jpeg)
+    timings = "  ".join(f"{name} {value:.0f}" for name, value in graded.timings_ms.items())
+    print(f"    decode + encode {floor:.1f} ms; ours with {len(graded.lut)} nodes: {timings}")
+
+
+def encoded(pixels: Any) -> bytes:
+    """Encode a JPEG as the pipeline does by default."""
+    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from studio.tone_mapping import auto_correct
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.analyse import analyse_proxy
+from studio.tone_mapping.auto import AutoResult, choose
+from studio.tone_mapping.grade import to_encoded, to_linear, white_balance_gains
+
+PHOTOS = ("coffee", "astronaut", "chelsea", "rocket")
+GOOD = ("coffee", "astronaut")
+FULL_RANGE = ("coffee", "astronaut", "rocket")
+
+
+def photo(name: str) -> NDArray[np.uint8]:
+    pixels: NDArray[np.uint8] = np.ascontiguousarray(getattr(skimage.data, name)()[::2, ::2, :3])
+    return pixels
+
+
+def degraded(name: str, gain: float = 1, low: float = 0, high: float = 1, temperature: float = 0) -> NDArray[np.uint8]:
+    """Degrade in linear light."""
+    linear = low + to_linear(photo(name).astype(np.float32) / 255) * (high - low)
+    linear = linear * gain * white_balance_gains(temperature, 0)
+    coded: NDArray[np.uint8] = np.rint(to_encoded(np.clip(linear, 0, 1)) * 255).astype(np.uint8)
+    return coded
+
+
+def chosen_for(rgb: NDArray[Any]) -> AutoResult:
+    return choose(analyse_proxy(np.ascontiguousarray(rgb[..., ::-1])))
+
+
+def error(one: NDArray[Any], other: NDArray[Any]) -> float:
+    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other)).mean())
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_photos_are_hardly_touched(name: str) -> None:
+    assert error(photo(name), auto_correct(photo(name))) < 1.5
+
+
+@pytest.mark.parametrize("name", FULL_RANGE)
+@pytest.mark.parametrize("stops", [-0.8, -1.4, -2])
+def test_underexposure_is_repaired(name: str, stops: float) -> None:
+    before = degraded(name, gain=2**stops)
+    after = auto_correct(before)
+    assert error(photo(name), after) < 0.75 * error(photo(name), before)
+    assert chosen_for(before).adjustments.exposure > 0.3
+
+
+@pytest.mark.parametrize("name", FULL_RANGE)
+def test_a_veil_is_taken_off(name: str) -> None:
+    before = degraded(name, low=0.06, high=0.5)
+    after = auto_correct(before)
+    assert error(photo(name), after) < 0.8 * error(photo(name), before)
+    assert chosen_for(before).adjustments.blacks < -10
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+@pytest.mark.parametrize("temperature", [-60, 60])
+def test_a_strong_cast_is_moved_the_right_way(name: str, temperature: float) -> None:
+    before = degraded(name, temperature=temperature)
+    chosen = chosen_for(before).adjustments
+    assert chosen.temperature * temperature <= 0
+    assert error(photo(name), auto_correct(before)) < error(photo(name), before) + 0.5
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("case", [{}, {"gain": 0.35}, {"low": 0.05, "high": 0.6}])
+def test_applied_to_its_own_output_it_moves_little(name: str, case: dict[str, float]) -> None:
+    once = auto_correct(degraded(name, **case))
+    assert error(once, auto_correct(once)) < 4
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("case", [{}, {"gain": 0.35}, {"low": 0.05, "high": 0.6}, {"gain": 2}])
+def test_it_does_not_clip(name: str, case: dict[str, float]) -> None:
+    before = degraded(name, **case)
+    after = auto_correct(before)
+    assert (after.min(-1) == 255).mean() <= (before.min(-1) == 255).mean() + 0.001
+    assert (after.max(-1) == 0).mean() <= (before.max(-1) == 0).mean() + 0.001
+
+
+def test_night_is_not_turned_into_day() -> None:
+    night = np.random.default_rng(0).integers(0, 25, (200, 200, 3), dtype=np.uint8)
+    night[:3] = 255
+    assert auto_correct(night).mean() < 1.6 * night.mean()
+
+
+@pytest.mark.parametrize("value", [0, 20, 128, 255])
+def test_flat_pictures_are_survived(value: int) -> None:
+    flat = np.full((32, 32, 3), value, np.uint8)
+    assert auto_correct(flat).shape == flat.shape
+
+
+def test_every_step_says_why_with_numbers_and_confidence_is_a_share() -> None:
+    result = chosen_for(degraded("astronaut", gain=0.3))
+    assert len({step.name for step in result.steps}) == len(result.steps) == 6
+    assert all(any(character.isdigit() for character in step.reason) for step in result.steps)
+    assert 0 <= result.confidence <= 1
+    assert any(step.applied for step in result.steps)
+
+
+def test_nothing_applied_means_no_sliders() -> None:
+    result = chosen_for(photo("astronaut"))
+    if not any(step.applied for step in result.steps):
+        assert result.adjustments == Adjustments()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_plain_function_keeps_type_shape_and_input(dtype: type) -> None:
+    dark = degraded("coffee", gain=0.3)
+    image = (
+        (dark / 255).astype(np.float32)
+        if dtype is np.float32
+        else dark.astype(dtype) * (257 if dtype is np.uint16 else 1)
+    )
+    kept = image.copy()
+    graded = auto_correct(image)
+    assert graded.dtype == dtype
+    assert graded.shape == image.shape
+    assert (image == kept).all()
+    assert graded.mean() > 1.3 * image.mean()
