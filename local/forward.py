@@ -21,6 +21,7 @@ class Forwarder:
     def __init__(self, host: str, ports: list[int]) -> None:
         self._host, self._ports = host, ports
         self._loop = asyncio.new_event_loop()
+        self._servers: list[asyncio.Server] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="forwarder", daemon=True)
 
     def __enter__(self) -> Self:
@@ -34,8 +35,10 @@ class Forwarder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop; open connections end."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _listen(self, port: int) -> None:
         async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +49,15 @@ class Forwarder:
                 return
             await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
 
-        await asyncio.start_server(pass_on, self._host, port)
+        self._servers.append(await asyncio.start_server(pass_on, self._host, port))
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

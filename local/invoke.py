@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ import boto3
 from samtranslator.yaml_helper import yaml_parse
 
 from local import fixtures
+from local.__main__ import FACTS
 from local.forward import Forwarder
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
@@ -27,7 +30,6 @@ from local.template import REGION, FunctionResource, Template
 BUILD = ROOT / ".aws-sam/build"
 EVENTS = ROOT / "events"
 FUNCTIONS = ROOT / "functions"
-STACK_FILE = ROOT / ".local/stack.json"
 
 
 @dataclass
@@ -72,8 +74,8 @@ def folder_of(function: FunctionResource) -> Path:
 @contextmanager
 def find_backend() -> Iterator[Backend]:
     """Yield the stack that `just dev` runs, or one started for as long as it takes."""
-    if STACK_FILE.exists():
-        facts = json.loads(STACK_FILE.read_text())
+    facts = json.loads(FACTS.read_text()) if FACTS.exists() else None
+    if facts and _listens(facts["url"]):
         yield Backend(facts["mongodb_uri"], facts["aws_endpoint_url"], facts["bucket_name"])
     else:
         with Stack() as stack:
@@ -153,6 +155,13 @@ def _find_event(function: FunctionResource, case: str) -> Path:
     return event
 
 
+def _listens(url: str) -> bool:
+    """Return whether something is there; a stack that was killed leaves its facts behind."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname, parts.port)) == 0
+
+
 def _make_secret(endpoint_url: str, value: str) -> str:
     secrets = boto3.client(
         "secretsmanager",
@@ -177,8 +186,9 @@ def _is_local(url: str) -> bool:
 def _seen_from_container(url: str, host: str) -> str:
     if not _is_local(url):
         return url
+    moved = url.replace(f"{urlsplit(url).hostname}:", f"{host}:")
     # A replica set's members name themselves by their loopback address.
-    return url.replace(f"{urlsplit(url).hostname}:", f"{host}:").replace("replicaSet=rs0", "directConnection=true")
+    return re.sub(r"\breplicaSet=[^&]+", "directConnection=true", moved)
 
 
 if __name__ == "__main__":
