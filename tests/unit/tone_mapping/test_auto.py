@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -125,3 +127,12 @@ def test_the_plain_function_keeps_type_shape_and_input(dtype: type) -> None:
     assert graded.shape == image.shape
     assert (image == kept).all()
     assert graded.mean() > 1.3 * image.mean()
+
+
+def test_the_package_itself_loads_no_imaging_library() -> None:
+    """Functions without the imaging layer import its models and errors."""
+    code = (
+        "import sys, studio.tone_mapping.adjustments, studio.tone_mapping.errors;"
+        "sys.exit(bool({'cv2', 'numpy', 'PyOpenColorIO', 'PIL'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

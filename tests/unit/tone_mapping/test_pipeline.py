@@ -81,6 +81,17 @@ def test_max_size_bounds_the_longer_side(max_size: int, size: tuple[int, int]) -
     assert Image.open(BytesIO(graded.data)).size == size
 
 
+def test_transparent_pixels_do_not_bleed_when_made_smaller() -> None:
+    pixels = np.full((90, 90, 4), (200, 40, 40, 255), np.uint8)
+    pixels[:, 40:] = (0, 255, 0, 0)  # hidden green
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    graded = auto_correct(buffer.getvalue(), Output(max_size=30), strength=0)
+    small = np.asarray(Image.open(BytesIO(graded.data)))
+    assert (small[small[..., 3] > 0][:, :3] == (200, 40, 40)).all()
+    assert set(np.unique(small[..., 3])) == {0, 85, 255}
+
+
 def test_the_same_picture_gets_the_same_sliders_at_every_size() -> None:
     full, small = auto_correct(dark_photo(quality=95)), auto_correct(dark_photo(quality=95), Output(max_size=300))
     for name, value in full.adjustments:

@@ -128,23 +128,18 @@ def _fitted(photo: Photo, max_size: int | None) -> Photo:
         return photo
     scale = max_size / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    alpha = None if photo.alpha is None else cv2.resize(photo.alpha, size, interpolation=cv2.INTER_AREA)
-    return replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA), alpha=alpha)
+    if photo.alpha is None:
+        return replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
+    # Weighed by alpha, or what hides in transparent pixels would bleed into their neighbours.
+    weighed = photo.pixels * photo.alpha[..., None].astype(np.float32)
+    alpha = cv2.resize(photo.alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    pixels = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA) / np.maximum(alpha, 1e-6)[..., None]
+    dtype = photo.pixels.dtype
+    return replace(photo, pixels=np.rint(pixels).astype(dtype), alpha=np.rint(alpha).astype(dtype))
 
 
 def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
-    """Grade pixels by sliders that are chosen for them.
-
-    Parameters
-    ----------
-    image_rgb : ndarray
-        (h, w, 3) RGB, display-encoded: uint8, uint16 or float32 0..1.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape and type.
-    """
+    """Do what `studio.tone_mapping.auto_correct` says."""
     pixels = np.ascontiguousarray(image_rgb[..., ::-1])
     proxy = make_proxy(pixels)
     if proxy.dtype == np.float32:
