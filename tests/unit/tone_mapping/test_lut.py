@@ -16,7 +16,7 @@ from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
 
 MODERATE = st.builds(
     Adjustments,
-    exposure=st.floats(-2, 1.25),
+    exposure=st.floats(-2, 1),
     **{
         name: st.integers(-50, 50)
         for name in Adjustments.model_fields
@@ -47,7 +47,7 @@ def test_axes_are_red_green_blue() -> None:
 
 
 @given(MODERATE)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adjustments) -> None:
     exact = grade(pixels, sliders)
     by_lut = apply_lut(pixels[..., ::-1], compile_lut(sliders, lut_size(sliders, 8)))[..., ::-1]
@@ -60,7 +60,8 @@ def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adju
     ("sliders", "bit_depth", "size"),
     [
         (Adjustments(exposure=1, contrast=50), 8, 33),
-        (Adjustments(exposure=1.3), 8, 65),
+        (Adjustments(exposure=1.1), 8, 65),
+        (Adjustments(exposure=0.9, blacks=-20), 8, 65),
         (Adjustments(exposure=-3), 8, 33),
         (Adjustments(tint=-51), 8, 65),
         (Adjustments(), 16, 65),

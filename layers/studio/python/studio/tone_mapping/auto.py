@@ -13,21 +13,21 @@ from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import to_encoded, to_linear
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
-_BLACK, _BLACK_TOO_HIGH = 0.08, 0.17
-_WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.945, 0.86, 0.76
+_BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
+_WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
 # What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
-_BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.62), (0.02, 0.09), (0.15, 0.30)
-_OVER_MAX = 1.0  # EV taken off the brightest pictures
-_DULL, _DULLEST, _VIBRANCE_MAX = 10, 4, 60  # mean chroma that calls for vibrance
+_BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
+_OVER_MAX = 1.2  # EV taken off the brightest pictures
+_DULL, _DULLEST, _VIBRANCE_MAX = 9, 4, 60  # mean chroma that calls for vibrance
 
 _MONOCHROME = 3  # 90th percentile of chroma below which a picture has no colours
 
 # The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
 # Dull pictures have less of it, pictures without colour none.
-_USUAL_WARM, _USUAL_GREEN = 0.40, 0.07
-_WARM_FREE, _GREEN_FREE = 0.24, 0.19  # departures from the usual that are left alone
-_CAST_SHARE = 0.9  # of what is beyond them, this much is taken out
-_SURE, _UNSURE = 0.3, 1.5  # spread of the estimators, from full to no correction
+_USUAL_WARM, _USUAL_GREEN = 0.41, 0.115
+_WARM_FREE, _GREEN_FREE = 0.23, 0.20  # departures from the usual that are left alone
+_CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
+_SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correction
 
 
 @dataclass(frozen=True)

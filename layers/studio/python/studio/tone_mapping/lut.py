@@ -41,7 +41,9 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     Under these bounds 33 nodes stay within 1.5 CIEDE2000 of the exact grade in 99.9 % of pixels.
     """
     strongest = max(abs(value) for name, value in adjustments if name != "exposure")
-    return 65 if bit_depth > 8 or strongest > 50 or adjustments.exposure > 1.25 else 33
+    # Exposure, shadows and the black point steepen the same dark nodes.
+    steepness = adjustments.exposure + (max(adjustments.shadows, 0) - 2 * min(adjustments.blacks, 0)) / 100
+    return 65 if bit_depth > 8 or strongest > 50 or steepness > 1 else 33
 
 
 def lut_id(lut: Lut) -> str:
