@@ -310,7 +310,7 @@ def _response(payload: bytes) -> Response:
     for name in ("content-length", "transfer-encoding", "connection"):  # the connection's own, and ours to say
         headers.pop(name, None)
     headers.setdefault("content-type", "text/plain;charset=UTF-8")
-    response = Response(content, status, headers)
+    response = Response(b"" if status in (204, 304) else content, status, headers)
     for cookie in answer.get("cookies") or []:
         response.headers.append("set-cookie", cookie)
     return response

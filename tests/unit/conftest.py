@@ -28,7 +28,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def invoke() -> Invoke:
-    """Call a handler with an HTTP API event and return its answer, the body parsed."""
+    """Call a handler with an HTTP API event and return its answer, the body parsed and, as `text`, as it is."""
 
     def call(
         handler: Handler,
@@ -59,6 +59,6 @@ def invoke() -> Invoke:
             },
             Context(),  # type: ignore[arg-type]
         )
-        return answer | {"body": json.loads(answer["body"]) if answer.get("body") else None}
+        return answer | {"text": answer["body"], "body": json.loads(answer["body"]) if answer["body"] else None}
 
     return call

@@ -180,6 +180,8 @@ def _request_id(app: APIGatewayHttpResolver) -> str:
 def _add_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
     response = next_middleware(app)
     response.headers["x-request-id"] = _request_id(app)
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.body = ""  # Powertools would write None as null
     return response
 
 
