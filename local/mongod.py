@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from local.processes import free_port, spawn
 
 START_SECONDS = 60
+CANNOT_LOAD = 127  # the dynamic linker's exit status where a library is missing
 
 
 class Mongod:
@@ -61,6 +62,8 @@ class Mongod:
             host, directConnection=True, serverSelectionTimeoutMS=500
         ) as client:
             while time.monotonic() < deadline:
+                if not self._supervisor.is_alive():
+                    break
                 try:
                     if client.admin.command("hello")["isWritablePrimary"]:
                         return
@@ -69,7 +72,9 @@ class Mongod:
                     pass
                 time.sleep(0.02)
         log = (self._folder / "mongod.log").read_text(errors="replace")
-        raise RuntimeError(f"mongod did not start within {START_SECONDS} s; its log ends:\n{log[-2000:]}")
+        raise RuntimeError(
+            f"mongod does not start (on Debian it takes libcurl4; or set MONGODB_URI); its log ends:\n{log[-2000:]}"
+        )
 
     def stop(self, *, keep: bool) -> None:
         """Stop the server: in order where its files are kept, at once where they are not."""
@@ -109,7 +114,8 @@ class Mongod:
 
     def _supervise(self) -> None:
         while self._process:
-            self._process.wait()
+            if self._process.wait() == CANNOT_LOAD:
+                return
             # The pause keeps a server that cannot start from taking the machine.
             self._stopping.wait(0.1)
             with self._lock:
