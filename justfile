@@ -30,7 +30,7 @@ dev *arguments: install
 test *arguments: install
 	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
 
-# Lint, types, templates, generated files
+# Lint, types, templates
 check: install
 	ruff check .
 	ruff format --check .
