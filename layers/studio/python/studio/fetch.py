@@ -91,18 +91,28 @@ def fetch(
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """Connects to the address that was checked, not to what the name resolves to a moment later."""
+    """Connects to the addresses that were checked, not to what the name resolves to a moment later."""
 
-    def __init__(self, parts: SplitResult, address: str, deadline: float, context: ssl.SSLContext) -> None:
+    def __init__(self, parts: SplitResult, addresses: list[str], deadline: float, context: ssl.SSLContext) -> None:
         super().__init__(parts.hostname or "", parts.port or 443)
-        self._address = address
+        self._addresses = addresses
         self._deadline = deadline
         self._tls = context
 
     def connect(self) -> None:
-        remaining = max(0.1, self._deadline - time.monotonic())
-        plain = socket.create_connection((self._address, self.port), timeout=min(remaining, 3.0))
+        plain = self._connect_to_any()
         self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+
+    def _connect_to_any(self) -> socket.socket:
+        """Try the addresses in turn: a name may have an IPv6 address that nothing answers on."""
+        failure = OSError("no address")
+        for address in self._addresses:
+            remaining = max(0.1, self._deadline - time.monotonic())
+            try:
+                return socket.create_connection((address, self.port), timeout=min(remaining, 3.0))
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 def _split(url: str, field: str) -> SplitResult:
@@ -116,7 +126,7 @@ def _split(url: str, field: str) -> SplitResult:
     return parts
 
 
-def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], bool]) -> str:
+def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], bool]) -> list[str]:
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -124,7 +134,7 @@ def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], b
     addresses = [str(item[4][0]).split("%")[0] for item in found]
     if not all(is_allowed(ipaddress.ip_address(address)) for address in addresses):
         raise _refusal(f"{parts.hostname} is not a public address", field)
-    return addresses[0]
+    return addresses
 
 
 def _read(answer: http.client.HTTPResponse, max_bytes: int, deadline: float, field: str) -> bytes:
