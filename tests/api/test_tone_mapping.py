@@ -180,6 +180,12 @@ def test_a_key_without_the_scope_is_refused(user: Any) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MISSING_SCOPE")
 
 
+@pytest.mark.parametrize("size", [17, 33])
+def test_every_size_of_a_lut_fits_an_answer(user: Any, size: int) -> None:
+    answer = user.http.post("/tone-mapping/lut", json={"adjustments": {"exposure": 1}, "size": size})
+    assert (answer.status_code, answer.json()["size"]) == (200, size)
+
+
 def test_the_lut_of_a_correction_reproduces_it(user: Any) -> None:
     graded = user.http.post(ROUTE, json=inline(photo("PNG"))).json()
     lut = user.http.post("/tone-mapping/lut", json={"adjustments": graded["adjustments"]}).raise_for_status().json()

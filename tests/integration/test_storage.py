@@ -90,3 +90,13 @@ def test_no_checksum_header_is_sent(configure: Any) -> None:
     storage.write("users/usr_1/results/res_4.png", b"pixels", "image/png", tags={})
     assert sent
     assert not [name for name in sent if "checksum" in name or name in ("x-amz-trailer", "content-encoding")]
+
+
+def test_on_aws_a_url_names_the_buckets_region(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    configure(BUCKET_NAME="photos")
+    url, _ = storage.presign_download("users/usr_1/uploads/upl_1")
+    form = storage.presign_upload("users/usr_1/uploads/upl_1", "image/png", 100)
+    assert url.startswith("https://photos.s3.eu-west-1.amazonaws.com/")
+    assert form.url == "https://photos.s3.eu-west-1.amazonaws.com/"

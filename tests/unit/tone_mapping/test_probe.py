@@ -1,5 +1,7 @@
+import io
 import struct
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.probe import ImageHeader, Limits, check_limits, probe
 
 Saved = Callable[..., bytes]
@@ -159,3 +161,31 @@ def test_a_side_can_be_too_long_by_itself() -> None:
 def test_what_the_limits_allow_exactly_passes() -> None:
     header = ImageHeader("png", 100, 100, "RGB", 8, has_alpha=False)
     check_limits(header, Limits(max_pixels=10_000, max_dimension=100))
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body) + 8) + name + body
+
+
+def test_avif_properties_in_another_box_do_not_count(avif_file: bytes) -> None:
+    claim = box(b"free", box(b"meta", box(b"ispe", struct.pack(">III", 0, 64, 64))))
+    start = int.from_bytes(avif_file[:4], "big")
+    header = probe(avif_file[:start] + claim + avif_file[start:])
+    assert (header.width, header.height) == (40, 30)
+
+
+def test_overlapping_avif_boxes_take_no_more_memory_than_the_file() -> None:
+    boxes = (struct.pack(">I", 300_000) + b"ispe") * 20_000
+    tracemalloc.start()
+    with pytest.raises(ImageError):
+        probe(box(b"ftyp", b"avif\0\0\0\0avif") + box(b"meta", boxes))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.fixture
+def avif_file() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "AVIF")
+    return buffer.getvalue()

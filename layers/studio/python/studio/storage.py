@@ -74,6 +74,8 @@ def _client() -> "S3Client":
         aws_secret_access_key=secret.get("secret_access_key"),
         config=Config(
             signature_version="s3v4",
+            # Presigned URLs name the bucket's own region then: the global endpoint would redirect.
+            s3={"addressing_style": "virtual"},
             # B2 and others refuse the checksum trailers that boto3 sends by itself.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -40,7 +40,7 @@ class CreateLutRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     adjustments: Adjustments = Field(description="The sliders.")
-    size: Literal[17, 33, 65] = Field(default=33, description="Grid points a side.")
+    size: Literal[17, 33] = Field(default=33, description="Grid points a side.")
     title: str = Field(default="Studio", min_length=1, max_length=100, description="TITLE line of the .cube.")
 
 

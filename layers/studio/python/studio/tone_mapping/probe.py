@@ -214,12 +214,20 @@ def _tiff_directory(data: bytes) -> ImageFileDirectory_v2:
     return directory
 
 
+_MOST_TIFF_PAGES = 20  # looked at; each costs time before any limit
+
+
 def _tiff_pages(image: TiffImageFile) -> int:
     """Pages that are no thumbnail of another one (NewSubfileType, bit 0)."""
     pages = 0
-    for page in range(image.n_frames):
-        image.seek(page)
+    for page in range(_MOST_TIFF_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
         pages += not image.tag_v2.get(254, 0) & 1
+        if pages > 1:
+            break
     image.seek(0)
     return max(pages, 1)
 
@@ -242,8 +250,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
     Read by hand: Pillow's AVIF plugin would put 5 MB of libavif beside OpenCV's own into the Lambda layer.
     EXIF comes with the pixels, from OpenCV.
     """
-    start = data.find(b"meta") - 4
-    meta = data[start : start + int.from_bytes(data[start : start + 4], "big")]
+    meta = _top_level_box(data, b"meta")
     # A tiled picture has a size for its tiles too: the whole is the largest.
     sizes = [struct.unpack(">II", box[4:12]) for box in _boxes(meta, b"ispe")]
     width, height = max(sizes, key=lambda size: size[0] * size[1])
@@ -264,13 +271,30 @@ def _probe_avif(data: bytes) -> ImageHeader:
     )
 
 
+def _top_level_box(data: bytes, name: bytes) -> bytes:
+    """Return the first box of a name; one inside another does not count. Raises ValueError where there is none."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size < 8 or at + size > len(data):
+            break
+        if data[at + 4 : at + 8] == name:
+            return data[at : at + size]
+        at += size
+    raise ValueError(f"no {name.decode()} box")
+
+
 def _boxes(meta: bytes, name: bytes) -> list[bytes]:
-    """Return the bodies of every box of a name."""
+    """Return the bodies of every box of a name; boxes do not overlap, so that all are no more than `meta`."""
     bodies, at = [], meta.find(name)
     while at >= 4:
         size = int.from_bytes(meta[at - 4 : at], "big")
-        bodies.append(meta[at + 4 : at - 4 + size])
-        at = meta.find(name, at + 4)
+        end = at - 4 + size
+        if size >= 8 and end <= len(meta):
+            bodies.append(meta[at + 4 : end])
+        else:
+            end = at + 4
+        at = meta.find(name, end)
     return bodies
 
 
