@@ -2,6 +2,7 @@ from typing import Annotated, Any
 
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from botocore.exceptions import ClientError, EndpointConnectionError
 from pydantic import BaseModel, Field, SecretStr
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
@@ -22,6 +23,8 @@ PROBLEMS: dict[str, Exception] = {
     "conflict": ConflictError("taken", field="count"),
     "later": UnavailableError("not now", retry_after=7),
     "mongo": ServerSelectionTimeoutError("no primary at mongodb://user:hunter2@db"),
+    "s3": EndpointConnectionError(endpoint_url="https://user:hunter2@s3"),
+    "slow": ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "GetObject"),  # type: ignore[typeddict-item]
     "bug": OperationFailure("planted-secret in the text"),
 }
 
@@ -73,6 +76,8 @@ def test_no_content_has_no_body(handler: Handler, invoke: Any) -> None:
     ("body", "content_type", "status", "code"),
     [
         ('{"count": ', "application/json", 400, "MALFORMED_JSON"),
+        ('{"count": ' + "9" * 5000 + "}", "application/json", 400, "MALFORMED_JSON"),
+        ("[" * 100_000, "application/json", 400, "MALFORMED_JSON"),
         ("", "application/json", 422, "INVALID_FIELD"),
         ("null", "application/json", 422, "INVALID_FIELD"),
         ("[1]", "application/json", 422, "INVALID_FIELD"),
@@ -108,6 +113,8 @@ def test_passwords_are_never_repeated(handler: Handler, invoke: Any, capsys: pyt
         ("conflict", 409, "CONFLICT"),
         ("later", 503, "UNAVAILABLE"),
         ("mongo", 503, "UNAVAILABLE"),
+        ("s3", 503, "UNAVAILABLE"),
+        ("slow", 503, "UNAVAILABLE"),
         ("bug", 500, "INTERNAL_ERROR"),
     ],
 )

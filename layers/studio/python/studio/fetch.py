@@ -139,7 +139,7 @@ def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], b
 
 def _read(answer: http.client.HTTPResponse, max_bytes: int, deadline: float, field: str) -> bytes:
     data = bytearray()
-    while chunk := answer.read(_CHUNK):
+    while chunk := answer.read1(_CHUNK):  # what is there, so that a dripping sender meets the deadline
         data += chunk
         if len(data) > max_bytes:
             raise TooLargeError(

@@ -1,5 +1,6 @@
 """The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -40,7 +41,10 @@ _UNAVAILABLE = {
     "ConnectionFailure": "MongoDB",
     "WaitQueueTimeoutError": "MongoDB",
     "ExecutionTimeout": "MongoDB",
-    "HTTPClientError": "Storage",
+    "HTTPClientError": "AWS",
+    "ConnectionError": "AWS",
+    "IncompleteReadError": "AWS",
+    "GetParameterError": "Secrets Manager",
 }
 
 
@@ -97,7 +101,9 @@ def create_app() -> APIGatewayHttpResolver:
         It validates requests and responses, and answers every error with `studio.errors.ErrorResponse`.
     """
     app = APIGatewayHttpResolver(
-        enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+        enable_validation=True,
+        response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+        json_body_deserializer=_read_json,
     )
     app.use(middlewares=[_add_request_id])
 
@@ -124,15 +130,17 @@ def create_app() -> APIGatewayHttpResolver:
         given = app.current_event.headers.get("content-type", "")
         return answer(UnsupportedMediaError(f"the body must be application/json; got {given[:100]}"))
 
+    def refuse_encoding(error: UnicodeDecodeError) -> Response[str]:
+        return answer(BadRequestError("the body is not UTF-8", code="MALFORMED_JSON"))
+
     def refuse_unknown_route(error: RouteNotFoundError) -> Response[str]:
         return answer(_UnknownRouteError("there is no such route"))
 
     def fail(error: Exception) -> Response[str]:
-        for base in type(error).__mro__:
-            if dependency := _UNAVAILABLE.get(base.__name__):
-                logger.exception("dependency unavailable", dependency=dependency)
-                count("DependencyUnavailable")
-                return answer(UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2))
+        if dependency := _unavailable(error):
+            logger.exception("dependency unavailable", dependency=dependency)
+            count("DependencyUnavailable")
+            return answer(UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2))
         logger.exception("unhandled error")
         count("UnhandledError")
         return answer(StudioError("something went wrong on our side; quote the request id when you report it"))
@@ -140,6 +148,7 @@ def create_app() -> APIGatewayHttpResolver:
     app.exception_handler(StudioError)(answer)
     app.exception_handler(RequestValidationError)(refuse_invalid)
     app.exception_handler(RequestUnsupportedContentType)(refuse_content_type)
+    app.exception_handler(UnicodeDecodeError)(refuse_encoding)
     app.exception_handler(RouteNotFoundError)(refuse_unknown_route)
     app.exception_handler([ResponseValidationError, Exception])(fail)
     return app
@@ -171,6 +180,24 @@ def create_handler(app: APIGatewayHttpResolver) -> Handler:
 class _UnknownRouteError(StudioError):
     status = HTTPStatus.NOT_FOUND
     code = "ROUTE_NOT_FOUND"
+
+
+def _read_json(text: str) -> Any:
+    """Parse a body; a number too long or nesting too deep is malformed too."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+def _unavailable(error: Exception) -> str | None:
+    """Name what an exception says is down, if it says so."""
+    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if type(error).__name__ == "ClientError" and status >= 500:
+        return "AWS"
+    return next((_UNAVAILABLE[base.__name__] for base in type(error).__mro__ if base.__name__ in _UNAVAILABLE), None)
 
 
 def _request_id(app: APIGatewayHttpResolver) -> str:

@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from studio.errors import UnavailableError
 from studio.settings import Settings, get_secret
 
 Record = dict[str, Any]
@@ -32,13 +33,13 @@ def get_database() -> Database[Record]:
 
     Raises
     ------
-    RuntimeError
+    UnavailableError
         If neither ``MONGODB_URI`` nor ``MONGODB_SECRET_ARN`` is set.
     """
     settings = MongoSettings.load()
     uri = settings.mongodb_uri or (settings.mongodb_secret_arn and get_secret(settings.mongodb_secret_arn))
     if not uri:
-        raise RuntimeError("set MONGODB_URI or MONGODB_SECRET_ARN")
+        raise UnavailableError("MongoDB is not configured: set MONGODB_URI or MONGODB_SECRET_ARN")
     client: MongoClient[Record] = MongoClient(
         uri,
         appname="studio",

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 
 import studio
 from studio import storage
+from studio.errors import UnavailableError
 from studio.mongo import get_database
 from studio.observability import logger
 
@@ -49,7 +51,7 @@ def _probe(name: str, ask: Callable[[], object]) -> Dependency:
     status: Literal["ok", "down"] = "ok"
     try:
         ask()
-    except (PyMongoError, BotoCoreError, ClientError):
+    except (PyMongoError, BotoCoreError, ClientError, GetParameterError, UnavailableError):
         logger.exception("dependency down", dependency=name)
         status = "down"
     return Dependency(status=status, milliseconds=round((time.perf_counter() - started) * 1000, 1))

@@ -124,9 +124,13 @@ def _alpha_with_dtype(alpha: Pixels, dtype: np.dtype[Any]) -> Pixels:
 
 
 def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
-    share = alpha[..., None].astype(np.float32) / np.iinfo(alpha.dtype).max
-    white = np.iinfo(pixels.dtype).max
-    return np.rint(white - (white - pixels.astype(np.float32)) * share).astype(pixels.dtype)
+    """Composite over white, strip by strip: in float32 a whole picture would be four times its size."""
+    white, composed = np.iinfo(pixels.dtype).max, np.empty_like(pixels)
+    for top in range(0, len(pixels), TILE):
+        rows = slice(top, top + TILE)
+        share = alpha[rows, :, None].astype(np.float32) / np.iinfo(alpha.dtype).max
+        composed[rows] = np.rint(white - (white - pixels[rows].astype(np.float32)) * share)
+    return composed
 
 
 def _encode(extension: str, pixels: Pixels, options: list[int]) -> bytes:
