@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import boto3
 from pymongo import MongoClient
@@ -39,7 +40,15 @@ def seed(stack: Backend) -> None:
     Parameters
     ----------
     stack : Backend
+
+    Raises
+    ------
+    SystemExit
+        If the database is not on this machine: the fixtures' password is published.
     """
+    host = urlsplit(stack.mongodb_uri).hostname
+    if host not in ("127.0.0.1", "localhost"):
+        raise SystemExit(f"fixtures are for a database on this machine only, not for {host}: unset MONGODB_URI")
     now = datetime.now(UTC)
     scopes: list[Scope] = ["grade", "export"]
     owner = User(id=USER_ID, email=EMAIL, password_hash=hash_password(PASSWORD), scopes=scopes, created_at=now)

@@ -2,7 +2,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from pymongo import MongoClient
@@ -12,14 +11,8 @@ from local.stack import Stack
 
 def authorize(stack: Stack, api_key: str) -> dict[str, Any]:
     """Ask the authorizer function itself, past the gateway's cache."""
-    client = boto3.client(
-        "lambda",
-        endpoint_url=stack.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    answer = client.invoke(FunctionName="AuthorizeRequestFunction", Payload=json.dumps({"identitySource": [api_key]}))
+    payload = json.dumps({"identitySource": [api_key]})
+    answer = stack.client("lambda").invoke(FunctionName="AuthorizeRequestFunction", Payload=payload)
     decision: dict[str, Any] = json.load(answer["Payload"])
     return decision
 

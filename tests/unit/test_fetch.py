@@ -115,7 +115,7 @@ def test_private_addresses_are_refused(host: str) -> None:
     with pytest.raises(InvalidFieldError) as refusal:
         fetch(f"https://{host}/", 10, "image_url")
     assert refusal.value.code == "URL_REFUSED"
-    assert "not a public address" in refusal.value.message or "cannot be resolved" in refusal.value.message
+    assert "not a public address" in refusal.value.message
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])

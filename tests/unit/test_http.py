@@ -10,7 +10,7 @@ from studio.errors import ConflictError, UnavailableError
 from studio.http import Handler, answers, create_app, create_handler, get_caller
 
 
-class Order(BaseModel):
+class Order(BaseModel, extra="forbid"):
     count: int = Field(ge=1, le=9)
     password: SecretStr | None = Field(default=None, min_length=12)
 
@@ -101,8 +101,11 @@ def test_invalid_field_names_field_limit_and_value(handler: Handler, invoke: Any
     assert "got 10" in detail["message"]
 
 
-def test_passwords_are_never_repeated(handler: Handler, invoke: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = invoke(handler, "POST", "/orders", {"count": 1, "password": "hunter2"})
+@pytest.mark.parametrize("field", ["password", "passwort"])
+def test_passwords_are_never_repeated(
+    handler: Handler, invoke: Any, capsys: pytest.CaptureFixture[str], field: str
+) -> None:
+    answer = invoke(handler, "POST", "/orders", {"count": 1, field: "hunter2"})
     assert answer["statusCode"] == 422
     assert "hunter2" not in str(answer) + capsys.readouterr().out
 

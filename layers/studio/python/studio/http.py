@@ -222,7 +222,9 @@ def _explain(error: RequestValidationError) -> StudioError:
         # The first part says where the field is (body, query, path): nobody names a field so.
         field = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
         given = item.get("input")
-        tell = isinstance(given, str | int | float | bool) and field not in SECRET_FIELDS
+        # A field that we do not know may be a misspelt password.
+        is_secret = field in SECRET_FIELDS or item["type"] == "extra_forbidden"
+        tell = isinstance(given, str | int | float | bool) and not is_secret
         shown = f"; got {given!r:.100}" if tell else ""
         refusal.details.append(ErrorDetail(field=field, message=f"{item['msg']}{shown}"))
     refusal.message = "; ".join(f"{detail.field}: {detail.message}" for detail in refusal.details[:3])

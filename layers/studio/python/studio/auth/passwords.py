@@ -1,16 +1,11 @@
 """Passwords: argon2id with RFC 9106's second recommended parameters, argon2-cffi's default."""
 
-from functools import cache
-
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 _hasher = PasswordHasher()
-
-
-@cache
-def _decoy() -> str:
-    return _hasher.hash("nobody's password")
+# Of a random password that nobody kept: what an unknown user's password is compared with.
+_DECOY = "$argon2id$v=19$m=65536,t=3,p=4$eksoipFAU1peroXbLyY+lQ$1M+6cdCui3Ms2lEopvdcH3U5ddYcSaLlb9mtBDIooRI"  # noqa: S105
 
 
 def hash_password(password: str) -> str:
@@ -32,7 +27,7 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     password_hash : str or None
     """
     try:
-        _hasher.verify(password_hash or _decoy(), password)
+        _hasher.verify(password_hash or _DECOY, password)
     except VerifyMismatchError:
         return False
     return password_hash is not None

@@ -38,7 +38,8 @@ def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
 def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     """Tell the nodes an axis: 65 where 33 could show, in pictures of more than 8 bits and under strong grades.
 
-    Under these bounds 33 nodes stay within 1.5 CIEDE2000 of the exact grade in 99.9 % of pixels.
+    The bounds are chosen so that 33 nodes stay within 1.5 CIEDE2000 of the exact grade in 99.9 % of pixels; the
+    largest that a search found under them is 1.5016.
     """
     strongest = max(abs(value) for name, value in adjustments if name != "exposure")
     # Exposure, shadows and the black point steepen the same dark nodes.
