@@ -1,4 +1,4 @@
-"""Create the indexes that the repositories declare: by ``just indexes``, which follows a deployment, never on a request."""
+"""Create the indexes that the repositories declare: ``just indexes`` after a deployment, never on a request."""
 
 from pymongo.database import Database
 

@@ -5,7 +5,7 @@ from argon2.exceptions import VerifyMismatchError
 
 _hasher = PasswordHasher()
 # Of a random password that nobody kept: what an unknown user's password is compared with.
-_DECOY = "$argon2id$v=19$m=65536,t=3,p=4$eksoipFAU1peroXbLyY+lQ$1M+6cdCui3Ms2lEopvdcH3U5ddYcSaLlb9mtBDIooRI"  # noqa: S105
+_DECOY = "$argon2id$v=19$m=65536,t=3,p=4$eksoipFAU1peroXbLyY+lQ$1M+6cdCui3Ms2lEopvdcH3U5ddYcSaLlb9mtBDIooRI"
 
 
 def hash_password(password: str) -> str:
