@@ -38,6 +38,7 @@ def invoke() -> Invoke:
         *,
         content_type: str = "application/json",
         scopes: str | None = None,
+        is_base64: bool = False,
     ) -> dict[str, Any]:
         request_context: dict[str, Any] = {
             "requestId": "request-1",
@@ -55,7 +56,7 @@ def invoke() -> Invoke:
                 "headers": {"content-type": content_type},
                 "requestContext": request_context,
                 "body": body if isinstance(body, str | None) else json.dumps(body),
-                "isBase64Encoded": False,
+                "isBase64Encoded": is_base64,
             },
             Context(),  # type: ignore[arg-type]
         )

@@ -2,7 +2,9 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -35,6 +37,16 @@ class Server(BaseHTTPRequestHandler):
                 self.send_response(302)
                 self.send_header("location", "/loop")
                 self.end_headers()
+            case ["drip", where]:
+                if where == "body":
+                    self.send_response(200)
+                    self.end_headers()
+                else:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                with suppress(OSError):  # the client hangs up
+                    for _ in range(600):
+                        self.wfile.write(b"x")
+                        time.sleep(0.05)
             case _:
                 self.send_error(404)
 
@@ -150,6 +162,14 @@ def test_redirects_are_followed_and_checked(base_url: str, trust: ssl.SSLContext
 def test_other_answers_are_refused(base_url: str, trust: ssl.SSLContext) -> None:
     with pytest.raises(InvalidFieldError, match="answered 404"):
         fetch(f"{base_url}/missing", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+@pytest.mark.parametrize("where", ["headers", "body"])
+def test_a_dripping_server_is_cut_at_the_deadline(base_url: str, trust: ssl.SSLContext, where: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(InvalidFieldError, match=r"longer than 0\.5 s"):
+        fetch(f"{base_url}/drip/{where}", 999, "image_url", max_seconds=0.5, is_allowed=is_loopback, context=trust)
+    assert time.monotonic() - started < 5
 
 
 def test_an_untrusted_certificate_is_refused(base_url: str) -> None:

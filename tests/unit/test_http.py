@@ -1,3 +1,4 @@
+import base64
 from typing import Annotated, Any
 
 import pytest
@@ -25,6 +26,7 @@ PROBLEMS: dict[str, Exception] = {
     "mongo": ServerSelectionTimeoutError("no primary at mongodb://user:hunter2@db"),
     "s3": EndpointConnectionError(endpoint_url="https://user:hunter2@s3"),
     "slow": ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "GetObject"),  # type: ignore[typeddict-item]
+    "rotated": OperationFailure("Authentication failed for hunter2.", code=18),
     "bug": OperationFailure("planted-secret in the text"),
 }
 
@@ -110,6 +112,11 @@ def test_passwords_are_never_repeated(
     assert "hunter2" not in str(answer) + capsys.readouterr().out
 
 
+def test_a_body_that_is_not_utf_8_is_malformed(handler: Handler, invoke: Any) -> None:
+    answer = invoke(handler, "POST", "/orders", base64.b64encode(b'{"count": "\xff"}').decode(), is_base64=True)
+    assert (answer["statusCode"], answer["body"]["error"]["code"]) == (400, "MALFORMED_JSON")
+
+
 @pytest.mark.parametrize(
     ("name", "status", "code"),
     [
@@ -118,6 +125,7 @@ def test_passwords_are_never_repeated(
         ("mongo", 503, "UNAVAILABLE"),
         ("s3", 503, "UNAVAILABLE"),
         ("slow", 503, "UNAVAILABLE"),
+        ("rotated", 503, "UNAVAILABLE"),
         ("bug", 500, "INTERNAL_ERROR"),
     ],
 )

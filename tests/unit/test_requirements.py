@@ -1,5 +1,6 @@
 """Every version is pinned once, with hashes, and is what pyproject.toml asks for."""
 
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ FILES = {
     "web": ROOT / "functions/web/serve_pages/requirements.txt",
     "dev": ROOT / "requirements-dev.txt",
 }
+RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -55,4 +57,31 @@ def test_every_pin_has_hashes_and_no_address(name: str) -> None:
 
 def test_a_layer_has_nothing_that_the_runtime_brings() -> None:
     for name in ("core", "imaging", "web"):
-        assert not pins(FILES[name]).keys() & {"boto3", "botocore", "s3transfer", "jmespath", "urllib3"}
+        assert not pins(FILES[name]).keys() & RUNTIME
+
+
+def needed(requirements: list[Requirement]) -> set[str]:
+    """Names of everything that some requirements bring, as the installed packages tell."""
+    found: set[str] = set()
+    queue = [(requirement, frozenset(requirement.extras)) for requirement in requirements]
+    seen = set()
+    while queue:
+        requirement, extras = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        found.add(name)
+        for text in importlib.metadata.requires(name) or []:
+            child = Requirement(text)
+            environments: list[dict[str, str]] = [{"extra": extra} for extra in ("", *extras)]
+            if child.marker is None or any(child.marker.evaluate(environment) for environment in environments):
+                queue.append((child, frozenset(child.extras)))
+    return found
+
+
+@pytest.mark.parametrize("name", ["core", "imaging", "web"])
+def test_every_pin_is_still_needed(name: str) -> None:
+    """A package that nothing asks for any longer would stay in the layer."""
+    assert pins(FILES[name]).keys() <= needed(group(name))
+    assert needed(group(name)) - pins(FILES[name]).keys() <= RUNTIME

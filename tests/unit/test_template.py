@@ -138,9 +138,48 @@ def test_the_authorizer_can_be_invoked(resources: dict[str, Any]) -> None:
     assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
 
 
-def test_no_policy_allows_everything(functions: dict[str, Any]) -> None:
-    for name, function in functions.items():
-        for policy in function.get("Policies", []):
-            for statement in policy.get("Statement", []):
-                assert "*" not in json.dumps(statement["Action"]), name
-                assert statement["Resource"] != "*", name
+def statements(node: Any) -> Iterator[dict[str, Any]]:
+    """IAM statements that allow something, wherever in a piece of a template."""
+    if isinstance(node, list):
+        for item in node:
+            yield from statements(item)
+    elif isinstance(node, dict):
+        if node.get("Effect") == "Allow" and "Action" in node:
+            yield node
+        for value in node.values():
+            yield from statements(value)
+
+
+def too_wide(statement: dict[str, Any]) -> bool:
+    listed = {key: value if isinstance(value, list) else [value] for key, value in statement.items()}
+    # A resource policy has no Resource: it is attached to one.
+    return any("*" in json.dumps(action) for action in listed["Action"]) or "*" in listed.get("Resource", [])
+
+
+def reads_secrets(resource: dict[str, Any]) -> bool:
+    return any("secretsmanager:GetSecretValue" in statement["Action"] for statement in statements(resource))
+
+
+@pytest.fixture
+def transformed() -> dict[str, Any]:
+    found: dict[str, Any] = to_cloudformation((ROOT / "template.yaml").read_text())["Resources"]
+    return found
+
+
+def test_no_policy_allows_everything(transformed: dict[str, Any]) -> None:
+    found = [(name, statement) for name, resource in transformed.items() for statement in statements(resource)]
+    assert len(found) > 20
+    assert [name for name, statement in found if too_wide(statement)] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"), [("s3:*", "arn"), (["s3:GetObject", "*"], "arn"), ("s3:GetObject", ["*"])]
+)
+def test_a_policy_that_allows_everything_would_be_found(action: str | list[str], resource: str | list[str]) -> None:
+    inside_if = {"Fn::If": ["A", {"Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}, 1]}
+    assert [too_wide(statement) for statement in statements(inside_if)] == [True]
+
+
+def test_every_role_that_reads_a_secret_may_use_its_key(transformed: dict[str, Any]) -> None:
+    readers = {name for name, resource in transformed.items() if reads_secrets(resource)}
+    assert readers == {role["Ref"] for role in transformed["SecretsKeyPolicy"]["Properties"]["Roles"]}

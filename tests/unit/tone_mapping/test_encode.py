@@ -1,3 +1,4 @@
+import tracemalloc
 from io import BytesIO
 from typing import Any
 
@@ -138,3 +139,13 @@ def test_with_dtype_dithers_down_and_widens_exactly() -> None:
 def test_output_refuses(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Output(**wrong)
+
+
+def test_laying_over_white_takes_little_more_than_the_answer() -> None:
+    pixels, alpha = np.zeros((2048, 2048, 3), np.uint8), np.full((2048, 2048), 128, np.uint8)
+    encode(pixels[:64], alpha[:64], header_of(), Output(format="jpeg"))
+    tracemalloc.start()
+    encoded = encode(pixels, alpha, header_of(), Output(format="jpeg"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * pixels.nbytes + len(encoded)

@@ -189,3 +189,14 @@ def avif_file() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(buffer, "AVIF")
     return buffer.getvalue()
+
+
+def test_a_tiff_of_very_many_thumbnails_is_read_quickly(picture: Image.Image, saved: Saved) -> None:
+    thumbnails = [picture.resize((8, 8)) for _ in range(2000)]
+    for thumbnail in thumbnails:
+        thumbnail.encoderinfo = {"tiffinfo": {254: 1}}
+    data = saved(picture, "TIFF", save_all=True, append_images=thumbnails)
+    started = time.process_time()
+    header = probe(data)
+    assert time.process_time() - started < 0.05  # 0.1 s and more where every page is looked at
+    assert header.frames == 1

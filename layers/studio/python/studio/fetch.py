@@ -4,8 +4,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from studio.errors import InvalidFieldError, TooLargeError
@@ -38,6 +40,7 @@ def fetch(
     max_bytes: int,
     field: str,
     *,
+    max_seconds: float = MAX_SECONDS,
     is_allowed: Callable[[IPAddress], bool] = is_public,
     context: ssl.SSLContext | None = None,
 ) -> bytes:
@@ -50,6 +53,8 @@ def fetch(
     max_bytes : int
     field : str
         Named in errors.
+    max_seconds : float
+        For all of it, redirects included.
     is_allowed : callable
         Says which addresses may be connected to.
     context : ssl.SSLContext, optional
@@ -67,26 +72,29 @@ def fetch(
     TooLargeError
         If the answer has more bytes than allowed.
     """
-    deadline = time.monotonic() + MAX_SECONDS
+    deadline = time.monotonic() + max_seconds
     context = context or ssl.create_default_context()
     for _ in range(MAX_REDIRECTS + 1):
         parts = _split(url, field)
         connection = _PinnedConnection(parts, _resolve(parts, field, is_allowed), deadline, context)
         try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", target, headers={"accept": "image/*"})
-            answer = connection.getresponse()
-            location = answer.getheader("location")
-            if answer.status in _REDIRECTS and location:
-                url = urljoin(url, location)
-                continue
-            if answer.status != 200:
-                raise _refusal(f"{parts.hostname} answered {answer.status}", field)
-            return _read(answer, max_bytes, deadline, field)
+            with connection.cut_at_deadline():
+                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                connection.request("GET", target, headers={"accept": "image/*"})
+                answer = connection.getresponse()
+                location = answer.getheader("location")
+                if answer.status in _REDIRECTS and location:
+                    url = urljoin(url, location)
+                    continue
+                if answer.status != 200:
+                    raise _refusal(f"{parts.hostname} answered {answer.status}", field)
+                data = _read(answer, max_bytes, field)
         except (OSError, http.client.HTTPException) as error:
-            raise _refusal(f"{parts.hostname} cannot be read: {type(error).__name__}", field) from error
+            why = f"took longer than {max_seconds:g} s" if time.monotonic() > deadline else type(error).__name__
+            raise _refusal(f"{parts.hostname} cannot be read: {why}", field) from error
         finally:
             connection.close()
+        return data
     raise _refusal(f"more than {MAX_REDIRECTS} redirects", field)
 
 
@@ -98,10 +106,36 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self._addresses = addresses
         self._deadline = deadline
         self._tls = context
+        self._socket: socket.socket | None = None
 
     def connect(self) -> None:
-        plain = self._connect_to_any()
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        # Kept beside self.sock, which http.client lets go while an answer without a length is being read.
+        self._socket = self._connect_to_any()
+        self.sock = self._socket = self._tls.wrap_socket(self._socket, server_hostname=self.host)
+
+    @contextmanager
+    def cut_at_deadline(self) -> Iterator[None]:
+        """Cut the connection at the deadline: a socket's own timeout begins anew with every byte of a dripping server.
+
+        Raises
+        ------
+        TimeoutError
+            At the end, if the deadline has passed: what was read may have been cut.
+        """
+        watchdog = threading.Timer(self._deadline - time.monotonic(), self._cut)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            if self._socket:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _connect_to_any(self) -> socket.socket:
         """Try the addresses in turn: a name may have an IPv6 address that nothing answers on."""
@@ -137,16 +171,14 @@ def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], b
     return addresses
 
 
-def _read(answer: http.client.HTTPResponse, max_bytes: int, deadline: float, field: str) -> bytes:
+def _read(answer: http.client.HTTPResponse, max_bytes: int, field: str) -> bytes:
     data = bytearray()
-    while chunk := answer.read1(_CHUNK):  # what is there, so that a dripping sender meets the deadline
+    while chunk := answer.read1(_CHUNK):
         data += chunk
         if len(data) > max_bytes:
             raise TooLargeError(
                 f"an image by URL may have {max_bytes:,} bytes; this one has more", code="IMAGE_TOO_LARGE", field=field
             )
-        if time.monotonic() > deadline:
-            raise _refusal(f"it took longer than {MAX_SECONDS:.0f} s", field)
     return bytes(data)
 
 

@@ -197,6 +197,8 @@ def _unavailable(error: Exception) -> str | None:
     status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if type(error).__name__ == "ClientError" and status >= 500:
         return "AWS"
+    if type(error).__name__ == "OperationFailure" and getattr(error, "code", None) in (18, 8000):
+        return "MongoDB"  # its password was rotated; studio.mongo reads the new one
     return next((_UNAVAILABLE[base.__name__] for base in type(error).__mro__ if base.__name__ in _UNAVAILABLE), None)
 
 

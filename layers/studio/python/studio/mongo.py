@@ -7,11 +7,15 @@ from pydantic import Field
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from studio.errors import UnavailableError
-from studio.settings import Settings, get_secret
+from studio.observability import logger, tracer
+from studio.settings import Settings, forget_secrets, get_secret
 
 Record = dict[str, Any]
+
+_AUTHENTICATION_FAILED = {18, 8000}  # the server's code, and Atlas's
 
 
 class MongoSettings(Settings):
@@ -40,9 +44,11 @@ def get_database() -> Database[Record]:
     uri = settings.mongodb_uri or (settings.mongodb_secret_arn and get_secret(settings.mongodb_secret_arn))
     if not uri:
         raise UnavailableError("MongoDB is not configured: set MONGODB_URI or MONGODB_SECRET_ARN")
+    tracer.patch(["pymongo"])
     client: MongoClient[Record] = MongoClient(
         uri,
         appname="studio",
+        event_listeners=[_RotationListener()],
         # A Lambda environment serves one request at a time.
         maxPoolSize=2,
         tz_aware=True,
@@ -53,6 +59,20 @@ def get_database() -> Database[Record]:
         timeoutMS=settings.mongodb_timeout_ms,
     )
     return client[settings.mongodb_database]
+
+
+class _RotationListener(CommandListener):
+    """Forgets client and secret once the password is refused: it was rotated, the next request reads the new one."""
+
+    def started(self, event: CommandStartedEvent) -> None: ...
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        if event.failure.get("code") in _AUTHENTICATION_FAILED:
+            logger.warning("MongoDB refused the password; its secret is read anew")
+            get_database.cache_clear()
+            forget_secrets()
 
 
 def get_collection(name: str) -> Collection[Record]:

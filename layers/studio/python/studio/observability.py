@@ -5,7 +5,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 # The traceback is in the record once; its structured copy would double it.
 logger = Logger(serialize_stacktrace=False)
-# Patching imports every library that there is; boto3's and pymongo's calls go untraced for half a second of cold start.
+# auto_patch imports every library, half a second of cold start: whoever makes a client patches its library.
 tracer = Tracer(auto_patch=False)
 
 

@@ -42,3 +42,10 @@ def get_secret(arn: str) -> str:
     from aws_lambda_powertools.utilities import parameters
 
     return str(parameters.get_secret(arn, max_age=300))
+
+
+def forget_secrets() -> None:
+    """Read every secret anew on its next use."""
+    from aws_lambda_powertools.utilities import parameters
+
+    parameters.clear_caches()  # type: ignore[no-untyped-call]

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlencode
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from studio.observability import tracer
 from studio.settings import Settings, get_secret
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ class StorageSettings(Settings):
     storage_secret_arn: str | None = None
     upload_method: Literal["POST", "PUT"] = "POST"
     presigned_url_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
+
+    @model_validator(mode="after")
+    def _check_expiry(self) -> Self:
+        if self.presigned_url_seconds > 3600 and not self.storage_secret_arn:
+            raise ValueError(
+                "a URL signed by a function's role ends with the role's credentials: "
+                f"PRESIGNED_URL_SECONDS is at most 3600 without STORAGE_SECRET_ARN; got {self.presigned_url_seconds}"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class StoredObject:
 def _client() -> "S3Client":
     settings = StorageSettings.load()
     secret = json.loads(get_secret(settings.storage_secret_arn)) if settings.storage_secret_arn else {}
+    tracer.patch(["botocore"])
     return boto3.client(
         "s3",
         endpoint_url=settings.storage_endpoint_url,
