@@ -60,7 +60,7 @@ def _side_by_side(left: Path, right: Path, target: Path) -> None:
 def _report(graded: dict[str, Any]) -> None:
     print(f"\nPOST /tone-mapping/auto-correct chose, with confidence {graded['confidence']:.2f}:")
     for name, value in graded["adjustments"].items():
-        if value:
+        if isinstance(value, float) and value:
             print(f"  {name:12} {value:+.2f}")
     print("because:")
     for step in graded["steps"]:

@@ -9,19 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.adjustments import SPATIAL, Adjustments
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
+from tests.unit.tone_mapping.sliders import PLAIN, every, moved
 
 MODERATE = st.builds(
     Adjustments,
     exposure=st.floats(-2, 1),
-    **{
-        name: st.integers(-50, 50)
-        for name in Adjustments.model_fields
-        if name not in ("exposure", "saturation", "vibrance")
-    },
+    **{name: st.integers(-50, 50) for name in PLAIN if name not in ("exposure", "saturation", "vibrance")},
     saturation=st.integers(-50, 30),
     vibrance=st.integers(-50, 30),
 )
@@ -38,6 +35,12 @@ def pixels() -> NDArray[Any]:
 
 def test_zero_sliders_compile_to_the_identity() -> None:
     assert (compile_lut(Adjustments()) == identity_lut(33)).all()
+
+
+@pytest.mark.parametrize("name", SPATIAL)
+def test_spatial_sliders_are_not_in_the_lut(name: str) -> None:
+    assert (compile_lut(moved(name, 50)) == identity_lut(33)).all()
+    assert lut_size(moved(name, 100), 8) == 33
 
 
 def test_axes_are_red_green_blue() -> None:
@@ -80,7 +83,7 @@ def test_the_id_names_the_values() -> None:
 
 def test_compiling_every_slider_is_quick() -> None:
     """The live preview's bound is 5 ms; a busy machine is given more here, and `just bench` measures."""
-    sliders = Adjustments(**dict.fromkeys(Adjustments.model_fields, 1.0))
+    sliders = every(1)
     compile_lut(sliders)
     times = []
     for _ in range(10):

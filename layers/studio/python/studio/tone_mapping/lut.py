@@ -11,6 +11,8 @@ from studio.tone_mapping.grade import grade
 
 Lut = NDArray[np.float32]
 
+_STRENGTHS = ("contrast", "highlights", "shadows", "whites", "blacks", "vibrance", "saturation", "temperature", "tint")
+
 
 @lru_cache(maxsize=4)
 def identity_lut(size: int) -> Lut:
@@ -22,7 +24,7 @@ def identity_lut(size: int) -> Lut:
 
 
 def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
-    """Sample the grade over display-encoded sRGB.
+    """Sample the grade over display-encoded sRGB; clarity, texture and dehaze, which no LUT can hold, are left out.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
         (size, size, size, 3): indexed red, green, blue, so that blue runs fastest in memory, as OpenColorIO wants it;
         values are display-encoded red, green, blue, 0..1.
     """
-    if adjustments == Adjustments():
+    if adjustments.without_spatial() == Adjustments():
         return identity_lut(size)
     return np.ascontiguousarray(grade(identity_lut(size), adjustments))
 
@@ -41,7 +43,7 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     The bounds are chosen so that 33 nodes stay within 1.5 CIEDE2000 of the exact grade in 99.9 % of pixels; the
     largest that a search found under them is 1.5016.
     """
-    strongest = max(abs(value) for name, value in adjustments if name != "exposure")
+    strongest = max(abs(getattr(adjustments, name)) for name in _STRENGTHS)
     # Exposure, shadows and the black point steepen the same dark nodes.
     steepness = adjustments.exposure + (max(adjustments.shadows, 0) - 2 * min(adjustments.blacks, 0)) / 100
     return 65 if bit_depth > 8 or strongest > 50 or steepness > 1 else 33

@@ -1,0 +1,40 @@
+"""Every slider of the model, for tests that try each: plain numbers, those of hues, curves and kelvin alike."""
+
+from typing import Any
+
+from studio.tone_mapping.adjustments import SPATIAL, Adjustments, Hsl, HueAdjustment
+
+HUES = list(Hsl.model_fields)
+HSL = [f"hsl.{hue}.{part}" for hue in HUES for part in HueAdjustment.model_fields]
+CURVES = [f"tone_curve.{channel}" for channel in ("rgb", "red", "green", "blue")]
+PLAIN = [name for name in Adjustments.model_fields if name not in (*SPATIAL, "temperature_kelvin", "tone_curve", "hsl")]
+GLOBAL = [*PLAIN, "temperature_kelvin", *CURVES, *HSL]
+EVERY = [*GLOBAL, *SPATIAL]
+
+
+def moved(slider: str, percent: float) -> Adjustments:
+    """Move one slider to this percent of its range, -100..100; an exposure of 5 EV is 100."""
+    value: Any = percent
+    if slider == "exposure":
+        value = percent / 20
+    elif slider == "temperature_kelvin":
+        value = 1e6 / (1e6 / 6504 - percent)
+    elif slider in CURVES:
+        value = ((0, 0), (0.5, 0.5 + percent / 250), (1, 1))
+    for name in reversed(slider.split(".")):
+        value = {name: value}
+    return Adjustments.model_validate(value)
+
+
+def every(percent: float) -> Adjustments:
+    """Move every slider of the LUT to this percent, temperature in its own unit."""
+    values: dict[str, Any] = {}
+    for slider in GLOBAL:
+        if slider != "temperature_kelvin":
+            *path, last = slider.split(".")
+            dump: Any = moved(slider, percent).model_dump()
+            target = values
+            for name in path:
+                dump, target = dump[name], target.setdefault(name, {})
+            target[last] = dump[last]
+    return Adjustments.model_validate(values)
