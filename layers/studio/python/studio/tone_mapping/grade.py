@@ -1,54 +1,46 @@
 """The exact grade of a pixel: what every slider does. The LUT is nothing but this, sampled.
 
-All stages work in linear light with Rec. 709 primaries on (3, n): a plane each of red, green and blue, which numpy
-handles several times faster than triples. A stage whose sliders are zero is skipped, so that zero sliders are the
-identity.
+All stages work on (3, n): a plane each of red, green and blue, which numpy handles several times faster than triples.
+Light is linear with Rec. 709 primaries, but for point curves and hues, which are display-encoded. A stage whose sliders
+are at rest is skipped, so that sliders at rest are the identity.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.adjustments import Adjustments, Hsl, ToneCurve
+from studio.tone_mapping.colour import (
+    LUMINANCE,
+    TINY,
+    Array,
+    into_gamut,
+    largest,
+    luminance,
+    reach,
+    saturate,
+    smallest,
+    to_encoded,
+    to_linear,
+)
+from studio.tone_mapping.curve import bend_by
+from studio.tone_mapping.hsl import adjust_hues
+from studio.tone_mapping.white_balance import white_balance_gains, white_balance_matrix
 
-Array = NDArray[Any]  # float32 everywhere: numpy keeps it so next to Python's floats
-
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
+__all__ = [
+    "LUMINANCE",
+    "Array",
+    "bend",
+    "grade",
+    "grade_light",
+    "luminance",
+    "to_encoded",
+    "to_linear",
+    "white_balance_gains",
+]
 
 _KNEE = 0.7  # linear light above which a raised exposure rolls off
 _TOE = 0.15  # softness of the black point, as a share of it
-_TINY = 1e-6
-
-
-def to_linear(encoded: Array) -> Array:
-    """Decode sRGB (IEC 61966-2-1) to linear light, both 0..1."""
-    power = ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4
-    return np.where(encoded <= 0.04045, encoded / 12.92, power)
-
-
-def to_encoded(linear: Array) -> Array:
-    """Encode linear light to sRGB (IEC 61966-2-1), both 0..1."""
-    power = 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055
-    return np.where(linear <= 0.0031308, linear * 12.92, power)
-
-
-def luminance(linear: Array) -> Array:
-    """Weigh linear (3, ...) to Rec. 709 luminance, (...)."""
-    red, green, blue = linear
-    weighed: Array = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
-    return weighed
-
-
-def _largest(linear: Array) -> Array:
-    largest: Array = np.maximum(np.maximum(linear[0], linear[1]), linear[2])
-    return largest
-
-
-def _smallest(linear: Array) -> Array:
-    smallest: Array = np.minimum(np.minimum(linear[0], linear[1]), linear[2])
-    return smallest
 
 
 def grade(rgb: Array, adjustments: Adjustments) -> Array:
@@ -59,37 +51,51 @@ def grade(rgb: Array, adjustments: Adjustments) -> Array:
     rgb : ndarray of float32
         (..., 3), red first, 0..1.
     adjustments : Adjustments
-        The sliders.
+        The sliders; clarity, texture and dehaze are not of a pixel alone, and left out.
 
     Returns
     -------
     ndarray of float32
         (..., 3), 0..1.
     """
-    linear = to_linear(np.ascontiguousarray(rgb.reshape(-1, 3).T))
+    planes = grade_light(to_linear(np.ascontiguousarray(rgb.reshape(-1, 3).T)), adjustments)
+    return np.ascontiguousarray(planes.T).reshape(rgb.shape)
+
+
+def grade_light(linear: Array, adjustments: Adjustments) -> Array:
+    """Grade linear planes (3, n), which are left as they are, to display-encoded ones."""
     linear, peak = _white_balance(linear, adjustments)
     linear = _range_and_exposure(linear, peak, adjustments)
     linear = _tone_curve(linear, adjustments)
-    linear = _colour(linear, adjustments)
-    return np.clip(to_encoded(linear), 0, 1).T.reshape(rgb.shape)
-
-
-def white_balance_gains(temperature: float, tint: float) -> Array:
-    """Find gains of linear red, green and blue that keep the luminance of grey (von Kries in the RGB space itself)."""
-    gains: Array = np.exp2(np.array([0.008 * temperature, -0.008 * tint, -0.008 * temperature], np.float32))
-    gains /= gains @ LUMINANCE
-    return gains
+    colour = adjustments.saturation or adjustments.vibrance
+    if adjustments.tone_curve != ToneCurve() or adjustments.hsl != Hsl():
+        encoded = np.clip(to_encoded(linear), 0, 1)
+        encoded = _point_curves(encoded, adjustments.tone_curve)
+        encoded = adjust_hues(encoded, adjustments.hsl)
+        if not colour:
+            return np.clip(encoded, 0, 1)
+        linear = to_linear(encoded)
+    if colour:
+        linear = _colour(linear, adjustments)
+    return np.clip(to_encoded(linear), 0, 1)
 
 
 def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, float]:
     """Balance, and say what full white has become: the shoulder brings that back to 1."""
-    if not (adjustments.temperature or adjustments.tint):
+    if adjustments.temperature_kelvin is not None:
+        matrix = white_balance_matrix(adjustments.temperature_kelvin, adjustments.tint)
+        peak = float(np.maximum(matrix, 0).sum(axis=1).max())
+        balanced = matrix @ linear
+        balanced = into_gamut(balanced, luminance(balanced), peak)
+    elif adjustments.temperature or adjustments.tint:
+        gains = white_balance_gains(adjustments.temperature, adjustments.tint)
+        peak = float(gains.max())
+        balanced = gains[:, None] * linear
+    else:
         return linear, 1.0
-    gains = white_balance_gains(adjustments.temperature, adjustments.tint)[:, None]
-    peak = float(gains.max())
-    # A pixel that is full in all channels has lost its colour: it stays white instead of taking the gains' colour.
-    blown = np.clip((_smallest(linear) - 0.85) / 0.15, 0, 1)
-    return linear * (gains + (peak - gains) * blown * blown * (3 - 2 * blown)), peak
+    # A pixel that is full in all channels has lost its colour: it stays white instead of taking the light's colour.
+    blown = np.clip((smallest(linear) - 0.85) / 0.15, 0, 1)
+    return balanced + (peak * linear - balanced) * (blown * blown * (3 - 2 * blown)), peak
 
 
 def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
@@ -140,11 +146,11 @@ def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
     """
     if not (adjustments.contrast or adjustments.shadows or adjustments.highlights):
         return linear
-    norm = (luminance(linear) + _largest(linear)) / 2
-    before = np.clip(to_encoded(norm), _TINY, 1)
-    after = bend(before, adjustments)
-    bent: Array = linear * (to_linear(after) / to_linear(before))
-    bent /= np.maximum(_largest(bent), 1)  # a vivid colour brighter than its norm may pass the top
+    light = luminance(linear)
+    norm = np.clip((light + largest(linear)) / 2, TINY, 1)
+    gain = to_linear(bend(to_encoded(norm), adjustments)) / norm
+    # A vivid colour, brighter than its norm, may pass the top: it is scaled back, which keeps it vivid.
+    bent: Array = linear * (gain / np.maximum(largest(linear) * gain, 1))
     return bent
 
 
@@ -157,29 +163,36 @@ def bend(tone: Array, adjustments: Adjustments) -> Array:
     return bent
 
 
-def _reach(linear: Array, grey: Array) -> Array:
-    """Tell how far a colour is from grey, 0, towards the edge of the gamut at its luminance, 1."""
-    up = (_largest(linear) - grey) / np.maximum(1 - grey, _TINY)
-    down = (grey - _smallest(linear)) / np.maximum(grey, _TINY)
-    reach: Array = np.maximum(up, down)
-    return reach
+def _point_curves(encoded: Array, curve: ToneCurve) -> Array:
+    """Send display-encoded planes through the curve of all channels, then through each channel's own.
+
+    The first takes the largest and the smallest channel, and leaves the middle one its place between them, which keeps
+    hue (RefBaselineRGBTone of Adobe's DNG SDK 1.4).
+    """
+    if curve.rgb:
+        low, high = smallest(encoded), largest(encoded)
+        bent_low, bent_high = bend_by(curve.rgb, low), bend_by(curve.rgb, high)
+        encoded = bent_low + (encoded - low) * ((bent_high - bent_low) / np.maximum(high - low, TINY))
+        encoded = np.clip(encoded, 0, 1)
+    own = (curve.red, curve.green, curve.blue)
+    if any(own):
+        encoded = np.stack(
+            [bend_by(points, plane) if points else plane for points, plane in zip(own, encoded, strict=True)]
+        )
+    return encoded
 
 
 def _colour(linear: Array, adjustments: Adjustments) -> Array:
     """Saturation and vibrance about luminance; what rises nears the gamut's edge and never leaves it."""
-    if not (adjustments.saturation or adjustments.vibrance):
-        return linear
     grey = luminance(linear)
-    reach = np.clip(_reach(linear, grey), 0, 1)
-    dullness = (1 - reach) * (1 - 0.5 * _skin(linear))
+    far = np.clip(reach(linear, grey), 0, 1)
+    dullness = (1 - far) * (1 - 0.5 * _skin(linear))
     amount = (1 + adjustments.saturation / 100) * (1 + 0.012 * adjustments.vibrance * dullness).clip(0)
-    amount /= np.sqrt(1 + np.maximum(amount * amount - 1, 0) * reach * reach)
-    coloured: Array = grey + (linear - grey) * amount
-    return coloured
+    return saturate(linear, grey, amount, far)
 
 
 def _skin(linear: Array) -> Array:
     """Tell how like skin's a hue is, 0..1: red over green over blue, green about 40 % of the way up from blue."""
     red, green, blue = linear
-    place = (green - blue) / np.maximum(red - blue, _TINY)
+    place = (green - blue) / np.maximum(red - blue, TINY)
     return np.where(red > blue, np.clip(1 - np.abs(place - 0.4) / 0.3, 0, 1), 0)

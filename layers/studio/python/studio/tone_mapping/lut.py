@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.grade import grade
+from studio.tone_mapping.grade import Array, grade_light, to_linear
 
 Lut = NDArray[np.float32]
 
@@ -23,6 +23,14 @@ def identity_lut(size: int) -> Lut:
     return lut
 
 
+@lru_cache(maxsize=2)
+def _light(size: int) -> Array:
+    """Return the identity LUT's linear light, (3, size³), read-only."""
+    light = to_linear(np.ascontiguousarray(identity_lut(size).reshape(-1, 3).T))
+    light.setflags(write=False)
+    return light
+
+
 def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
     """Sample the grade over display-encoded sRGB; clarity, texture and dehaze, which no LUT can hold, are left out.
 
@@ -34,7 +42,7 @@ def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
     """
     if adjustments.without_spatial() == Adjustments():
         return identity_lut(size)
-    return np.ascontiguousarray(grade(identity_lut(size), adjustments))
+    return np.ascontiguousarray(grade_light(_light(size), adjustments).T).reshape(size, size, size, 3)
 
 
 def lut_size(adjustments: Adjustments, bit_depth: int) -> int:

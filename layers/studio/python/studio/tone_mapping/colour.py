@@ -1,0 +1,63 @@
+"""Colour arithmetic that every stage of the grade shares: on (3, n), a plane each of red, green and blue, float32."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]  # float32 everywhere: numpy keeps it so next to Python's floats
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
+TINY = 1e-6
+
+
+def to_linear(encoded: Array) -> Array:
+    """Decode sRGB (IEC 61966-2-1) to linear light, both 0..1."""
+    power = ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4
+    return np.where(encoded <= 0.04045, encoded / 12.92, power)
+
+
+def to_encoded(linear: Array) -> Array:
+    """Encode linear light to sRGB (IEC 61966-2-1), both 0..1."""
+    power = 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, linear * 12.92, power)
+
+
+def luminance(linear: Array) -> Array:
+    """Weigh linear (3, ...) to Rec. 709 luminance, (...); of encoded values it is luma."""
+    red, green, blue = linear
+    weighed: Array = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
+    return weighed
+
+
+def largest(planes: Array) -> Array:
+    """Return every pixel's largest channel."""
+    found: Array = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
+    return found
+
+
+def smallest(planes: Array) -> Array:
+    """Return every pixel's smallest channel."""
+    found: Array = np.minimum(np.minimum(planes[0], planes[1]), planes[2])
+    return found
+
+
+def reach(planes: Array, grey: Array, top: float = 1) -> Array:
+    """Tell how far a colour is from its grey, 0, towards the edge of 0..`top`, 1; past the edge it is more."""
+    up = (largest(planes) - grey) / np.maximum(top - grey, TINY)
+    down = (grey - smallest(planes)) / np.maximum(grey, TINY)
+    far: Array = np.maximum(up, down)
+    return far
+
+
+def into_gamut(planes: Array, grey: Array, top: float = 1) -> Array:
+    """Pull what is outside 0..`top` straight towards its grey until it is inside; neither hue nor grey changes."""
+    inside: Array = grey + (planes - grey) / np.maximum(reach(planes, grey, top), 1)
+    return inside
+
+
+def saturate(planes: Array, grey: Array, amount: Array, far: Array) -> Array:
+    """Scale colour about grey by `amount`; what rises nears the gamut's edge, by `far` (`reach`), and never leaves."""
+    amount = amount / np.sqrt(1 + np.maximum(amount * amount - 1, 0) * far * far)
+    coloured: Array = grey + (planes - grey) * amount
+    return coloured
