@@ -67,6 +67,7 @@ def grade_light(linear: Array, adjustments: Adjustments) -> Array:
     linear, peak = _white_balance(linear, adjustments)
     linear = _range_and_exposure(linear, peak, adjustments)
     linear = _tone_curve(linear, adjustments)
+    linear = _output_range(linear, adjustments)
     colour = adjustments.saturation or adjustments.vibrance
     if adjustments.tone_curve != ToneCurve() or adjustments.hsl != Hsl():
         encoded = np.clip(to_encoded(linear), 0, 1)
@@ -99,16 +100,22 @@ def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, floa
 
 
 def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
-    """Black point, white point and exposure: one gain and offset, with a soft toe and a soft shoulder below `peak`."""
-    if not (adjustments.exposure or adjustments.whites or adjustments.blacks) and peak == 1:
+    """Exposure and what becomes black and white: one gain, with a soft toe and a soft shoulder below `peak`."""
+    if not adjustments.exposure and adjustments.whites <= 0 <= adjustments.blacks and peak == 1:
         return linear
-    black_in, black_out = _code(0.0035 * max(-adjustments.blacks, 0)), _code(0.0020 * max(adjustments.blacks, 0))
+    black_in = _code(0.0035 * max(-adjustments.blacks, 0))
     white_in = _code(1 - 0.0040 * max(adjustments.whites, 0))
-    white_out = _code(1 - 0.0025 * max(-adjustments.whites, 0))
     gain = 2.0**adjustments.exposure / (white_in - black_in)
     peak = float(gain * _above_black(np.array(peak, np.float32), black_in))
-    linear = _shoulder(gain * _above_black(linear, black_in), peak)
-    return black_out + (white_out - black_out) * linear
+    return _shoulder(gain * _above_black(linear, black_in), peak)
+
+
+def _output_range(linear: Array, adjustments: Adjustments) -> Array:
+    """Lift black and lower white: after the tone curve, whose fixed ends are black and white as they were."""
+    if adjustments.whites >= 0 >= adjustments.blacks:
+        return linear
+    black, white = _code(0.0020 * max(adjustments.blacks, 0)), _code(1 - 0.0025 * max(-adjustments.whites, 0))
+    return black + (white - black) * linear
 
 
 def _code(encoded: float) -> float:
