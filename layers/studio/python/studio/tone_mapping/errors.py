@@ -1,4 +1,4 @@
-"""What can be wrong with a picture that somebody sends; the HTTP layer turns each class into one status."""
+"""What can be wrong with a picture or a look that somebody sends; the HTTP layer turns each class into one status."""
 
 
 class ImageError(Exception):
@@ -28,3 +28,34 @@ class ImageTooLargeError(ImageError):
 
 class InvalidImageError(ImageError):
     """An accepted format, but animated, truncated or corrupt, or an output it cannot have (HTTP 422)."""
+
+
+class PresetFileError(Exception):
+    """A look's file (.cube, .3dl, .xmp) that cannot be read, through no fault of ours (HTTP 422).
+
+    Parameters
+    ----------
+    message : str
+        For people: what was expected, what was given.
+    line : int | None
+        Where, counted from 1; the message then starts with it.
+    column : int | None
+        Where in that line, counted from 1.
+    """
+
+    code = "PRESET_FILE_INVALID"
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        if line is not None:
+            place = f"line {line}" if column is None else f"line {line}, column {column}"
+            message = f"{place}: {message}"
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class PresetFileTooLargeError(PresetFileError):
+    """More text than such a file needs (HTTP 413)."""
+
+    code = "PRESET_FILE_TOO_LARGE"
