@@ -12,6 +12,8 @@ from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
 from studio.object_keys import upload_key
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.presets.models import Preset
 
 USER_ID = "usr_000000000000000000000001"
 OTHER_USER_ID = "usr_000000000000000000000002"
@@ -23,6 +25,9 @@ OTHER_KEY_ID = "key_000000000000000000000003"
 KEY = api_keys.KeyParts("f17700000001", "f1" * 32)
 UPLOAD_ID = "upl_000000000000000000000001"
 SPARE_UPLOAD_ID = "upl_000000000000000000000002"
+PRESET_ID = "pre_000000000000000000000001"
+SPARE_PRESET_ID = "pre_000000000000000000000002"
+OTHER_PRESET_ID = "pre_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
 
 
@@ -64,6 +69,18 @@ def seed(stack: Backend) -> None:
     )
     spare = key.model_copy(update={"id": SPARE_KEY_ID, "prefix": "f17700000002"})
     others = key.model_copy(update={"id": OTHER_KEY_ID, "prefix": "f17700000003", "user_id": OTHER_USER_ID})
+    preset = Preset(
+        id=PRESET_ID,
+        user_id=USER_ID,
+        name="Fixture",
+        description="A little brighter.",
+        adjustments=Adjustments(exposure=0.3, contrast=10).model_dump(mode="json"),
+        lut_size=None,
+        created_at=now,
+        updated_at=now,
+    )
+    spare_preset = preset.model_copy(update={"id": SPARE_PRESET_ID})
+    other_preset = preset.model_copy(update={"id": OTHER_PRESET_ID, "user_id": OTHER_USER_ID})
     with MongoClient[dict[str, object]](stack.mongodb_uri) as client:
         database = client["studio"]
         database["users"].delete_many({"email": "new@example.com"})
@@ -71,6 +88,9 @@ def seed(stack: Backend) -> None:
             database["users"].replace_one({"_id": user.id}, user.to_mongo(), upsert=True)
         for item in (key, spare, others):
             database["apiKeys"].replace_one({"_id": item.id}, item.to_mongo(), upsert=True)
+        database["toneMappingPresets"].delete_many({"userId": USER_ID})
+        for look in (preset, spare_preset, other_preset):
+            database["toneMappingPresets"].replace_one({"_id": look.id}, look.to_mongo(), upsert=True)
     store = boto3.client(
         "s3",
         endpoint_url=stack.aws_endpoint_url,

@@ -40,8 +40,20 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
             return [PHOTO]
         case "uploads/delete_upload.sh":
             return [json.loads(run(stack, user, "uploads/create_upload.sh", PHOTO))["upload_id"]]
-        case "tone_mapping/auto_correct.sh":
+        case "tone_mapping/auto_correct.sh" | "tone_mapping/adjust.sh":
             return [PHOTO, tmp_path / "graded.jpg"]
+        case "tone_mapping/apply_preset.sh":
+            return ["builtin_silver", PHOTO, tmp_path / "graded.jpg"]
+        case "tone_mapping/create_preset.sh":
+            return ["Warm"]
+        case "tone_mapping/get_preset.sh" | "tone_mapping/delete_preset.sh" | "tone_mapping/update_preset.sh":
+            preset_id = json.loads(run(stack, user, "tone_mapping/create_preset.sh", "Warm"))["preset_id"]
+            return [preset_id, "Cool"][: 1 + script.endswith("update_preset.sh")]
+        case "tone_mapping/export_preset.sh":
+            return ["builtin_noir"]
+        case "tone_mapping/import_preset.sh":
+            (tmp_path / "noir.cube").write_text(run(stack, user, "tone_mapping/export_preset.sh", "builtin_noir"))
+            return [tmp_path / "noir.cube"]
     return []
 
 
@@ -49,15 +61,15 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
 def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -> None:
     printed = run(stack, user, script, *arguments(stack, user, script, tmp_path))
     match script:
-        case "auth/revoke_api_key.sh" | "uploads/delete_upload.sh":
+        case "auth/revoke_api_key.sh" | "uploads/delete_upload.sh" | "tone_mapping/delete_preset.sh":
             assert printed == ""
-        case "tone_mapping/create_lut.sh":
+        case "tone_mapping/create_lut.sh" | "tone_mapping/export_preset.sh":
             assert "LUT_3D_SIZE 17" in printed
         case "uploads/create_upload.sh":
             [item] = user.http.get("/uploads").json()["items"]
             assert item["size_bytes"] == PHOTO.stat().st_size
             assert json.loads(printed)["image_key"] == item["image_key"]
-        case "tone_mapping/auto_correct.sh":
+        case "tone_mapping/auto_correct.sh" | "tone_mapping/adjust.sh" | "tone_mapping/apply_preset.sh":
             assert json.loads(printed)["adjustments"]
             with Image.open(tmp_path / "graded.jpg") as image:
                 assert image.size == Image.open(PHOTO).size

@@ -16,7 +16,7 @@ from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.lut import compile_lut
-from studio.tone_mapping.pipeline import auto_correct
+from studio.tone_mapping.pipeline import automatic, grade_image
 
 Pixels = NDArray[np.uint8]
 
@@ -98,10 +98,10 @@ def bench_auto_correct(pixels: Pixels) -> None:
     """Compare a correction from bytes to bytes with OpenCV's plain decoding and encoding of the same JPEG."""
     jpeg = encoded(pixels)
     floor = best_of(lambda: encoded(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)))
-    whole = best_of(partial(auto_correct, jpeg))
+    whole = best_of(partial(grade_image, jpeg, automatic(100)))
     megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
     print(f"auto_correct of a {megapixels:.0f} MP JPEG        {whole:7.1f} ms   {whole / floor:.2f} x decode + encode")
-    graded = auto_correct(jpeg)
+    graded = grade_image(jpeg, automatic(100))
     timings = "  ".join(f"{name} {value:.0f}" for name, value in graded.timings_ms.items())
     print(f"    decode + encode {floor:.1f} ms; ours with {len(graded.lut)} nodes: {timings}")
 

@@ -8,10 +8,11 @@ app = create_app()
 @app.post(
     "/tone-mapping/lut",
     operation_id="create_lut",
-    summary="Compile sliders into a LUT",
-    description="The sliders of an automatic correction, or your own, as the text of a .cube file.",
+    summary="Compile a LUT",
+    description="An image's automatic correction, a preset and sliders, collapsed into one LUT: as a .cube file, or as "
+    "a table for a preview.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 415),
+    responses=answers(200, 400, 403, 404, 413, 415, 503),
 )
 def create_lut(request: CreateLutRequest) -> CreateLutResponse:
     return service.create_lut(get_caller(app), request)

@@ -4,8 +4,9 @@ from pymongo.database import Database
 
 from studio.auth import repository as auth
 from studio.mongo import Record, get_database
+from studio.tone_mapping.presets import repository as presets
 
-INDEXES = {**auth.INDEXES}
+INDEXES = {**auth.INDEXES, **presets.INDEXES}
 
 
 def create_indexes(database: Database[Record]) -> None:

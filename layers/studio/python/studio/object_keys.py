@@ -28,6 +28,16 @@ def result_key(user_id: str, result_id: str, extension: str) -> str:
     return f"users/{user_id}/results/{result_id}.{extension}"
 
 
+def preset_key(user_id: str, preset_id: str) -> str:
+    """Key of a preset's LUT; no request can name it as an image.
+
+    Parameters
+    ----------
+    user_id, preset_id : str
+    """
+    return f"users/{user_id}/presets/{preset_id}"
+
+
 def require_own(caller: Caller, key: str, field: str) -> None:
     """Refuse a key that is not exactly the form of one of the caller's own objects.
 

@@ -34,6 +34,9 @@ class Output(BaseModel):
         le=30_000,
         description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
     )
+    strip_metadata: bool = Field(
+        False, description="Leave EXIF out, its GPS position with it; the colour profile stays, or colours would shift."
+    )
 
 
 def output_format(header: ImageHeader, output: Output) -> Format:
@@ -88,7 +91,8 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     if alpha is not None:
         alpha = _alpha_with_dtype(alpha, dtype)
         pixels = _over_white(pixels, alpha) if kind == "jpeg" else cv2.merge([*cv2.split(pixels), alpha])
-    exif, profile = upright_exif(header.exif), usable_profile(header.icc_profile)
+    exif = None if output.strip_metadata else upright_exif(header.exif)
+    profile = usable_profile(header.icc_profile)
 
     if kind == "jpeg":
         return add_to_jpeg(_encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, output.quality]), exif, profile)

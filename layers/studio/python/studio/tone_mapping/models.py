@@ -1,14 +1,18 @@
 """What the tone-mapping API takes and answers."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studio.image_source import ImageSource
 from studio.tone_mapping.adjustments import Adjustments
 
 Format = Literal["jpeg", "png", "webp", "avif", "tiff"]
+PresetId = Annotated[
+    str, Field(max_length=64, pattern=r"^[a-z0-9_]+$", description="A built-in look or one of your own.")
+]
+Strength = Annotated[float, Field(ge=0, le=100)]
 
 
 class OutputOptions(BaseModel):
@@ -22,34 +26,84 @@ class OutputOptions(BaseModel):
     quality: int = Field(default=90, ge=1, le=100, description="Of JPEG, WebP and AVIF.")
     bit_depth: Literal[8, 16] | None = Field(default=None, description="16 for PNG and TIFF; the input's by default.")
     max_size: int | None = Field(default=None, ge=16, le=30_000, description="Longest side in pixels; never enlarges.")
+    strip_metadata: bool = Field(default=False, description="Leave EXIF out, and the GPS position with it.")
     delivery: Literal["auto", "inline", "url"] = Field(
         default="auto", description="inline: base64 in the answer. url: a presigned URL. auto: inline where it fits."
     )
 
 
-class AutoCorrectRequest(ImageSource):
+class GradingRequest(ImageSource):
+    """What every request that grades an image has."""
+
+    output: OutputOptions = OutputOptions()
+    dry_run: bool = Field(default=False, description="Tell everything, but make no picture.")
+
+
+class AutoCorrectRequest(GradingRequest):
     """Body of POST /tone-mapping/auto-correct."""
 
-    strength: float = Field(default=100, ge=0, le=100, description="How much of the correction, in percent.")
-    output: OutputOptions = OutputOptions()
+    strength: Strength = Field(default=100, description="How much of the correction, in percent.")
+
+
+class AdjustRequest(GradingRequest):
+    """Body of POST /tone-mapping/adjust."""
+
+    adjustments: Adjustments = Field(description="The sliders.")
+
+
+class ApplyPresetRequest(GradingRequest):
+    """Body of POST /tone-mapping/apply-preset."""
+
+    preset_id: PresetId
+    strength: Strength = Field(default=100, description="How much of the preset, in percent.")
+    auto: bool = Field(default=False, description="Correct the image automatically first.")
+    adjustments: Adjustments = Field(default=Adjustments(), description="Sliders on top of the preset.")
 
 
 class CreateLutRequest(BaseModel):
-    """Body of POST /tone-mapping/lut."""
+    """Body of POST /tone-mapping/lut: sliders, a preset, an image to correct automatically, or several of them.
+
+    They are applied in the order image, preset, sliders.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    adjustments: Adjustments = Field(description="The sliders.")
-    size: Literal[17, 33] = Field(default=33, description="Grid points a side.")
+    adjustments: Adjustments | None = Field(default=None, description="The sliders.")
+    preset_id: PresetId | None = None
+    strength: Strength = Field(default=100, description="How much of the preset, in percent.")
+    auto: ImageSource | None = Field(default=None, description="An image; its automatic correction comes first.")
+    size: Literal[17, 33, 65] | None = Field(
+        default=None, description="Grid points a side; what grading an 8-bit image with it takes by default."
+    )
+    format: Literal["cube", "png", "json"] = Field(
+        default="cube",
+        description="cube: the text of a .cube file. png: size² x size pixels, 8 bits, at (blue x size + red, green). "
+        "json: a flat list of numbers 0…1, red running fastest, three a node.",
+    )
     title: str = Field(default="Studio", min_length=1, max_length=100, description="TITLE line of the .cube.")
+    delivery: Literal["auto", "inline", "url"] = Field(
+        default="auto", description="inline: in the answer. url: a presigned URL. auto: inline where it fits."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.adjustments is None and self.preset_id is None and self.auto is None:
+            raise ValueError("give at least one of adjustments, preset_id and auto; got none of them")
+        return self
 
 
 class CreateLutResponse(BaseModel):
-    """A LUT."""
+    """A LUT, inline as one of `cube`, `png` and `table`, or at `lut_url`."""
 
-    lut_id: str
+    lut_id: str = Field(description="Names its values: the `lut_id` of an image that was graded with it.")
     size: int
-    cube: str = Field(description="The text of a .cube file.")
+    format: Literal["cube", "png", "json"]
+    cube: str | None = Field(default=None, description="The text of a .cube file.")
+    png: str | None = Field(default=None, description="base64.")
+    table: list[float] | None = None
+    lut_url: str | None = Field(default=None, description="Presigned, where it is delivered by URL.")
+    expires_at: datetime | None = Field(default=None, description="When `lut_url` ends.")
+    spatial: list[str] = Field(description="Sliders that were given and that no LUT can hold.")
 
 
 class AutoStep(BaseModel):
@@ -58,6 +112,15 @@ class AutoStep(BaseModel):
     name: str
     applied: bool
     reason: str
+
+
+class AppliedGrade(BaseModel):
+    """One of the grades that an image went through, in order."""
+
+    source: Literal["auto", "preset", "adjustments"]
+    preset_id: str | None = None
+    strength: float = Field(default=100, description="Percent; the sliders are told as scaled by it.")
+    adjustments: Adjustments | None = Field(description="The sliders; null for a preset that is a LUT.")
 
 
 class ImageStatistics(BaseModel):
@@ -81,10 +144,13 @@ class GradedImageResponse(BaseModel):
     format: Format
     width: int
     height: int
-    size_bytes: int
-    adjustments: Adjustments
-    confidence: float = Field(ge=0, le=1)
-    steps: list[AutoStep]
+    size_bytes: int | None = Field(description="Null where no picture was asked for.")
+    adjustments: Adjustments | None = Field(
+        description="The sliders that were chosen, given or looked up; null for a preset that is a LUT."
+    )
+    confidence: float | None = Field(ge=0, le=1, description="How sure automatic correction is; null without it.")
+    steps: list[AutoStep] = Field(description="What automatic correction decided, and why.")
+    grades: list[AppliedGrade] = Field(description="All that was applied, collapsed into one LUT.")
     statistics: dict[Literal["before", "after"], ImageStatistics]
     lut_id: str
     timings_ms: dict[str, float] = Field(description="Where the time went, in milliseconds.")

@@ -1,6 +1,6 @@
-"""From bytes to graded bytes: the whole of auto-correct in one place."""
+"""From bytes to graded bytes: every way of grading a picture in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -10,14 +10,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.analyse import analyse_proxy, make_proxy
+from studio.tone_mapping.analyse import Analysis, analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.auto import Step, choose
+from studio.tone_mapping.auto import AutoResult, choose
 from studio.tone_mapping.decode import Photo, decode
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
+from studio.tone_mapping.look import Grade, compile_look, look_size
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a picture is put through.
+
+    Attributes
+    ----------
+    grades : tuple of Adjustments or Table
+        One after another.
+    auto : AutoResult | None
+        Why, where the picture itself was asked.
+    """
+
+    grades: tuple[Grade, ...]
+    auto: AutoResult | None = None
+
+
+Chooser = Callable[[Analysis], Look]
 
 
 @dataclass(frozen=True)
@@ -26,10 +45,8 @@ class GradedImage:
 
     Attributes
     ----------
-    data : bytes
-        The encoded picture, in `format`, `width` x `height` pixels.
-    confidence : float
-        How sure the choice of sliders is, 0..1.
+    data : bytes | None
+        The encoded picture, in `format`, `width` x `height` pixels; None where no pixels were asked for.
     statistics : dict
         ``before`` and ``after``, as `Analysis.statistics` gives them.
     lut : ndarray of float32
@@ -38,13 +55,11 @@ class GradedImage:
         Milliseconds of ``probe decode analyse lut apply encode``.
     """
 
-    data: bytes
+    data: bytes | None
     format: Format
     width: int
     height: int
-    adjustments: Adjustments
-    confidence: float
-    steps: tuple[Step, ...]
+    look: Look
     statistics: dict[str, dict[str, Any]]
     lut: Lut
     lut_id: str
@@ -62,21 +77,58 @@ class _Stopwatch:
         self.timings_ms[name] = self.timings_ms.get(name, 0) + round((perf_counter() - start) * 1000, 2)
 
 
-def auto_correct(
-    data: bytes, output: Output | None = None, limits: Limits | None = None, strength: float = 100
+def fixed(*grades: Grade) -> Chooser:
+    """Return the chooser that has the same answer for every picture.
+
+    Parameters
+    ----------
+    *grades : Adjustments or Table
+    """
+    look = Look(grades)
+    return lambda analysis: look
+
+
+def automatic(strength: float, *then: Grade) -> Chooser:
+    """Return the chooser of automatic correction.
+
+    Parameters
+    ----------
+    strength : float
+        Share of the chosen sliders that is applied, 0..100 percent.
+    *then : Adjustments or Table
+        What comes after it.
+    """
+
+    def look_for(analysis: Analysis) -> Look:
+        auto = choose(analysis)
+        auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
+        return Look((auto.adjustments, *then), auto)
+
+    return look_for
+
+
+def grade_image(
+    data: bytes,
+    look_for: Chooser,
+    output: Output | None = None,
+    limits: Limits | None = None,
+    *,
+    dry_run: bool = False,
 ) -> GradedImage:
-    """Grade an encoded picture by sliders that are chosen for it.
+    """Grade an encoded picture.
 
     Parameters
     ----------
     data : bytes
         JPEG, PNG, WebP, AVIF or TIFF.
+    look_for : callable
+        Tells the look by the picture's analysis: `fixed` or `automatic`.
     output : Output | None
         How the answer is written; like the input by default.
     limits : Limits | None
         Of what is decoded.
-    strength : float
-        Share of the chosen sliders that is applied, 0..100 percent.
+    dry_run : bool
+        Leave the pixels out: everything else is told, the statistics after from the proxy.
 
     Raises
     ------
@@ -91,34 +143,55 @@ def auto_correct(
         dtype = output_dtype(header, output)
     with stopwatch("decode"):
         photo = _fitted(decode(data, header), output.max_size)
+    height, width = photo.pixels.shape[:2]
     with stopwatch("analyse"):
-        before = analyse_proxy(make_proxy(photo.pixels))
-        chosen = choose(before)
-        adjustments = chosen.adjustments.scaled(strength)
+        proxy = make_proxy(photo.pixels)
+        before = analyse_proxy(proxy)
+        look = look_for(before)
     with stopwatch("lut"):
-        lut = compile_lut(adjustments, lut_size(adjustments, header.bit_depth))
+        lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
         fingerprint = lut_id(lut)
     with stopwatch("apply"):
         # 16 bits out of 8 are graded at 16; the pixels are ours, so the grade overwrites them.
-        pixels = with_dtype(photo.pixels, dtype) if dtype == np.uint16 else photo.pixels
+        pixels = proxy if dry_run else photo.pixels
+        pixels = with_dtype(pixels, dtype) if dtype == np.uint16 else pixels
         pixels = apply_lut(pixels, lut, out=pixels)
     with stopwatch("analyse"):
         after = analyse_proxy(make_proxy(pixels))
-    with stopwatch("encode"):
-        encoded = encode(pixels, photo.alpha, photo.header, output)
+    encoded = None
+    if not dry_run:
+        with stopwatch("encode"):
+            encoded = encode(pixels, photo.alpha, photo.header, output)
     return GradedImage(
         data=encoded,
         format=output_format(header, output),
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        adjustments=adjustments,
-        confidence=chosen.confidence,
-        steps=chosen.steps,
+        width=width,
+        height=height,
+        look=look,
         statistics={"before": before.statistics(), "after": after.statistics()},
         lut=lut,
         lut_id=fingerprint,
         timings_ms=stopwatch.timings_ms,
     )
+
+
+def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) -> Look:
+    """Tell the look of an encoded picture, without grading it.
+
+    Parameters
+    ----------
+    data : bytes
+    look_for : callable
+    limits : Limits | None
+
+    Raises
+    ------
+    ImageError
+        One of its subclasses.
+    """
+    header = probe(data)
+    check_limits(header, limits or Limits())
+    return look_for(analyse_proxy(make_proxy(decode(data, header).pixels)))
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:

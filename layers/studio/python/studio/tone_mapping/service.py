@@ -1,11 +1,12 @@
 """What the tone-mapping functions do: fetch the image, run the pipeline, deliver the result."""
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from studio import storage
 from studio.caller import Caller
@@ -15,20 +16,28 @@ from studio.image_source import ImageSource, load_image
 from studio.object_keys import result_key
 from studio.observability import tracer
 from studio.tone_mapping import pipeline
+from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
-from studio.tone_mapping.lut import compile_lut, lut_id
+from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
+from studio.tone_mapping.lut import Lut, lut_id
+from studio.tone_mapping.lut_table import write_json, write_png
 from studio.tone_mapping.models import (
+    AdjustRequest,
+    AppliedGrade,
+    ApplyPresetRequest,
     AutoCorrectRequest,
     AutoStep,
     CreateLutRequest,
     CreateLutResponse,
     Format,
     GradedImageResponse,
+    GradingRequest,
     ImageStatistics,
     OutputOptions,
 )
+from studio.tone_mapping.presets.files import find_grade
 from studio.tone_mapping.probe import Limits
 from studio.tone_mapping.settings import ToneMappingSettings
 
@@ -62,34 +71,175 @@ def auto_correct(caller: Caller, request: AutoCorrectRequest, request_id: str) -
         4xx where the image cannot be had, read or delivered as asked.
     """
     caller.require("grade")
-    settings = ToneMappingSettings.load()
+    grades = [AppliedGrade(source="auto", strength=request.strength, adjustments=None)]
+    return _grade(caller, request, request_id, pipeline.automatic(request.strength), grades)
+
+
+def adjust(caller: Caller, request: AdjustRequest, request_id: str) -> GradedImageResponse:
+    """Apply sliders to an image.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : AdjustRequest
+    request_id : str
+        Told in the answer.
+
+    Returns
+    -------
+    GradedImageResponse
+
+    Raises
+    ------
+    StudioError
+        4xx where the image cannot be had, read or delivered as asked.
+    """
+    caller.require("grade")
+    grades = [AppliedGrade(source="adjustments", adjustments=request.adjustments)]
+    return _grade(caller, request, request_id, pipeline.fixed(request.adjustments), grades)
+
+
+def apply_preset(caller: Caller, request: ApplyPresetRequest, request_id: str) -> GradedImageResponse:
+    """Apply a preset to an image, after automatic correction and before sliders where they are asked for.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : ApplyPresetRequest
+    request_id : str
+        Told in the answer.
+
+    Returns
+    -------
+    GradedImageResponse
+
+    Raises
+    ------
+    StudioError
+        4xx where the image cannot be had, read or delivered as asked, 404 where the caller has no such preset.
+    """
+    caller.require("grade")
+    preset = find_grade(caller, request.preset_id, request.strength)
+    then = [preset] if request.adjustments == Adjustments() else [preset, request.adjustments]
+    grades = [
+        AppliedGrade(
+            source="preset",
+            preset_id=request.preset_id,
+            strength=request.strength,
+            adjustments=preset if isinstance(preset, Adjustments) else None,
+        )
+    ]
+    if len(then) == 2:
+        grades.append(AppliedGrade(source="adjustments", adjustments=request.adjustments))
+    if not request.auto:
+        return _grade(caller, request, request_id, pipeline.fixed(*then), grades)
+    grades.insert(0, AppliedGrade(source="auto", adjustments=None))
+    return _grade(caller, request, request_id, pipeline.automatic(100, *then), grades)
+
+
+def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
+    """Compile an image's correction, a preset and sliders into one LUT.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : CreateLutRequest
+
+    Returns
+    -------
+    CreateLutResponse
+
+    Raises
+    ------
+    StudioError
+        4xx where the image or the preset cannot be had, or the LUT not be delivered as asked.
+    """
+    caller.require("grade")
+    grades: list[Grade] = []
+    if request.auto:
+        data = load_image(request.auto, caller)
+        with _explained(request.auto, "auto."):
+            grades += pipeline.choose_look(data, pipeline.automatic(100), _limits()).grades
+    if request.preset_id:
+        grades.append(find_grade(caller, request.preset_id, request.strength))
+    if request.adjustments:
+        grades.append(request.adjustments)
+    lut = compile_look(grades, request.size or look_size(grades, bit_depth=8))
+    told = CreateLutResponse(
+        lut_id=lut_id(lut),
+        size=lut.shape[0],
+        format=request.format,
+        spatial=[name for name, value in spatial_sliders(grades).items() if value],
+    )
+    return told.model_copy(update=_deliver_lut(caller, request, lut))
+
+
+def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[str, Any]:
+    match request.format:
+        case "cube":
+            data, content_type = write_cube(lut, request.title).encode(), "text/plain"
+        case "png":
+            data, content_type = write_png(lut), "image/png"
+        case "json":
+            data, content_type = write_json(lut), "application/json"
+    limit = ToneMappingSettings.load().inline_lut_max_bytes
+    if request.delivery == "inline" and len(data) > limit:
+        raise TooLargeError(
+            f"an inline LUT may have {limit:,} bytes; this one has {len(data):,}; ask for delivery by url",
+            code="RESULT_TOO_LARGE",
+            field="delivery",
+        )
+    if request.delivery == "url" or len(data) > limit:
+        key = result_key(caller.user_id, new_id("res"), request.format)
+        storage.write(key, data, content_type, tags={"kind": "result"})
+        url, expires_at = storage.presign_download(key)
+        return {"lut_url": url, "expires_at": expires_at}
+    match request.format:
+        case "cube":
+            return {"cube": data.decode()}
+        case "png":
+            return {"png": base64.b64encode(data).decode()}
+        case "json":
+            return {"table": json.loads(data)}
+
+
+def _grade(
+    caller: Caller,
+    request: GradingRequest,
+    request_id: str,
+    look_for: pipeline.Chooser,
+    grades: list[AppliedGrade],
+) -> GradedImageResponse:
+    """Load, grade and deliver; the first of `grades` learns what automatic correction chose."""
     started = time.perf_counter()
     data = load_image(request, caller)
     loaded = time.perf_counter()
     with _explained(request):
-        graded = pipeline.auto_correct(
-            data,
-            output=_output(request.output),
-            limits=Limits(max_pixels=settings.image_max_pixels, max_dimension=settings.image_max_dimension),
-            strength=request.strength,
-        )
+        graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
     finished = time.perf_counter()
-    delivery = _deliver(caller, graded.data, graded.format, request.output)
+    delivery = Delivery() if graded.data is None else _deliver(caller, graded.data, graded.format, request.output)
     timings = {
         "load": (loaded - started) * 1000,
         **graded.timings_ms,
         "deliver": (time.perf_counter() - finished) * 1000,
     }
     tracer.put_metadata("timings_ms", timings)
+    auto = graded.look.auto
+    if auto:
+        grades = [grades[0].model_copy(update={"adjustments": auto.adjustments}), *grades[1:]]
+    named = next(grade for grade in grades if grade.source == "preset" or len(grades) == 1)
     return GradedImageResponse(
         **delivery._asdict(),
         format=graded.format,
         width=graded.width,
         height=graded.height,
-        size_bytes=len(graded.data),
-        adjustments=graded.adjustments,
-        confidence=graded.confidence,
-        steps=[AutoStep(name=step.name, applied=step.applied, reason=step.reason) for step in graded.steps],
+        size_bytes=None if graded.data is None else len(graded.data),
+        adjustments=named.adjustments,
+        confidence=auto.confidence if auto else None,
+        steps=[AutoStep(name=step.name, applied=step.applied, reason=step.reason) for step in auto.steps]
+        if auto
+        else [],
+        grades=grades,
         statistics={
             "before": ImageStatistics.model_validate(graded.statistics["before"]),
             "after": ImageStatistics.model_validate(graded.statistics["after"]),
@@ -100,31 +250,17 @@ def auto_correct(caller: Caller, request: AutoCorrectRequest, request_id: str) -
     )
 
 
-def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
-    """Compile sliders into a LUT.
-
-    Parameters
-    ----------
-    caller : Caller
-    request : CreateLutRequest
-
-    Returns
-    -------
-    CreateLutResponse
-    """
-    caller.require("grade")
-    lut = compile_lut(request.adjustments, request.size)
-    return CreateLutResponse(lut_id=lut_id(lut), size=request.size, cube=write_cube(lut, request.title))
+def _limits() -> Limits:
+    settings = ToneMappingSettings.load()
+    return Limits(max_pixels=settings.image_max_pixels, max_dimension=settings.image_max_dimension)
 
 
 def _output(options: OutputOptions) -> Output:
-    return Output(
-        format=options.format, quality=options.quality, bit_depth=options.bit_depth, max_size=options.max_size
-    )
+    return Output.model_validate(options.model_dump(exclude={"delivery"}))
 
 
 @contextmanager
-def _explained(source: ImageSource) -> Iterator[None]:
+def _explained(source: ImageSource, within: str = "") -> Iterator[None]:
     """Turn what the pipeline finds wrong with an image into an answer that names the field it came in."""
     field = next(name for name in ("image", "image_key", "image_url") if getattr(source, name) is not None)
     try:
@@ -135,7 +271,7 @@ def _explained(source: ImageSource) -> Iterator[None]:
             answer = UnsupportedMediaError
         elif isinstance(error, ImageTooLargeError):
             answer = TooLargeError
-        raise answer(error.message, code=error.code, field=field) from error
+        raise answer(error.message, code=error.code, field=within + field) from error
 
 
 def _deliver(caller: Caller, data: bytes, image_format: Format, options: OutputOptions) -> Delivery:

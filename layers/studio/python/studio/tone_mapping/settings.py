@@ -12,3 +12,4 @@ class ToneMappingSettings(Settings):
     image_max_dimension: int = Field(default=30_000, ge=1)
     # Lambda's answer ends at 6,291,556 bytes, and base64 makes four of three.
     inline_result_max_bytes: int = Field(default=4_400_000, ge=1)
+    inline_lut_max_bytes: int = Field(default=4_000_000, ge=1)

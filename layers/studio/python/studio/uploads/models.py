@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff"]
+ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff", "application/octet-stream"]
 
 
 class CreateUploadRequest(BaseModel):
@@ -13,7 +13,9 @@ class CreateUploadRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    content_type: ContentType = Field(description="What the file will be sent as.")
+    content_type: ContentType = Field(
+        description="What the file will be sent as; a preset's file as application/octet-stream."
+    )
     size_bytes: int | None = Field(default=None, ge=1, description="Checked against the limit before anything is sent.")
 
 

@@ -1,0 +1,1 @@
+"""Presets: built-in looks, and looks of the caller's own."""

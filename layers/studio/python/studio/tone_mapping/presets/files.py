@@ -1,0 +1,191 @@
+"""Presets as files and as LUTs: what of presets takes numpy."""
+
+import io
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from studio import storage
+from studio.caller import Caller
+from studio.errors import InvalidFieldError, TooLargeError
+from studio.object_keys import missing, preset_key, require_own
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube, write_cube
+from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
+from studio.tone_mapping.look import Grade, Table, compile_look, look_size
+from studio.tone_mapping.lut import Lut, identity_lut
+from studio.tone_mapping.presets import repository, service
+from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+from studio.tone_mapping.presets.models import FileFormat, ImportPresetRequest, ImportPresetResponse
+from studio.tone_mapping.presets.settings import PresetSettings
+from studio.tone_mapping.threedl import read_3dl
+from studio.tone_mapping.xmp import read_xmp
+
+_BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
+
+
+def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetResponse:
+    """Store a .cube, .3dl or Lightroom .xmp as a preset.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : ImportPresetRequest
+
+    Returns
+    -------
+    ImportPresetResponse
+
+    Raises
+    ------
+    InvalidFieldError
+        If the file cannot be read; the message names the line.
+    NotFoundError
+        If the caller has no such upload.
+    TooLargeError
+        If the file has more bytes than allowed.
+    ConflictError
+        If the caller has as many presets as allowed.
+    """
+    caller.require("grade")
+    field = "content" if request.content is not None else "file_key"
+    text = _read_text(caller, request)
+    file_format = _tell_format(text) if request.format == "auto" else request.format
+    try:
+        found = _read_preset(text, file_format)
+    except PresetFileError as error:
+        refusal = TooLargeError if isinstance(error, PresetFileTooLargeError) else InvalidFieldError
+        raise refusal(error.message, code=error.code, field=field) from error
+    name = request.name or found.title[:100].strip() or "Imported preset"
+    preset = service.new_preset(
+        caller, name, request.description, found.adjustments, None if found.lut is None else found.lut.shape[0]
+    )
+    if found.lut is not None:
+        storage.write(preset_key(caller.user_id, preset.id), _pack(found.lut), "application/octet-stream", tags={})
+    repository.insert_preset(preset)
+    told = service.tell(preset)
+    return ImportPresetResponse(**told.model_dump(), format=file_format, unmapped=list(found.unmapped))
+
+
+def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str, str]:
+    """Write a preset as a .cube.
+
+    Parameters
+    ----------
+    caller : Caller
+    preset_id : str
+    size : int or None
+        Grid points a side; the preset's own by default.
+
+    Returns
+    -------
+    file_name : str
+    text : str
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such look, and the caller has no such preset.
+    """
+    told = service.get_preset(caller, preset_id)
+    grades = [find_grade(caller, preset_id, 100)]
+    # Lambda's answer holds a .cube of 50 nodes, not one of 65.
+    lut = compile_look(grades, size or min(look_size(grades, 8), 33))
+    spatial = ", without its spatial sliders" if told.adjustments and told.adjustments.is_spatial else ""
+    file_name = re.sub(r"[^A-Za-z0-9]+", "-", told.name).strip("-") or preset_id
+    return f"{file_name}.cube", write_cube(lut, told.name + spatial)
+
+
+def find_grade(caller: Caller, preset_id: str, strength: float) -> Grade:
+    """Return what a preset does to a picture.
+
+    Parameters
+    ----------
+    caller : Caller
+    preset_id : str
+    strength : float
+        0..100 percent.
+
+    Returns
+    -------
+    Adjustments or Table
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such look, and the caller has no such preset.
+    """
+    if builtin := BUILTIN_PRESETS.get(preset_id):
+        return builtin.adjustments.scaled(strength)
+    preset = service.find_own(caller, preset_id)
+    if preset.adjustments is not None:
+        return Adjustments.model_validate(preset.adjustments).scaled(strength)
+    found = storage.read(preset_key(caller.user_id, preset_id), PresetSettings.load().preset_file_max_bytes)
+    if found is None:
+        raise service.no_such(preset_id)
+    return Table(_unpack(found[0]), strength)
+
+
+class _PresetFile(NamedTuple):
+    """What an imported file comes to: sliders or a LUT."""
+
+    title: str
+    adjustments: Adjustments | None = None
+    lut: Lut | None = None
+    unmapped: tuple[str, ...] = ()
+
+
+def _read_preset(text: str, file_format: FileFormat) -> _PresetFile:
+    if file_format == "xmp":
+        preset = read_xmp(text)
+        return _PresetFile(preset.title, adjustments=preset.adjustments, unmapped=preset.unmapped)
+    imported: ImportedLut = read_cube(text) if file_format == "cube" else read_3dl(text)
+    return _PresetFile(imported.title, lut=_bake(imported))
+
+
+def _tell_format(text: str) -> FileFormat:
+    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):
+        return "xmp"
+    return "cube" if re.search(r"^\s*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
+
+
+def _read_text(caller: Caller, request: ImportPresetRequest) -> str:
+    if request.content is not None:
+        return request.content
+    limit = PresetSettings.load().preset_file_max_bytes
+    key = request.file_key or ""
+    require_own(caller, key, "file_key")
+    found = storage.read(key, limit)
+    if found is None:
+        raise missing(key, "file_key")
+    data, size = found
+    if size > limit:
+        raise TooLargeError(
+            f"a preset's file may have {limit:,} bytes; got {size:,}", code="FILE_TOO_LARGE", field="file_key"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Titles and comments of old tools; the numbers are ASCII in any case.
+        return data.decode("latin-1")
+
+
+def _bake(imported: ImportedLut) -> Lut:
+    """Return one table over 0..1: the file's own where it is that already, else sampled through all that it says."""
+    plain = imported.shaper is None and imported.domain_min == (0, 0, 0) and imported.domain_max == (1, 1, 1)
+    if plain and imported.lut is not None and imported.lut.shape[0] <= _BAKED_SIZE:
+        return imported.lut
+    return apply_imported(imported, identity_lut(_BAKED_SIZE))
+
+
+def _pack(lut: Lut) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, lut, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> Lut:
+    lut: Lut = np.load(io.BytesIO(data), allow_pickle=False)
+    return lut
