@@ -1,6 +1,6 @@
 """Put what the event fixtures of events/ speak of into a running stack: two users, their keys, an upload each."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -12,7 +12,9 @@ from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
 from studio.object_keys import upload_key
+from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.cache.models import CacheEntry
 from studio.tone_mapping.presets.models import Preset
 
 USER_ID = "usr_000000000000000000000001"
@@ -27,6 +29,7 @@ UPLOAD_ID = "upl_000000000000000000000001"
 SPARE_UPLOAD_ID = "upl_000000000000000000000002"
 PRESET_ID = "pre_000000000000000000000001"
 SPARE_PRESET_ID = "pre_000000000000000000000002"
+CACHE_KEY = "00000000000000000000000000000001"
 OTHER_PRESET_ID = "pre_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
 
@@ -81,6 +84,15 @@ def seed(stack: Backend) -> None:
     )
     spare_preset = preset.model_copy(update={"id": SPARE_PRESET_ID})
     other_preset = preset.model_copy(update={"id": OTHER_PRESET_ID, "user_id": OTHER_USER_ID})
+    entry = CacheEntry(
+        id=CACHE_KEY,
+        user_id=USER_ID,
+        kind="analysis",
+        engine_version=ENGINE_VERSION,
+        created_at=now,
+        used_at=now,
+        expires_at=now + timedelta(days=1),
+    )
     with MongoClient[dict[str, object]](stack.mongodb_uri) as client:
         database = client["studio"]
         database["users"].delete_many({"email": "new@example.com"})
@@ -91,6 +103,8 @@ def seed(stack: Backend) -> None:
         database["toneMappingPresets"].delete_many({"userId": USER_ID})
         for look in (preset, spare_preset, other_preset):
             database["toneMappingPresets"].replace_one({"_id": look.id}, look.to_mongo(), upsert=True)
+        database["toneMappingCache"].delete_many({"userId": USER_ID})
+        database["toneMappingCache"].insert_one(entry.to_mongo())
     store = boto3.client(
         "s3",
         endpoint_url=stack.aws_endpoint_url,

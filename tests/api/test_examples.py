@@ -49,6 +49,9 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
         case "tone_mapping/get_preset.sh" | "tone_mapping/delete_preset.sh" | "tone_mapping/update_preset.sh":
             preset_id = json.loads(run(stack, user, "tone_mapping/create_preset.sh", "Warm"))["preset_id"]
             return [preset_id, "Cool"][: 1 + script.endswith("update_preset.sh")]
+        case "tone_mapping/delete_cache_entry.sh":
+            run(stack, user, "tone_mapping/adjust.sh", PHOTO, tmp_path / "graded.jpg")
+            return [json.loads(run(stack, user, "tone_mapping/get_cache.sh"))["items"][0]["cache_key"]]
         case "tone_mapping/export_preset.sh":
             return ["builtin_noir"]
         case "tone_mapping/import_preset.sh":
@@ -61,7 +64,12 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
 def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -> None:
     printed = run(stack, user, script, *arguments(stack, user, script, tmp_path))
     match script:
-        case "auth/revoke_api_key.sh" | "uploads/delete_upload.sh" | "tone_mapping/delete_preset.sh":
+        case (
+            "auth/revoke_api_key.sh"
+            | "uploads/delete_upload.sh"
+            | "tone_mapping/delete_preset.sh"
+            | "tone_mapping/delete_cache_entry.sh"
+        ):
             assert printed == ""
         case "tone_mapping/create_lut.sh" | "tone_mapping/export_preset.sh":
             assert "LUT_3D_SIZE 17" in printed

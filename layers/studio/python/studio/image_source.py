@@ -80,6 +80,35 @@ def load_image(source: ImageSource, caller: Caller) -> bytes:
     return fetch(source.image_url or "", settings.image_url_max_bytes, "image_url")
 
 
+def identify(source: ImageSource, caller: Caller) -> tuple[str, ...] | None:
+    """Name an image by its content without decoding it, for a cache's key.
+
+    Parameters
+    ----------
+    source : ImageSource
+    caller : Caller
+
+    Returns
+    -------
+    tuple of str or None
+        None where only reading it would tell.
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such object.
+    """
+    if source.image is not None:
+        return ("inline", source.image)
+    if source.image_key is None:
+        return None
+    require_own(caller, source.image_key, "image_key")
+    tag = storage.get_tag(source.image_key)
+    if tag is None:
+        raise missing(source.image_key, "image_key")
+    return ("stored", tag)
+
+
 def _decode_inline(text: str, limit: int) -> bytes:
     if text.startswith("data:"):
         head, comma, text = text.partition(",")

@@ -4,9 +4,10 @@ from pymongo.database import Database
 
 from studio.auth import repository as auth
 from studio.mongo import Record, get_database
+from studio.tone_mapping.cache import repository as cache
 from studio.tone_mapping.presets import repository as presets
 
-INDEXES = {**auth.INDEXES, **presets.INDEXES}
+INDEXES = {**auth.INDEXES, **presets.INDEXES, **cache.INDEXES}
 
 
 def create_indexes(database: Database[Record]) -> None:

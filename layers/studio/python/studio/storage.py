@@ -169,6 +169,21 @@ def get_size(key: str) -> int | None:
         raise
 
 
+def get_tag(key: str) -> str | None:
+    """Entity tag of an object, which changes with its content, or None where there is none.
+
+    Parameters
+    ----------
+    key : str
+    """
+    try:
+        return _client().head_object(Bucket=_bucket(), Key=key)["ETag"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+
+
 def read(key: str, max_bytes: int) -> tuple[bytes, int] | None:
     """Read an object, unless it is larger than allowed.
 

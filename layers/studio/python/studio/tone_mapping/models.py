@@ -37,6 +37,10 @@ class GradingRequest(ImageSource):
 
     output: OutputOptions = OutputOptions()
     dry_run: bool = Field(default=False, description="Tell everything, but make no picture.")
+    use_cache: bool = Field(
+        default=True,
+        description="Answer the same request on the same image from your cache, and keep the answer there.",
+    )
 
 
 class AutoCorrectRequest(GradingRequest):
@@ -153,5 +157,6 @@ class GradedImageResponse(BaseModel):
     grades: list[AppliedGrade] = Field(description="All that was applied, collapsed into one LUT.")
     statistics: dict[Literal["before", "after"], ImageStatistics]
     lut_id: str
+    cache: Literal["hit", "miss"] = Field(description="Whether the answer came from your cache.")
     timings_ms: dict[str, float] = Field(description="Where the time went, in milliseconds.")
     request_id: str

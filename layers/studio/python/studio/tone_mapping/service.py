@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,11 +13,12 @@ from studio import storage
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, TooLargeError, UnsupportedMediaError
-from studio.image_source import ImageSource, load_image
-from studio.object_keys import result_key
+from studio.image_source import ImageSource, identify, load_image
+from studio.object_keys import missing, result_key
 from studio.observability import tracer
 from studio.tone_mapping import pipeline
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
@@ -28,18 +30,24 @@ from studio.tone_mapping.models import (
     AppliedGrade,
     ApplyPresetRequest,
     AutoCorrectRequest,
-    AutoStep,
     CreateLutRequest,
     CreateLutResponse,
     Format,
     GradedImageResponse,
     GradingRequest,
-    ImageStatistics,
     OutputOptions,
 )
 from studio.tone_mapping.presets.files import find_grade
 from studio.tone_mapping.probe import Limits
 from studio.tone_mapping.settings import ToneMappingSettings
+
+_NOT_IN_THE_KEY: dict[str, Any] = {
+    "image": True,
+    "image_key": True,
+    "image_url": True,
+    "use_cache": True,
+    "output": {"delivery"},
+}
 
 
 class Delivery(NamedTuple):
@@ -157,9 +165,7 @@ def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
     caller.require("grade")
     grades: list[Grade] = []
     if request.auto:
-        data = load_image(request.auto, caller)
-        with _explained(request.auto, "auto."):
-            grades += pipeline.choose_look(data, pipeline.automatic(100), _limits()).grades
+        grades.append(_choose_sliders(caller, request.auto))
     if request.preset_id:
         grades.append(find_grade(caller, request.preset_id, request.strength))
     if request.adjustments:
@@ -172,6 +178,23 @@ def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
         spatial=[name for name, value in spatial_sliders(grades).items() if value],
     )
     return told.model_copy(update=_deliver_lut(caller, request, lut))
+
+
+def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
+    """Return the sliders of automatic correction, which are cached by the image alone."""
+
+    def compute() -> Computed:
+        data = load_image(image, caller)
+        with _explained(image, "auto."):
+            look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
+        return Computed({"adjustments": look.auto.adjustments.model_dump(mode="json")} if look.auto else {})
+
+    identity = identify(image, caller)
+    if identity is None:
+        computed = compute()
+    else:
+        computed, _ = find_or_compute(caller, make_key("analysis", caller, *identity), "analysis", compute)
+    return Adjustments.model_validate(computed.answer["adjustments"])
 
 
 def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[str, Any]:
@@ -204,50 +227,66 @@ def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[st
 
 
 def _grade(
-    caller: Caller,
-    request: GradingRequest,
-    request_id: str,
-    look_for: pipeline.Chooser,
-    grades: list[AppliedGrade],
+    caller: Caller, request: GradingRequest, request_id: str, look_for: pipeline.Chooser, grades: list[AppliedGrade]
 ) -> GradedImageResponse:
-    """Load, grade and deliver; the first of `grades` learns what automatic correction chose."""
+    """Answer from the cache, or load, grade and keep; then deliver."""
+    started = time.perf_counter()
+    image = None if request.dry_run or not request.use_cache else identify(request, caller)
+    if image is None:
+        computed, is_hit = _compute(caller, request, look_for, grades, keep=False), False
+    else:
+        asked = request.model_dump_json(exclude=_NOT_IN_THE_KEY)
+        look = json.dumps([grade.model_dump(mode="json") for grade in grades])
+        key = make_key("result", caller, *image, asked, look)
+        computed, is_hit = find_or_compute(
+            caller, key, "result", lambda: _compute(caller, request, look_for, grades, keep=True)
+        )
+    timings = {"cache": (time.perf_counter() - started) * 1000} if is_hit else computed.timings_ms
+    started = time.perf_counter()
+    delivery = Delivery() if request.dry_run else _deliver(caller, computed, request.output)
+    timings["deliver"] = (time.perf_counter() - started) * 1000
+    tracer.put_metadata("timings_ms", timings)
+    return GradedImageResponse(
+        **delivery._asdict(),
+        **computed.answer,
+        cache="hit" if is_hit else "miss",
+        timings_ms={name: round(value, 2) for name, value in timings.items()},
+        request_id=request_id,
+    )
+
+
+def _compute(
+    caller: Caller, request: GradingRequest, look_for: pipeline.Chooser, grades: list[AppliedGrade], *, keep: bool
+) -> Computed:
+    """Load and grade, and store the pixels where they are to be kept; auto's sliders go into the first of `grades`."""
     started = time.perf_counter()
     data = load_image(request, caller)
     loaded = time.perf_counter()
     with _explained(request):
         graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
-    finished = time.perf_counter()
-    delivery = Delivery() if graded.data is None else _deliver(caller, graded.data, graded.format, request.output)
-    timings = {
-        "load": (loaded - started) * 1000,
-        **graded.timings_ms,
-        "deliver": (time.perf_counter() - finished) * 1000,
-    }
-    tracer.put_metadata("timings_ms", timings)
+    timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
+    key = None
+    if keep and graded.data is not None:
+        started = time.perf_counter()
+        key = _store(caller, graded.data, graded.format)
+        timings["store"] = (time.perf_counter() - started) * 1000
     auto = graded.look.auto
     if auto:
         grades = [grades[0].model_copy(update={"adjustments": auto.adjustments}), *grades[1:]]
     named = next(grade for grade in grades if grade.source == "preset" or len(grades) == 1)
-    return GradedImageResponse(
-        **delivery._asdict(),
-        format=graded.format,
-        width=graded.width,
-        height=graded.height,
-        size_bytes=None if graded.data is None else len(graded.data),
-        adjustments=named.adjustments,
-        confidence=auto.confidence if auto else None,
-        steps=[AutoStep(name=step.name, applied=step.applied, reason=step.reason) for step in auto.steps]
-        if auto
-        else [],
-        grades=grades,
-        statistics={
-            "before": ImageStatistics.model_validate(graded.statistics["before"]),
-            "after": ImageStatistics.model_validate(graded.statistics["after"]),
-        },
-        lut_id=graded.lut_id,
-        timings_ms={name: round(value, 2) for name, value in timings.items()},
-        request_id=request_id,
-    )
+    answer = {
+        "format": graded.format,
+        "width": graded.width,
+        "height": graded.height,
+        "size_bytes": None if graded.data is None else len(graded.data),
+        "adjustments": named.adjustments and named.adjustments.model_dump(mode="json"),
+        "confidence": auto.confidence if auto else None,
+        "steps": [asdict(step) for step in auto.steps] if auto else [],
+        "grades": [grade.model_dump(mode="json") for grade in grades],
+        "statistics": graded.statistics,
+        "lut_id": graded.lut_id,
+    }
+    return Computed(answer, key, len(graded.data or b""), graded.data, timings)
 
 
 def _limits() -> Limits:
@@ -274,17 +313,33 @@ def _explained(source: ImageSource, within: str = "") -> Iterator[None]:
         raise answer(error.message, code=error.code, field=within + field) from error
 
 
-def _deliver(caller: Caller, data: bytes, image_format: Format, options: OutputOptions) -> Delivery:
-    limit = ToneMappingSettings.load().inline_result_max_bytes
-    if options.delivery == "inline" and len(data) > limit:
+def _deliver(caller: Caller, computed: Computed, options: OutputOptions) -> Delivery:
+    limit, size = ToneMappingSettings.load().inline_result_max_bytes, computed.size_bytes
+    if options.delivery == "inline" and size > limit:
         raise TooLargeError(
-            f"an inline result may have {limit:,} bytes; this one has {len(data):,}; ask for delivery by url",
+            f"an inline result may have {limit:,} bytes; this one has {size:,}; ask for delivery by url",
             code="RESULT_TOO_LARGE",
             field="output.delivery",
         )
-    if options.delivery == "inline" or (options.delivery == "auto" and len(data) <= limit):
-        return Delivery(image=base64.b64encode(data).decode())
-    key = result_key(caller.user_id, new_id("res"), image_format)
-    storage.write(key, data, f"image/{image_format}", tags={"kind": "result"})
+    if options.delivery == "inline" or (options.delivery == "auto" and size <= limit):
+        return Delivery(image=base64.b64encode(_pixels(computed)).decode())
+    key = computed.result_key or _store(caller, _pixels(computed), computed.answer["format"])
     url, expires_at = storage.presign_download(key)
     return Delivery(image_url=url, expires_at=expires_at, result_key=key)
+
+
+def _pixels(computed: Computed) -> bytes:
+    """Return the encoded picture: computed just now, or stored."""
+    if computed.data is not None:
+        return computed.data
+    key = computed.result_key or ""
+    found = storage.read(key, computed.size_bytes)
+    if found is None:
+        raise missing(key, "result_key")
+    return found[0]
+
+
+def _store(caller: Caller, data: bytes, image_format: Format) -> str:
+    key = result_key(caller.user_id, new_id("res"), image_format)
+    storage.write(key, data, f"image/{image_format}", tags={"kind": "result"})
+    return key

@@ -22,6 +22,7 @@ from studio.tone_mapping.presets.settings import PresetSettings
 from studio.tone_mapping.threedl import read_3dl
 from studio.tone_mapping.xmp import read_xmp
 
+_MOST_UNMAPPED = 200  # told of a file
 _BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
 
 
@@ -65,7 +66,7 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
         storage.write(preset_key(caller.user_id, preset.id), _pack(found.lut), "application/octet-stream", tags={})
     repository.insert_preset(preset)
     told = service.tell(preset)
-    return ImportPresetResponse(**told.model_dump(), format=file_format, unmapped=list(found.unmapped))
+    return ImportPresetResponse(**told.model_dump(), format=file_format, unmapped=list(found.unmapped[:_MOST_UNMAPPED]))
 
 
 def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str, str]:

@@ -1,0 +1,26 @@
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from studio.http import answers, create_app, create_handler, get_caller
+from studio.tone_mapping.cache import service
+from studio.tone_mapping.cache.models import CacheResponse
+
+app = create_app()
+
+
+@app.get(
+    "/tone-mapping/cache",
+    operation_id="get_cache",
+    summary="Show your cache",
+    description="Totals, and the entries, the last used first.",
+    tags=["Cache"],
+    responses=answers(200, 403, 503),
+)
+def get_cache(
+    limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+) -> CacheResponse:
+    return service.describe(get_caller(app), limit, cursor)
+
+
+lambda_handler = create_handler(app)

@@ -1,0 +1,157 @@
+"""The cache's index in MongoDB."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from studio.mongo import get_collection
+from studio.tone_mapping.cache.models import CacheEntry
+
+INDEXES = {
+    "toneMappingCache": [
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
+        IndexModel([("userId", ASCENDING), ("usedAt", DESCENDING), ("_id", DESCENDING)], name="owner"),
+    ]
+}
+
+
+def use_entry(key: str, now: datetime) -> CacheEntry | None:
+    """Return an entry that is ready, and count the hit.
+
+    Parameters
+    ----------
+    key : str
+    now : datetime
+    """
+    found = get_collection("toneMappingCache").find_one_and_update(
+        {"_id": key, "claim": None, "expiresAt": {"$gt": now}},
+        {"$set": {"usedAt": now}, "$inc": {"hits": 1}},
+        return_document=True,
+    )
+    return CacheEntry.from_mongo(found) if found else None
+
+
+def claim_entry(entry: CacheEntry, now: datetime) -> bool:
+    """Claim a key; False where somebody else's claim has not run out, or the entry is ready.
+
+    Parameters
+    ----------
+    entry : CacheEntry
+        With its claim.
+    now : datetime
+    """
+    try:
+        get_collection("toneMappingCache").find_one_and_replace(
+            {
+                "_id": entry.id,
+                "$or": [{"claim": {"$ne": None}, "claimedUntil": {"$lt": now}}, {"expiresAt": {"$lte": now}}],
+            },
+            {name: value for name, value in entry.to_mongo().items() if name != "_id"},
+            upsert=True,
+        )
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+def complete_entry(entry: CacheEntry, claim: str) -> bool:
+    """Make a claimed entry ready; False where the claim was lost meanwhile.
+
+    Parameters
+    ----------
+    entry : CacheEntry
+        Without a claim.
+    claim : str
+    """
+    changed = get_collection("toneMappingCache").replace_one({"_id": entry.id, "claim": claim}, entry.to_mongo())
+    return changed.modified_count == 1
+
+
+def release_entry(key: str, claim: str) -> None:
+    """Give a claim up, so that the next caller does not wait for it.
+
+    Parameters
+    ----------
+    key, claim : str
+    """
+    get_collection("toneMappingCache").delete_one({"_id": key, "claim": claim})
+
+
+def sum_entries(user_id: str) -> dict[str, int]:
+    """Count a user's entries, their bytes and hits.
+
+    Parameters
+    ----------
+    user_id : str
+
+    Returns
+    -------
+    dict of str to int
+        ``entries bytes hits``.
+    """
+    sums = get_collection("toneMappingCache").aggregate(
+        [
+            {"$match": {"userId": user_id, "claim": None}},
+            {
+                "$group": {
+                    "_id": None,
+                    "entries": {"$sum": 1},
+                    "bytes": {"$sum": "$sizeBytes"},
+                    "hits": {"$sum": "$hits"},
+                }
+            },
+        ]
+    )
+    found: dict[str, int] = next(iter(sums), {"entries": 0, "bytes": 0, "hits": 0})
+    return {name: found[name] for name in ("entries", "bytes", "hits")}
+
+
+def list_entries(user_id: str, limit: int, skip: int) -> list[CacheEntry]:
+    """List a user's entries, the last used first.
+
+    Parameters
+    ----------
+    user_id : str
+    limit, skip : int
+    """
+    found = get_collection("toneMappingCache").find({"userId": user_id, "claim": None})
+    ordered = found.sort([("usedAt", DESCENDING), ("_id", DESCENDING)])
+    return [CacheEntry.from_mongo(document) for document in ordered.skip(skip).limit(limit)]
+
+
+def oldest_entries(user_id: str) -> Iterator[CacheEntry]:
+    """Walk through a user's entries, those that were not used for longest first.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    found = get_collection("toneMappingCache").find({"userId": user_id, "claim": None})
+    for document in found.sort([("usedAt", ASCENDING), ("_id", ASCENDING)]):
+        yield CacheEntry.from_mongo(document)
+
+
+def all_entries(user_id: str | None) -> Iterator[CacheEntry]:
+    """Walk through the entries of a user, or of everybody.
+
+    Parameters
+    ----------
+    user_id : str or None
+    """
+    whose: dict[str, Any] = {} if user_id is None else {"userId": user_id}
+    for document in get_collection("toneMappingCache").find(whose):
+        yield CacheEntry.from_mongo(document)
+
+
+def delete_entry(key: str, user_id: str) -> CacheEntry | None:
+    """Delete a user's entry and return what it was; None where the user has no such entry.
+
+    Parameters
+    ----------
+    key, user_id : str
+    """
+    found = get_collection("toneMappingCache").find_one_and_delete({"_id": key, "userId": user_id})
+    return CacheEntry.from_mongo(found) if found else None

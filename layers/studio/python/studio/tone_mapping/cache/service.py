@@ -1,0 +1,262 @@
+"""The cache of graded images: look-up that computes once, and what its API does.
+
+A cache that cannot be reached costs time, never an answer: what it says is then computed.
+"""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from studio import storage
+from studio.caller import Caller
+from studio.errors import NotFoundError, UnavailableError
+from studio.observability import count, logger
+from studio.tone_mapping import ENGINE_VERSION
+from studio.tone_mapping.cache import repository
+from studio.tone_mapping.cache.models import CacheEntry, CacheEntryResponse, CacheResponse, Kind, PurgeCacheResponse
+from studio.tone_mapping.cache.settings import CacheSettings
+
+_POLL_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What an entry is made of.
+
+    Attributes
+    ----------
+    answer : dict
+        JSON values.
+    result_key : str or None
+        Of the pixels, written before.
+    size_bytes : int
+        Of the pixels.
+    data : bytes or None
+        The pixels themselves, where they were computed just now.
+    timings_ms : dict
+        Of the computation.
+    """
+
+    answer: dict[str, Any]
+    result_key: str | None = None
+    size_bytes: int = 0
+    data: bytes | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+def make_key(kind: Kind, caller: Caller, *parts: str | bytes) -> str:
+    """Name what is cached: 32 hexadecimal digits of everything that it depends on.
+
+    Parameters
+    ----------
+    kind : {"result", "analysis"}
+    caller : Caller
+    *parts : str or bytes
+        The image and the request. The engine's version is always part of it.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256()
+    for part in (ENGINE_VERSION, kind, caller.user_id, *parts):
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big"))  # so that no two lists of parts run together
+        digest.update(data)
+    return digest.hexdigest()[:32]
+
+
+def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[], Computed]) -> tuple[Computed, bool]:
+    """Answer from the cache, or compute and keep; of several callers at once, one computes and the others wait.
+
+    Parameters
+    ----------
+    caller : Caller
+    key : str
+        Of `make_key`.
+    kind : {"result", "analysis"}
+    compute : callable
+        Called at most once; what it raises is raised, and nothing is kept.
+
+    Returns
+    -------
+    computed : Computed
+    is_hit : bool
+    """
+    claim = uuid.uuid4().hex
+    try:
+        found = _find_or_claim(caller, key, kind, claim)
+    except (PyMongoError, UnavailableError):
+        _tell_unreachable()
+        return compute(), False
+    if found:
+        return Computed(found.answer, found.result_key, found.size_bytes), True
+    try:
+        computed = compute()
+    except BaseException:
+        _quietly(lambda: repository.release_entry(key, claim))
+        raise
+    entry = _new_entry(caller, key, kind, _now()).model_copy(
+        update={"answer": computed.answer, "result_key": computed.result_key, "size_bytes": computed.size_bytes}
+    )
+    _quietly(lambda: _keep(caller, entry, claim))
+    return computed, False
+
+
+def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:
+    """Tell the caller's entries and their totals.
+
+    Parameters
+    ----------
+    caller : Caller
+    limit : int
+        Size of a page, 1 to 100.
+    cursor : int
+        Entries before the page.
+
+    Returns
+    -------
+    CacheResponse
+    """
+    caller.require("grade")
+    sums = repository.sum_entries(caller.user_id)
+    found = repository.list_entries(caller.user_id, limit + 1, cursor)
+    looked_up = sums["hits"] + sums["entries"]
+    return CacheResponse(
+        **sums,
+        hit_rate=sums["hits"] / looked_up if looked_up else 0.0,
+        engine_version=ENGINE_VERSION,
+        items=[
+            CacheEntryResponse(
+                cache_key=entry.id, **entry.model_dump(include=set(CacheEntryResponse.model_fields) - {"cache_key"})
+            )
+            for entry in found[:limit]
+        ],
+        next_cursor=str(cursor + limit) if len(found) > limit else None,
+    )
+
+
+def purge(caller: Caller, *, everybody: bool) -> PurgeCacheResponse:
+    """Delete the caller's entries and their pixels, or everybody's.
+
+    Parameters
+    ----------
+    caller : Caller
+    everybody : bool
+        Takes the scope admin.
+
+    Returns
+    -------
+    PurgeCacheResponse
+
+    Raises
+    ------
+    ForbiddenError
+        If the caller's key has not the scope.
+    """
+    caller.require("admin" if everybody else "grade")
+    entries = size = 0
+    for entry in repository.all_entries(None if everybody else caller.user_id):
+        if _delete(entry):
+            entries, size = entries + 1, size + entry.size_bytes
+    return PurgeCacheResponse(entries=entries, bytes=size)
+
+
+def delete_entry(caller: Caller, key: str) -> None:
+    """Delete one of the caller's entries and its pixels.
+
+    Parameters
+    ----------
+    caller : Caller
+    key : str
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such entry.
+    """
+    caller.require("grade")
+    entry = repository.delete_entry(key, caller.user_id)
+    if entry is None:
+        raise NotFoundError(f"you have no cache entry {key[:64]}", code="CACHE_ENTRY_NOT_FOUND", field="cache_key")
+    _delete_pixels(entry)
+
+
+def _find_or_claim(caller: Caller, key: str, kind: Kind, claim: str) -> CacheEntry | None:
+    """Return the entry, waiting for whoever computes it; None where it is the caller's to compute now."""
+    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+    while True:
+        now = _now()
+        if found := repository.use_entry(key, now):
+            return found
+        until = now + timedelta(seconds=CacheSettings.load().cache_claim_seconds)
+        claimed = _new_entry(caller, key, kind, now).model_copy(update={"claim": claim, "claimed_until": until})
+        if repository.claim_entry(claimed, now) or time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL_SECONDS)
+
+
+def _new_entry(caller: Caller, key: str, kind: Kind, now: datetime) -> CacheEntry:
+    return CacheEntry(
+        id=key,
+        user_id=caller.user_id,
+        kind=kind,
+        engine_version=ENGINE_VERSION,
+        created_at=now,
+        used_at=now,
+        expires_at=now + timedelta(seconds=CacheSettings.load().cache_ttl_seconds),
+    )
+
+
+def _keep(caller: Caller, entry: CacheEntry, claim: str) -> None:
+    if repository.complete_entry(entry, claim):
+        _make_room(caller)
+
+
+def _make_room(caller: Caller) -> None:
+    """Delete what was not used for longest until the caller's cache is within its bounds."""
+    settings = CacheSettings.load()
+    sums = repository.sum_entries(caller.user_id)
+    entries, size = sums["entries"], sums["bytes"]
+    if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
+        return
+    for oldest in repository.oldest_entries(caller.user_id):
+        if _delete(oldest):
+            entries, size = entries - 1, size - oldest.size_bytes
+        if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
+            break
+
+
+def _delete(entry: CacheEntry) -> bool:
+    deleted = repository.delete_entry(entry.id, entry.user_id)
+    if deleted:
+        _delete_pixels(deleted)
+    return deleted is not None
+
+
+def _delete_pixels(entry: CacheEntry) -> None:
+    if entry.result_key:
+        storage.delete(entry.result_key)
+
+
+def _quietly(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except (PyMongoError, UnavailableError):
+        _tell_unreachable()
+
+
+def _tell_unreachable() -> None:
+    logger.exception("the cache does not answer")
+    count("CacheUnavailable")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

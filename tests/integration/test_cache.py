@@ -1,0 +1,106 @@
+"""The cache against a real MongoDB: claims, bounds, and a database that is away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from studio import mongo
+from studio.caller import Caller
+from studio.settings import Settings
+from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key
+
+CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
+Configure = Any
+
+
+@pytest.fixture
+def configure(database: Database[dict[str, Any]], mongod: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Set the module's environment; what it caches is dropped before and after."""
+
+    def forget() -> None:
+        mongo.get_database.cache_clear()
+        Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+
+    def apply(**variables: str) -> None:
+        for name, value in ({"MONGODB_URI": mongod, "MONGODB_DATABASE": database.name} | variables).items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "studio")
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    monkeypatch.setenv("BUCKET_NAME", "unused")
+    apply()
+    yield apply
+    monkeypatch.undo()
+    forget()
+
+
+def ask(number: int) -> bool:
+    """Look up one of many entries; tells whether it was a hit."""
+    key = make_key("analysis", CALLER, str(number))
+    computed, is_hit = find_or_compute(CALLER, key, "analysis", lambda: Computed({"number": number}))
+    assert computed.answer == {"number": number}
+    return is_hit
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_second_look_up_is_a_hit() -> None:
+    assert [ask(1), ask(1), ask(2), ask(2)] == [False, True, False, True]
+
+
+def test_a_database_that_is_away_costs_time_but_no_answer(configure: Configure) -> None:
+    configure(MONGODB_URI="mongodb://127.0.0.1:1/", MONGODB_TIMEOUT_MS="100")
+    assert [ask(1), ask(1)] == [False, False]
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_failed_computation_leaves_nothing(database: Database[dict[str, Any]]) -> None:
+    def fail() -> Computed:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        find_or_compute(CALLER, make_key("analysis", CALLER, "1"), "analysis", fail)
+    assert database["toneMappingCache"].count_documents({}) == 0
+    assert not ask(1)
+
+
+def test_the_claim_of_a_dead_worker_runs_out(configure: Configure, database: Database[dict[str, Any]]) -> None:
+    configure(CACHE_CLAIM_SECONDS="1")
+    key = make_key("analysis", CALLER, "7")
+
+    def die() -> Computed:
+        # As a killed worker leaves it: claimed, never released.
+        assert database["toneMappingCache"].find_one({"_id": key, "claim": {"$ne": None}})
+        assert not ask(7), "whoever waits takes the claim over once it has run out"
+        return Computed({"number": 0})
+
+    find_or_compute(CALLER, key, "analysis", die)
+    assert ask(7), "what the one who took over made is kept; the late worker's is not"
+
+
+def test_the_least_lately_used_makes_room(configure: Configure, database: Database[dict[str, Any]]) -> None:
+    configure(CACHE_MAX_ENTRIES="3")
+    for number in (1, 2, 3):
+        ask(number)
+    assert ask(1)
+    ask(4)
+    assert database["toneMappingCache"].count_documents({}) == 3
+    assert [ask(number) for number in (1, 3, 4)] == [True, True, True]
+    assert not ask(2)
+
+
+def test_keys_differ_by_everything_that_they_are_made_of() -> None:
+    other = Caller(user_id="usr_2", key_id="key_2", scopes=frozenset())
+    keys = {
+        make_key("analysis", CALLER, "a", "b"),
+        make_key("result", CALLER, "a", "b"),
+        make_key("analysis", other, "a", "b"),
+        make_key("analysis", CALLER, "ab"),
+        make_key("analysis", CALLER, "a", "", "b"),
+        make_key("analysis", CALLER, "b", "a"),
+    }
+    assert len(keys) == 6
+    assert make_key("analysis", CALLER, "a") == make_key("analysis", CALLER, b"a")
