@@ -1,6 +1,7 @@
 """From bytes to graded bytes: every way of grading a picture in one place."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -52,7 +53,7 @@ class GradedImage:
     lut : ndarray of float32
         What was applied; `lut_id` names it.
     timings_ms : dict
-        Milliseconds of ``probe decode analyse lut apply encode``.
+        Milliseconds of ``probe decode analyse lut apply encode``; the analysis of the result is within ``encode``.
     """
 
     data: bytes | None
@@ -156,19 +157,17 @@ def grade_image(
         pixels = proxy if dry_run else photo.pixels
         pixels = with_dtype(pixels, dtype) if dtype == np.uint16 else pixels
         pixels = apply_lut(pixels, lut, out=pixels)
-    with stopwatch("analyse"):
-        after = analyse_proxy(make_proxy(pixels))
-    encoded = None
-    if not dry_run:
-        with stopwatch("encode"):
-            encoded = encode(pixels, photo.alpha, photo.header, output)
+    # The result is looked at while it is being encoded, which takes one core only.
+    with stopwatch("encode"), ThreadPoolExecutor(1) as pool:
+        after = pool.submit(lambda: analyse_proxy(make_proxy(pixels)).statistics())
+        encoded = None if dry_run else encode(pixels, photo.alpha, photo.header, output)
     return GradedImage(
         data=encoded,
         format=output_format(header, output),
         width=width,
         height=height,
         look=look,
-        statistics={"before": before.statistics(), "after": after.statistics()},
+        statistics={"before": before.statistics(), "after": after.result()},
         lut=lut,
         lut_id=fingerprint,
         timings_ms=stopwatch.timings_ms,
