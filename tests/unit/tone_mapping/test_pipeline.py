@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -177,3 +178,15 @@ def test_damaged_files_of_any_kind_are_errors_of_ours() -> None:
             broken[at] = random.integers(0, 256)
         with suppress(ImageError):
             auto_correct(bytes(broken), limits=Limits(max_pixels=1_000_000))
+
+
+def test_peak_memory_is_at_most_six_times_the_decoded_picture() -> None:
+    rng = np.random.default_rng(0)
+    pixels = cv2.resize(rng.integers(0, 120, (60, 80, 3), dtype=np.uint8), (3200, 2400))
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    auto_correct(data)
+    tracemalloc.start()
+    auto_correct(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert pixels.nbytes < peak < 6 * pixels.nbytes

@@ -45,8 +45,8 @@ _LOOKS = (
         Adjustments(
             contrast=10,
             tone_curve=ToneCurve(
-                red=((0, 0), (0.25, 0.215), (0.75, 0.775), (1, 1)),
-                blue=((0, 0.03), (0.25, 0.275), (0.75, 0.72), (1, 0.96)),
+                red=((0, 0), (0.25, 0.19), (0.75, 0.785), (1, 1)),
+                blue=((0, 0.045), (0.25, 0.285), (0.75, 0.71), (1, 0.95)),
             ),
             hsl=Hsl(
                 orange=HueAdjustment(saturation=14),
@@ -98,8 +98,8 @@ _LOOKS = (
         "The light after sunset: cool, a little darker, lamps still warm.",
         Adjustments(
             exposure=-0.25,
-            temperature=-26,
-            tint=8,
+            temperature=-40,
+            tint=10,
             contrast=8,
             saturation=-6,
             hsl=Hsl(orange=HueAdjustment(saturation=18, luminance=8), blue=HueAdjustment(saturation=8)),
@@ -108,7 +108,17 @@ _LOOKS = (
     BuiltinPreset(
         "Day for Night",
         "Shot at noon, set at midnight: dark, blue, highlights held down.",
-        Adjustments(exposure=-1.5, contrast=14, highlights=-45, temperature=-42, tint=6, saturation=-38),
+        Adjustments(
+            exposure=-1.4,
+            contrast=14,
+            highlights=-45,
+            temperature=-62,
+            tint=8,
+            saturation=-24,
+            tone_curve=ToneCurve(
+                rgb=((0, 0), (0.5, 0.47), (1, 0.84)), red=((0, 0), (1, 0.9)), blue=((0, 0.03), (0.5, 0.52), (1, 1))
+            ),
+        ),
     ),
     BuiltinPreset(
         "Noir",
