@@ -55,7 +55,8 @@ indexes: install
 
 # Measure speed, as ratios to named peers in the same run
 bench: install
-	@python tests/performance/bench_tone_mapping.py
+	@python -m tests.performance.bench_tone_mapping
+	@python -m tests.performance.bench_cache
 
 # Build every function and layer as they are deployed
 build: install
