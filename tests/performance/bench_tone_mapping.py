@@ -11,7 +11,7 @@ import PyOpenColorIO as ocio  # noqa: N813
 import skimage.data
 from numpy.typing import NDArray
 
-from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
 from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import write_cube
@@ -31,6 +31,15 @@ SLIDERS = Adjustments(
     saturation=5,
     temperature=10,
     tint=-5,
+)
+EVERY = SLIDERS.model_copy(
+    update={
+        "tone_curve": ToneCurve(rgb=((0, 0.05), (0.25, 0.2), (1, 1)), blue=((0, 0.05), (1, 0.95))),
+        "hsl": Hsl(
+            orange=HueAdjustment(hue=-10, saturation=10, luminance=10),
+            blue=HueAdjustment(hue=10, saturation=20, luminance=-20),
+        ),
+    }
 )
 
 
@@ -77,6 +86,7 @@ def main() -> None:
     pixels = photo(4000, 3000)
     bench_apply(pixels)
     print(f"compile_lut 33                       {best_of(lambda: compile_lut(SLIDERS)):7.1f} ms")
+    print(f"compile_lut 33, curve and hues too   {best_of(lambda: compile_lut(EVERY)):7.1f} ms")
     print(f"write_cube 33                        {best_of(lambda: write_cube(compile_lut(SLIDERS), 'look')):7.1f} ms")
     print(f"analysis of 12 MP                    {best_of(lambda: analyse_proxy(make_proxy(pixels))):7.1f} ms")
     bench_auto_correct(pixels)

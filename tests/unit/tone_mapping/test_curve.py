@@ -16,7 +16,7 @@ Points = tuple[tuple[float, float], ...]
 @st.composite
 def points(draw: st.DrawFn, rising: bool = False) -> Points:
     codes = sorted(draw(st.sets(st.integers(0, 255), min_size=2, max_size=32)))
-    outputs = [draw(st.floats(0, 1)) for _ in codes]
+    outputs = [draw(st.integers(0, 65535)) / 65535 for _ in codes]
     return tuple((code / 255, y) for code, y in zip(codes, sorted(outputs) if rising else outputs, strict=True))
 
 

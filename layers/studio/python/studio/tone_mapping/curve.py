@@ -52,7 +52,7 @@ def _slopes(width: Array, secant: Array) -> Array:
         return np.repeat(secant, 2)
     before, after = secant[:-1], secant[1:]
     more, less = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
-    same_way = before * after > 0
+    same_way = before * after > 1e-24  # a slope of less is none, and would overflow below
     mean = (more + less) / (more / np.where(same_way, before, 1) + less / np.where(same_way, after, 1))
     inner = np.where(same_way, mean, 0)
     first = _end_slope(width[0], width[1], secant[0], secant[1])

@@ -1,0 +1,83 @@
+"""What a LUT would lose: the grade between its nodes, which tetrahedra make straight, against the exact one."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.colour import Array, to_linear
+from studio.tone_mapping.grade import grade_light
+
+_COLOURS = 3000
+_LAB_FROM_RGB = np.array(  # linear Rec. 709 to XYZ over D65 white
+    [
+        [0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505],
+        [0.2126, 0.7152, 0.0722],
+        [0.0193 / 1.089, 0.1192 / 1.089, 0.9505 / 1.089],
+    ],
+    np.float32,
+)
+
+
+def largest_error(adjustments: Adjustments, size: int) -> float:
+    """Measure the largest difference (CIE94) that a LUT of this size makes to a fixed sample of colours."""
+    corners, shares, colours = _sample(size)
+    count = colours.shape[1]
+    graded = grade_light(np.concatenate([corners, colours], axis=1), adjustments)
+    interpolated = (graded[:, : 4 * count].reshape(3, 4, count) * shares).sum(axis=1)
+    return float(_cie94(graded[:, 4 * count :], interpolated).max())
+
+
+@lru_cache(maxsize=2)
+def _sample(size: int) -> tuple[Array, Array, Array]:
+    """Draw colours, and the corners of their tetrahedra.
+
+    A third are anywhere, a third as pictures have them, few of them vivid, a third very dark, where grades bend most.
+
+    Returns
+    -------
+    tuple of ndarray
+        Linear light of the corners, (3, 4 n), which lie together by their place in the tetrahedron; the corners'
+        shares, (4, n); linear light of the colours, (3, n).
+    """
+    rng = np.random.default_rng(0)
+    third = (_COLOURS // 3, 3)
+    like_pictures = rng.random((third[0], 1)) ** 1.5 * (1 + rng.normal(0, 0.4, third))
+    colours = np.concatenate([rng.random(third), like_pictures.clip(0, 1), 0.1 * rng.random(third)])
+    corner = np.minimum(np.floor(colours * (size - 1)), size - 2)
+    place = colours * (size - 1) - corner
+    # From a cell's darkest corner to its brightest, first along the axis on which the colour is furthest.
+    order = np.argsort(-place, axis=1)
+    sorted_place = np.take_along_axis(place, order, axis=1)
+    corners = [corner]
+    for axis in order.T:
+        corners.append(corners[-1] + np.eye(3)[axis])
+    shares = -np.diff(sorted_place, axis=1, prepend=1, append=0).T
+    return (
+        to_linear((np.concatenate(corners).T / (size - 1)).astype(np.float32)),
+        shares.astype(np.float32),
+        to_linear(np.ascontiguousarray(colours.T, np.float32)),
+    )
+
+
+def _cie94(encoded: Array, other: Array) -> Array:
+    """CIE94 colour difference, graphic arts: CIEDE2000 in short, but for blues (CIE 116-1995)."""
+    lightness, a, b = _lab(encoded)
+    other_lightness, other_a, other_b = _lab(other)
+    chroma, other_chroma = np.hypot(a, b), np.hypot(other_a, other_b)
+    chroma_difference = chroma - other_chroma
+    hue_squared = np.maximum((a - other_a) ** 2 + (b - other_b) ** 2 - chroma_difference**2, 0)
+    mean = np.sqrt(chroma * other_chroma)
+    difference: Array = np.sqrt(
+        (lightness - other_lightness) ** 2
+        + (chroma_difference / (1 + 0.045 * mean)) ** 2
+        + hue_squared / (1 + 0.015 * mean) ** 2
+    )
+    return difference
+
+
+def _lab(encoded: Array) -> tuple[Array, Array, Array]:
+    """CIELAB of display-encoded planes (CIE 15:2004)."""
+    x, y, z = _LAB_FROM_RGB @ to_linear(encoded)
+    x, y, z = (np.where(of > 216 / 24389, np.cbrt(of), (24389 / 27 * of + 16) / 116) for of in (x, y, z))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
