@@ -14,7 +14,7 @@ from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.grade import grade, to_encoded
 from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
 from studio.tone_mapping.lut_error import _sample, largest_error
-from tests.unit.tone_mapping.sliders import PLAIN, every, moved
+from tests.unit.tone_mapping.sliders import GLOBAL, PLAIN, every, moved
 
 MODERATE = st.builds(
     Adjustments,
@@ -65,6 +65,13 @@ def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adju
     difference = off(pixels, sliders, size)
     assert difference.mean() <= 0.5
     assert np.percentile(difference, 99.9) <= (1.5 if size == 33 else 6)
+
+
+@pytest.mark.parametrize("slider", GLOBAL)
+@pytest.mark.parametrize("percent", [-50, 50])
+def test_every_slider_alone_is_close_to_the_exact_grade(pixels: NDArray[Any], slider: str, percent: float) -> None:
+    sliders = moved(slider, percent)
+    assert np.percentile(off(pixels, sliders, lut_size(sliders, 8)), 99.9) <= 1.5
 
 
 # What a climbing search over all sliders up to ±50 found furthest off, and still with 33 nodes.

@@ -13,7 +13,9 @@ from studio.tone_mapping.lut_error import largest_error
 Lut = NDArray[np.float32]
 
 _TILE = 2**15  # colours graded at a time: more do not fit a core's cache
-_VISIBLE = 1.0  # CIE94; 99.9 % of a picture's pixels are then within 1.5 CIEDE2000
+# CIE94 of the sample's worst colour. 99.9 % of pictures' pixels are then within 1.5 CIEDE2000 by 33 nodes: of 11,514
+# random grades two were not, by 0.3 at most. Searches for the worst found 1.45, and 4.8 with curves and hues at odds.
+_VISIBLE = 1.0
 
 
 @lru_cache(maxsize=4)

@@ -32,7 +32,8 @@ def largest_error(adjustments: Adjustments, size: int) -> float:
 def _sample(size: int) -> tuple[Array, Array, Array]:
     """Draw colours, and the corners of their tetrahedra.
 
-    A third are anywhere, a third as pictures have them, few of them vivid, a third very dark, where grades bend most.
+    A quarter are anywhere, a quarter as pictures have them, a quarter nearly neutral, where all hues meet, and a
+    quarter very dark, where grades bend most.
 
     Returns
     -------
@@ -41,9 +42,12 @@ def _sample(size: int) -> tuple[Array, Array, Array]:
         shares, (4, n); linear light of the colours, (3, n).
     """
     rng = np.random.default_rng(0)
-    third = (_COLOURS // 3, 3)
-    like_pictures = rng.random((third[0], 1)) ** 1.5 * (1 + rng.normal(0, 0.4, third))
-    colours = np.concatenate([rng.random(third), like_pictures.clip(0, 1), 0.1 * rng.random(third)])
+    quarter = (_COLOURS // 4, 3)
+    light = rng.random((2, _COLOURS // 4, 1))
+    like_pictures = light[0] ** 1.5 * (1 + rng.normal(0, 0.4, quarter))
+    nearly_neutral = light[1] * (1 + rng.normal(0, 0.15, quarter))
+    very_dark = 0.1 * rng.random(quarter)
+    colours = np.concatenate([rng.random(quarter), like_pictures, nearly_neutral, very_dark]).clip(0, 1)
     corner = np.minimum(np.floor(colours * (size - 1)), size - 2)
     place = colours * (size - 1) - corner
     # From a cell's darkest corner to its brightest, first along the axis on which the colour is furthest.
