@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from studio.tone_mapping.adjustments import SPATIAL, Adjustments, Hsl, HueAdjustment
+from studio.tone_mapping.adjustments import SPATIAL, Adjustments, Hsl, HueAdjustment, ToneCurve
 
 HUES = list(Hsl.model_fields)
 HSL = [f"hsl.{hue}.{part}" for hue in HUES for part in HueAdjustment.model_fields]
@@ -28,13 +28,11 @@ def moved(slider: str, percent: float) -> Adjustments:
 
 def every(percent: float) -> Adjustments:
     """Move every slider of the LUT to this percent, temperature in its own unit."""
-    values: dict[str, Any] = {}
-    for slider in GLOBAL:
-        if slider != "temperature_kelvin":
-            *path, last = slider.split(".")
-            dump: Any = moved(slider, percent).model_dump()
-            target = values
-            for name in path:
-                dump, target = dump[name], target.setdefault(name, {})
-            target[last] = dump[last]
-    return Adjustments.model_validate(values)
+    curve = moved("tone_curve.rgb", percent).tone_curve.rgb
+    hue = HueAdjustment(hue=percent, saturation=percent, luminance=percent)
+    plain = {name: getattr(moved(name, percent), name) for name in PLAIN}
+    return Adjustments(
+        **plain,
+        tone_curve=ToneCurve(rgb=curve, red=curve, green=curve, blue=curve),
+        hsl=Hsl.model_validate(dict.fromkeys(HUES, hue)),
+    )

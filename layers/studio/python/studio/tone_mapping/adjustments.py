@@ -84,7 +84,7 @@ class HueAdjustment(BaseModel):
         ge=-100,
         le=100,
         description="Turns the hue towards the next range (positive: red to orange, … magenta to red) or the one "
-        "before; ±100 is 60 % of the way there.",
+        "before; ±100 is 60 % of the way there, which two that come towards each other share.",
     )
     saturation: float = Field(
         0.0, ge=-100, le=100, description="Saturation of these hues: -100 is grey, +100 about doubles."
