@@ -7,8 +7,7 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import SPATIAL, Adjustments
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.grade import grade
-from studio.tone_mapping.lut import Lut, compile_lut, identity_lut, lut_size
+from studio.tone_mapping.lut import Lut, compile_lut, grade_lut, identity_lut, lut_size
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,8 @@ def compile_look(grades: Sequence[Grade], size: int) -> Lut:
     for number, stage in enumerate(grades):
         if isinstance(stage, Table):
             lut = _through_table(lut, stage)
-        elif number == 0:
-            lut = compile_lut(stage, size)
-        elif stage.without_spatial() != Adjustments():
-            lut = grade(lut, stage.without_spatial())
+        else:
+            lut = compile_lut(stage, size) if number == 0 else grade_lut(lut, stage)
     return lut
 
 

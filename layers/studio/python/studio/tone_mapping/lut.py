@@ -1,6 +1,8 @@
 """Sliders to one 3D LUT."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -46,11 +48,44 @@ def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
     """
     if adjustments.without_spatial() == Adjustments():
         return identity_lut(size)
-    light = _light(size)
-    lut = np.empty((size**3, 3), np.float32)
-    for start in range(0, size**3, _TILE):
-        lut[start : start + _TILE] = grade_light(light[:, start : start + _TILE], adjustments).T
-    return lut.reshape(size, size, size, 3)
+    return _graded(_light(size), adjustments).reshape(size, size, size, 3)
+
+
+def grade_lut(lut: Lut, adjustments: Adjustments) -> Lut:
+    """Grade the colours that a LUT gives, so that it holds both.
+
+    Parameters
+    ----------
+    lut : ndarray of float32
+        Of `compile_lut`; left as it is.
+    adjustments : Adjustments
+
+    Returns
+    -------
+    ndarray of float32
+        Like `lut`.
+    """
+    if adjustments.without_spatial() == Adjustments():
+        return lut
+    light = to_linear(np.ascontiguousarray(lut.reshape(-1, 3).T))
+    return _graded(light, adjustments).reshape(lut.shape)
+
+
+def _graded(light: Array, adjustments: Adjustments) -> Array:
+    """Grade linear planes (3, n) to encoded triples (n, 3), in tiles on every core."""
+    count = light.shape[1]
+    graded = np.empty((count, 3), np.float32)
+
+    def grade_tile(start: int) -> None:
+        graded[start : start + _TILE] = grade_light(light[:, start : start + _TILE], adjustments).T
+
+    if count <= 2 * _TILE:  # threads would cost more than they save
+        for start in range(0, count, _TILE):
+            grade_tile(start)
+        return graded
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(grade_tile, range(0, count, _TILE)))
+    return graded
 
 
 def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
