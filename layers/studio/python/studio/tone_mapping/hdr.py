@@ -1,0 +1,291 @@
+"""High dynamic range to display range: scene-linear light becomes display-encoded sRGB in 16 bits.
+
+The luminance is split, in its logarithm, into a base that keeps edges and the detail on it, and only the base is
+compressed (Frédo Durand and Julie Dorsey, "Fast Bilateral Filtering for the Display of High-Dynamic-Range Images",
+SIGGRAPH 2002, with a guided filter for the bilateral one). How is told by the base's histogram: tones that fill much of
+the picture keep more of their contrast, none gets more than it has (Gregory Ward Larson, Holly Rushmeier and Christine
+Piatko, "A Visibility Matching Tone Reproduction Operator for High Dynamic Range Scenes", IEEE TVCG 3(4), 1997). The
+exposure puts the mean where photographs have it, a shoulder rolls lights off, and colours keep their ratios.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.tone_mapping.grade import LUMINANCE, to_encoded
+from studio.tone_mapping.guided import STRIP, Enlarged, guided_coefficients, shrink
+from studio.tone_mapping.scene_files import XYZ
+
+Array = NDArray[Any]  # float32
+
+_PROXY_SIDE = 768
+_RADIUS = 0.02  # of the base's window, as a share of the longer side
+_EDGE = 0.3  # variance in EV squared
+_BRIGHTEST = np.float32(1e30)  # what infinity is taken for
+_GLARE = np.float32(2.0**16)  # above white; nothing brighter matters
+_RANGE = 6.5  # EV from black to white that the base is fitted into
+_SCENE_RANGE = 17.0  # EV below white where the toe begins: what is darker is mostly noise
+_TONES = 128  # steps of the curve
+_LEAST_SLOPE = 0.3  # of the mean one
+_MEAN = 0.455  # encoded: 116 of 255, which Yeganeh and Wang (2013) found to be the mean of photographs
+_KEY = 0.06  # by which a scene's key moves it
+_LOCAL_CONTRAST = 17.5 / 255  # deviation in squares of 11 pixels, likewise
+_SQUARE = 11
+_MOST_GAIN = 2.3  # of detail
+_LARGE_DETAIL = 0.8  # EV; what is larger is not raised
+_FADING = 0.3  # of colour, where all contrast goes
+_KNEE = 0.6  # linear light where the shoulder begins
+
+_ENCODED = np.rint(to_encoded((np.arange(65536) / 65535) ** 2) * 65535).astype(np.uint16)
+
+
+_REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Base in EV to display in EV, both with 0 for white; straight beyond its ends."""
+
+    start: float
+    step: float
+    values: Array
+
+    def __call__(self, base: Array) -> Array:
+        place = (base - np.float32(self.start)) * np.float32(1 / self.step)
+        below = np.clip(place.astype(np.int32), 0, len(self.values) - 2)
+        left = self.values[below]
+        bent: Array = left + (place - below) * (self.values[below + 1] - left)
+        return bent
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that a strip needs to know of the picture."""
+
+    scale: np.float32  # makes white 1
+    slope: Enlarged
+    offset: Enlarged
+    curve: _Curve
+    gain: float
+    exposure: float
+    saturation: np.float32
+
+
+def tone_map(scene: Array, alpha: Array | None = None) -> NDArray[np.uint16]:
+    """Compress a scene into what a display shows.
+
+    Parameters
+    ----------
+    scene : ndarray of float32
+        (h, w, 3) BGR, linear light, Rec. 709 primaries, any scale. Overwritten: what is not a number or negative
+        becomes 0, infinity something very bright.
+    alpha : ndarray | None
+        (h, w), 0..1: what is transparent has no say in the exposure.
+
+    Returns
+    -------
+    ndarray of uint16
+        (h, w, 3) BGR, display-encoded sRGB. Black for a picture without any light.
+    """
+    height = len(scene)
+    mapped = np.zeros(scene.shape, np.uint16)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        strips = [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)]
+        list(pool.map(lambda rows: _mend(scene[rows]), strips))
+        plan = _plan(scene, alpha)
+        if plan is not None:
+            list(pool.map(lambda rows: _map_strip(scene, mapped, rows, plan), strips))
+    return mapped
+
+
+def to_rec709(scene: Array, primaries: tuple[float, ...]) -> None:
+    """Turn light of other primaries into that of Rec. 709, in place.
+
+    Parameters
+    ----------
+    scene : ndarray of float32
+        (h, w, 3) BGR, linear light.
+    primaries : tuple of float
+        x and y of red, green, blue and white. The white is adapted (Bradford), so that neutral stays neutral; but for
+        CIE XYZ, which says of every colour what it is. What cannot be primaries is taken for Rec. 709's.
+    """
+    try:
+        ours, theirs = _to_xyz(_REC709), _to_xyz(primaries)
+        matrix = np.linalg.inv(ours) @ _adaptation(primaries) @ theirs
+    except (np.linalg.LinAlgError, ZeroDivisionError):
+        return
+    if not np.isfinite(matrix).all() or np.abs(matrix - np.eye(3)).max() < 0.01:
+        return
+    turned = matrix[::-1, ::-1].T.astype(np.float32)
+    for top in range(0, len(scene), STRIP):
+        scene[top : top + STRIP] = scene[top : top + STRIP] @ turned
+
+
+def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
+    """Find the matrix from RGB to XYZ (SMPTE RP 177)."""
+    red, green, blue, white = (
+        np.array([x / y, 1, (1 - x - y) / y]) if y else np.array([x, y, 1 - x - y])
+        for x, y in zip(primaries[::2], primaries[1::2], strict=True)
+    )
+    columns = np.stack([red, green, blue], axis=1)
+    matrix: NDArray[np.float64] = columns * np.linalg.solve(columns, white)
+    return matrix
+
+
+def _adaptation(primaries: tuple[float, ...]) -> NDArray[np.float64]:
+    if np.allclose(primaries[:6], XYZ[:6], atol=1e-3):
+        return np.eye(3)
+    source, target = (_BRADFORD @ np.array([x / y, 1, (1 - x - y) / y]) for x, y in (primaries[6:], _REC709[6:]))
+    adapted: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(target / source) @ _BRADFORD
+    return adapted
+
+
+def _mend(strip: Array) -> None:
+    np.clip(strip, 0, _BRIGHTEST, out=strip)
+    strip[np.isnan(strip)] = 0
+
+
+def _luminance(bgr: Array) -> Array:
+    weighed: Array = bgr @ LUMINANCE[::-1]
+    return weighed
+
+
+def _plan(scene: Array, alpha: Array | None) -> _Plan | None:
+    """Look at a small copy of the scene; None where all is black."""
+    height, width = scene.shape[:2]
+    small = _luminance(shrink(scene, _PROXY_SIDE))
+    counts = small > 0
+    if alpha is not None:
+        counts &= shrink(alpha, _PROXY_SIDE) > 0.5
+    if not counts.any():
+        counts = small > 0
+    if not counts.any():
+        return None
+    white = max(float(np.percentile(small[counts], 99.9)), 1e-30)
+    small = np.minimum(small / np.float32(white), _GLARE)
+    log = _log(small)
+    toe = np.log2(np.maximum(small, np.float32(1e-9))) - log
+    slope, offset = guided_coefficients(log, max(1, round(_RADIUS * max(log.shape))), _EDGE)
+    base = slope * log + offset
+    detail = log - base
+    curve, compression = _curve(base[counts])
+    bent = curve(base)
+    mean = _mean_of(log[counts])
+    gain = _gain(bent, detail, toe, counts, mean)
+    return _Plan(
+        scale=np.float32(1 / white),
+        slope=Enlarged(slope, height, width),
+        offset=Enlarged(offset, height, width),
+        curve=curve,
+        gain=gain,
+        exposure=_exposure((bent + _raised(detail, bent, gain) + toe)[counts], mean),
+        saturation=np.float32(1 - _FADING * (1 - compression)),
+    )
+
+
+def _log(luminance: Array) -> Array:
+    """EV below white, with a toe."""
+    log: Array = np.log2(luminance + np.float32(2.0**-_SCENE_RANGE))
+    return log
+
+
+def _curve(base: Array) -> tuple[_Curve, float]:
+    """Fit the base into the display's range; tell the mean slope, too."""
+    darkest, brightest = (float(value) for value in np.percentile(base, [0.2, 99.8]))
+    span = max(brightest - darkest, 0.01)
+    step, compression = span / _TONES, min(1.0, _RANGE / span)
+    counts, _ = np.histogram(base, _TONES, (darkest, darkest + span))
+    # The root softens the histogram, and a blur of some tones its steps.
+    kernel = np.exp(-((np.arange(-12, 13) / 4) ** 2) / 2)
+    shares = np.sqrt(np.convolve(np.pad(counts, 12, "reflect"), kernel / kernel.sum(), "valid"))
+    shares = shares / shares.mean() * compression
+    low, high = 0.0, 1e3  # of the share that the histogram has; where no tone may gain contrast, all is straight
+    for _ in range(40):
+        share = (low + high) / 2
+        slopes = np.minimum(_LEAST_SLOPE * compression + share * shares, 1)
+        low, high = (share, high) if slopes.mean() < compression else (low, share)
+    values = np.concatenate([[0], np.cumsum(slopes)]) * step
+    return _Curve(darkest, step, (values - values[-1]).astype(np.float32)), compression
+
+
+def _mean_of(log: Array) -> float:
+    """Aim for the mean of photographs, darker for a low-key scene and brighter for a high-key one.
+
+    The key is Reinhard's ("Parameter Estimation for Photographic Tone Reproduction", Journal of Graphics Tools 7(1),
+    2002): where the mean lies between the darkest and the brightest, -1..1.
+    """
+    low, high = np.percentile(log, [1, 99])
+    key = (2 * log.mean() - low - high) / max(high - low, 1)
+    return float(_MEAN + _KEY * np.clip(key, -0.6, 0.6))
+
+
+def _raised(detail: Array, bent: Array, gain: float) -> Array:
+    """Detail with its small swings raised, though not in what ends up nearly black: that is noise."""
+    if gain == 1:
+        return detail
+    seen = np.clip((bent + np.float32(_RANGE)) * np.float32(1 / 3), 0, 1)
+    raised: Array = detail * (1 + np.float32(gain - 1) * seen * np.exp(-np.square(detail / np.float32(_LARGE_DETAIL))))
+    return raised
+
+
+def _gain(bent: Array, detail: Array, toe: Array, counts: NDArray[np.bool_], mean: float) -> float:
+    """Find the gain of detail that gives the local contrast of photographs; never below 1, within bounds."""
+    if min(bent.shape) < _SQUARE:
+        return 1.0
+    low, high = 1.0, _MOST_GAIN
+    for _ in range(5):
+        gain = (low + high) / 2
+        display = bent + _raised(detail, bent, gain) + toe
+        tones = _encoded_tones(display, _exposure(display[counts], mean))
+        low, high = (gain, high) if _local_contrast(tones) < _LOCAL_CONTRAST else (low, gain)
+    return (low + high) / 2
+
+
+def _local_contrast(tones: Array) -> float:
+    height, width = (side // _SQUARE for side in tones.shape)
+    squares = tones[: height * _SQUARE, : width * _SQUARE].reshape(height, _SQUARE, width, _SQUARE)
+    return float(squares.std(axis=(1, 3)).mean())
+
+
+def _exposure(display: Array, mean: float) -> float:
+    """Find the EV by which `display` (EV) has this mean when it is encoded."""
+    some = display.ravel()[:: max(1, display.size // 20_000)]
+    low, high = -16.0, 16.0
+    for _ in range(20):
+        exposure = (low + high) / 2
+        low, high = (exposure, high) if _encoded_tones(some, exposure).mean() < mean else (low, exposure)
+    return (low + high) / 2
+
+
+def _encoded_tones(display: Array, exposure: float) -> Array:
+    return to_encoded(_rolled_off(np.exp2(display + np.float32(exposure))))
+
+
+def _rolled_off(light: Array) -> Array:
+    """Bend linear light so that it nears 1 above the knee and never passes it."""
+    above = np.maximum(light - np.float32(_KNEE), 0) * np.float32(1 / (1 - _KNEE))
+    rolled: Array = np.minimum(light, np.float32(_KNEE)) + np.float32(1 - _KNEE) * above / np.sqrt(1 + above * above)
+    return rolled
+
+
+def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Plan) -> None:
+    light = np.minimum(scene[rows] * plan.scale, _GLARE)
+    luminance = _luminance(light)
+    log = _log(luminance)
+    base = plan.slope.rows(rows.start, rows.stop) * log + plan.offset.rows(rows.start, rows.stop)
+    bent = plan.curve(base)
+    shown = _rolled_off(np.exp2(bent + _raised(log - base, bent, plan.gain) + np.float32(plan.exposure)))
+    # Luminance is kept and only what differs from it scaled: Rafał Mantiuk et al., "Color Correction for Tone
+    # Mapping", Eurographics 2009, equation 3. The toe of the logarithm takes black itself to 0.
+    shown /= luminance + np.float32(2.0**-_SCENE_RANGE)
+    grey = (luminance * shown)[..., None]
+    colour = (light * shown[..., None] - grey) * plan.saturation
+    # A colour that passes full is brought nearer to grey, just so far that it does not.
+    largest = colour.max(axis=2, keepdims=True)
+    colour *= np.minimum((1 - grey) / np.maximum(largest, np.float32(1e-6)), 1)
+    mapped[rows] = _ENCODED[np.rint(np.sqrt(np.clip(grey + colour, 0, 1)) * np.float32(65535)).astype(np.uint16)]
