@@ -1,6 +1,11 @@
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode
-from studio.tone_mapping.errors import InvalidImageError
-from studio.tone_mapping.probe import probe
+from studio.tone_mapping.errors import ImageError, InvalidImageError
+from studio.tone_mapping.probe import Limits, check_limits, probe
 
 Saved = Callable[..., bytes]
 
@@ -220,3 +225,103 @@ def test_corrupt_files_are_refused(saved: Saved, kind: str) -> None:
 
 def test_a_jpeg_with_bytes_behind_its_end_is_fine(picture: Image.Image, saved: Saved) -> None:
     assert decoded(saved(picture, "JPEG") + b"trailer" * 100).pixels.shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("extension", [".exr", ".hdr"])
+def test_scene_light_becomes_16_bits(scene_file: Saved, light: NDArray[Any], extension: str) -> None:
+    photo = decoded(scene_file(extension, light))
+    assert photo.pixels.dtype == np.uint16
+    assert photo.pixels.shape == (32, 48, 3)
+    assert photo.alpha is None
+    assert 60 < photo.pixels.mean() / 257 < 160
+    assert photo.pixels[6, 33].max() > 60_000  # the lamp
+    linear = light[20:, :20]
+    assert np.corrcoef(photo.pixels[20:, :20].ravel(), (linear**0.45).ravel())[0, 1] > 0.95
+
+
+def test_grey_light_of_an_exr(scene_file: Saved, light: NDArray[Any]) -> None:
+    photo = decoded(scene_file(".exr", light[..., 1]))
+    assert photo.pixels.shape == (32, 48, 3)
+    assert np.ptp(photo.pixels.astype(int), axis=2).max() <= 1
+
+
+def test_alpha_of_an_exr_becomes_straight(scene_file: Saved, light: NDArray[Any]) -> None:
+    alpha = np.tile(np.linspace(0, 1, 48, dtype=np.float32), (32, 1))
+    photo = decoded(scene_file(".exr", np.dstack([light * alpha[..., None], alpha])))
+    assert photo.alpha is not None
+    assert np.abs(photo.alpha / 65535 - alpha).max() < 1e-4
+    plain = decoded(scene_file(".exr", light)).pixels
+    assert np.abs(photo.pixels[:, 4:].astype(int) - plain[:, 4:]).mean() < 12 * 257
+
+
+@pytest.mark.parametrize("alpha", [0, 1])
+def test_alpha_of_an_exr_that_says_nothing_is_dropped(scene_file: Saved, light: NDArray[Any], alpha: int) -> None:
+    photo = decoded(scene_file(".exr", np.dstack([light, np.full((32, 48), alpha, np.float32)])))
+    assert photo.alpha is None
+    assert not photo.header.has_alpha
+    assert (photo.pixels == decoded(scene_file(".exr", light)).pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("scan", "stored"),
+    [
+        (b"-Y 32 -X 48", lambda image: image[:, ::-1]),
+        (b"+Y 32 -X 48", lambda image: image[::-1, ::-1]),
+        (b"+Y 32 +X 48", lambda image: image[::-1]),
+        (b"+X 48 -Y 32", lambda image: image.transpose(1, 0, 2)),
+        (b"-X 48 -Y 32", lambda image: image[:, ::-1].transpose(1, 0, 2)),
+        (b"-X 48 +Y 32", lambda image: image[::-1, ::-1].transpose(1, 0, 2)),
+        (b"+X 48 +Y 32", lambda image: image[::-1].transpose(1, 0, 2)),
+    ],
+)
+def test_radiance_pictures_are_upright(
+    scene_file: Saved, light: NDArray[Any], scan: bytes, stored: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
+    turned = np.ascontiguousarray(stored(light))
+    plain = f"-Y {turned.shape[0]} +X {turned.shape[1]}".encode()
+    photo = decoded(scene_file(".hdr", turned).replace(plain, scan))
+    assert photo.pixels.shape == (32, 48, 3)
+    assert photo.header.displayed_size == (48, 32)
+    assert np.abs(photo.pixels.astype(int) - decoded(scene_file(".hdr", light)).pixels).mean() < 4 * 257
+
+
+def test_colours_of_an_exr_in_xyz_are_converted(scene_file: Saved, light: NDArray[Any]) -> None:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = (light[..., ::-1] @ to_xyz.T)[..., ::-1].astype(np.float32)
+    value = struct.pack("<8f", 1, 0, 0, 1, 0, 0, 1 / 3, 1 / 3)
+    attribute = b"chromaticities\0chromaticities\0" + struct.pack("<I", 32) + value
+    photo = decoded(scene_file(".exr", xyz, attribute))
+    assert np.abs(photo.pixels.astype(int) - decoded(scene_file(".exr", light)).pixels).mean() < 257
+
+
+@pytest.mark.parametrize("extension", [".exr", ".hdr"])
+def test_cut_and_damaged_scene_light(scene_file: Saved, light: NDArray[Any], extension: str) -> None:
+    data = scene_file(extension, light)
+    for end in range(400, len(data), max(1, (len(data) - 400) // 40)):
+        with pytest.raises(InvalidImageError) as caught:
+            decoded(data[:end])
+        assert caught.value.code == "IMAGE_TRUNCATED"
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        broken = bytearray(data)
+        for at in random.integers(4, 400, 3):
+            broken[at] = random.integers(0, 256)
+        with suppress(ImageError):
+            header = probe(bytes(broken))
+            check_limits(header, Limits(max_pixels=1_000_000))
+            decode(bytes(broken), header)
+
+
+def test_an_exr_is_read_with_nothing_said_in_the_environment(
+    scene_file: Saved, light: NDArray[Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "picture.exr"
+    path.write_bytes(scene_file(".exr", light))
+    code = (
+        "import sys; from pathlib import Path; from studio.tone_mapping.decode import decode; "
+        "from studio.tone_mapping.probe import probe; data = Path(sys.argv[1]).read_bytes(); "
+        "print(decode(data, probe(data)).pixels.shape)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENCV_IO_ENABLE_OPENEXR"}
+    answer = subprocess.run([sys.executable, "-c", code, path], env=environment, capture_output=True, check=True)
+    assert answer.stdout.strip() == b"(32, 48, 3)"

@@ -1,5 +1,6 @@
 import json
 import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from numpy.typing import NDArray
 from PIL import Image
 
 from studio.tone_mapping.adjustments import Adjustments
@@ -190,3 +192,15 @@ def test_peak_memory_is_at_most_six_times_the_decoded_picture() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert pixels.nbytes < peak < 6 * pixels.nbytes
+
+
+@pytest.mark.parametrize("extension", [".exr", ".hdr"])
+def test_scene_light_comes_back_as_a_16_bit_png_or_as_asked(
+    scene_file: Callable[..., bytes], light: NDArray[Any], extension: str
+) -> None:
+    data = scene_file(extension, light)
+    graded = auto_correct(data)
+    assert (graded.format, probe(file_of(graded).read()).bit_depth) == ("png", 16)
+    jpeg = auto_correct(data, Output(format="jpeg", max_size=24))
+    assert (jpeg.format, jpeg.width, jpeg.height) == ("jpeg", 24, 16)
+    assert 60 < np.asarray(Image.open(file_of(jpeg))).mean() < 200

@@ -5,10 +5,12 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, UnsupportedImageError
@@ -92,7 +94,7 @@ def test_other_formats_are_named_with_what_is_accepted(data: bytes, named: str) 
         probe(data)
     assert caught.value.code == "UNSUPPORTED_FORMAT"
     assert named in caught.value.message
-    assert "JPEG, PNG, WebP, AVIF and TIFF" in caught.value.message
+    assert "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR" in caught.value.message
 
 
 def test_raw_in_a_tiff_coat_is_refused(picture: Image.Image, saved: Saved) -> None:
@@ -200,3 +202,73 @@ def test_a_tiff_of_very_many_thumbnails_is_read_quickly(picture: Image.Image, sa
     header = probe(data)
     assert time.process_time() - started < 0.05  # 0.1 s and more where every page is looked at
     assert header.frames == 1
+
+
+@pytest.mark.parametrize(("extension", "kind"), [(".exr", "exr"), (".hdr", "hdr")])
+def test_header_of_scene_light(scene_file: Saved, light: NDArray[Any], extension: str, kind: str) -> None:
+    header = probe(scene_file(extension, light))
+    assert (header.format, header.width, header.height) == (kind, 48, 32)
+    assert (header.mode, header.bit_depth, header.has_alpha, header.frames) == ("RGB", 16, False, 1)
+
+
+def test_alpha_of_an_exr_is_seen(scene_file: Saved, light: NDArray[Any]) -> None:
+    alpha = np.linspace(0, 1, 32 * 48, dtype=np.float32).reshape(32, 48, 1)
+    assert probe(scene_file(".exr", np.dstack([light, alpha]))).has_alpha
+
+
+def exr_header(channels: list[tuple[str, int]], flags: int = 0, width: int = 8, kind: bytes = b"") -> bytes:
+    def attribute(name: bytes, value: bytes) -> bytes:
+        return name + b"\0type\0" + struct.pack("<I", len(value)) + value
+
+    listed = b"".join(name.encode() + b"\0" + struct.pack("<4i", 1, 0, step, step) for name, step in channels)
+    window = attribute(b"dataWindow", struct.pack("<4i", 0, 0, width - 1, 7))
+    named = attribute(b"type", kind) if kind else b""
+    return (
+        b"\x76\x2f\x31\x01"
+        + struct.pack("<I", 2 | flags)
+        + attribute(b"channels", listed + b"\0")
+        + window
+        + named
+        + b"\0"
+    )
+
+
+RGB = [("B", 1), ("G", 1), ("R", 1)]
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (exr_header([("Z", 1)]), "channels Z"),
+        (exr_header([("diffuse.R", 1), ("diffuse.G", 1)]), "diffuse.R, diffuse.G"),
+        (exr_header([("0", 1), ("1", 1)]), "0, 1"),
+        (exr_header([("B", 2), ("G", 1), ("R", 1)]), "B is subsampled"),
+        (exr_header(RGB, flags=0x800), "deep"),
+        (exr_header(RGB, kind=b"deepscanline"), "deep"),
+    ],
+)
+def test_exrs_that_cannot_be_read_are_named(data: bytes, named: str) -> None:
+    with pytest.raises(UnsupportedImageError, match=named) as caught:
+        probe(data)
+    assert caught.value.code == "UNSUPPORTED_FORMAT"
+
+
+def test_exrs_with_more_than_the_colours_are_read() -> None:
+    assert probe(exr_header([("A", 1), *RGB, ("Z", 1), ("diffuse.R", 2)])).mode == "RGBA"
+    assert probe(exr_header([("BY", 2), ("RY", 2), ("Y", 1)])).mode == "RGB"
+
+
+def test_limits_of_scene_light() -> None:
+    radiance = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20000 +X 20000\n"
+    for data in (exr_header(RGB, width=2**31 - 1), radiance):
+        with pytest.raises(ImageTooLargeError):
+            check_limits(probe(data), Limits())
+
+
+@pytest.mark.parametrize(
+    "data", [exr_header(RGB)[:30], b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", exr_header(RGB, width=0)]
+)
+def test_damaged_headers_of_scene_light(data: bytes) -> None:
+    with pytest.raises(InvalidImageError, match=r"OpenEXR|Radiance HDR") as caught:
+        probe(data)
+    assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")

@@ -1,5 +1,6 @@
 """Bytes to upright BGR pixels."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -14,7 +15,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.probe import ImageHeader, undecodable
+from studio.tone_mapping.scene_files import plain_radiance
 
 Pixels = NDArray[Any]
 
@@ -54,13 +57,16 @@ def decode(data: bytes, header: ImageHeader) -> Photo:
     """Decode a picture that `probe` has read and `check_limits` has passed.
 
     Grey becomes three equal channels, palettes and transparent colours are resolved, CMYK is converted to sRGB by its
-    embedded profile (without one: plainly), the EXIF orientation is applied.
+    embedded profile (without one: plainly), the EXIF orientation is applied. The light of OpenEXR and Radiance HDR is
+    compressed into 16 bits of sRGB.
 
     Raises
     ------
     InvalidImageError
         ``IMAGE_TRUNCATED`` or ``IMAGE_CORRUPT``.
     """
+    if header.format in ("exr", "hdr"):
+        return _decode_scene(data, header)
     if _is_for_pillow(header):
         stored, header = _decode_with_pillow(data, header)
     else:
@@ -72,6 +78,46 @@ def decode(data: bytes, header: ImageHeader) -> Photo:
     if stored.shape[2] == 4:
         return Photo(cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR), cv2.extractChannel(stored, 3), header)
     return Photo(np.ascontiguousarray(stored), None, header)
+
+
+def _decode_scene(data: bytes, header: ImageHeader) -> Photo:
+    # OpenCV looks at this once, when it meets its first OpenEXR, and reads none without: it is off by default for what
+    # hostile files could do to old versions of that library. `setdefault`, so that a deployment can still say 0.
+    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+    plain = plain_radiance(data) if header.format == "hdr" else data
+    try:
+        scene = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise undecodable(data, header.format) from error
+    if scene is None or scene.shape[:2] != (header.height, header.width):
+        raise undecodable(data, header.format)
+    light, alpha = _light_and_alpha(scene if scene.ndim == 3 else scene[..., None])
+    del scene
+    if header.primaries is not None:
+        to_rec709(light, header.primaries)
+    pixels: Pixels = tone_map(light, alpha)
+    turn = _UPRIGHT.get(header.orientation, np.ascontiguousarray)
+    if alpha is None:
+        return Photo(turn(pixels), None, replace(header, has_alpha=False))
+    return Photo(turn(pixels), turn(np.rint(alpha * 65535).astype(np.uint16)), header)
+
+
+def _light_and_alpha(scene: Pixels) -> tuple[Pixels, Pixels | None]:
+    """Take BGR, or grey, and alpha apart, and colours out of their product with alpha.
+
+    OpenEXR lets pixels glow without covering anything. No other format can say so: a picture where that is more than
+    an odd pixel (many have an empty alpha channel) is one on black, without alpha. So is one that covers everything.
+    """
+    grey = scene.shape[2] < 3
+    light = cv2.merge([scene[..., 0]] * 3) if grey else np.ascontiguousarray(scene[..., :3])
+    if scene.shape[2] in (1, 3):
+        return light, None
+    alpha = np.nan_to_num(np.clip(scene[..., -1], 0, 1))
+    glows = (alpha == 0) & (scene[..., 0 if grey else 1] > 0)
+    if glows.mean() > 0.001 or alpha.min() == 1:
+        return light, None
+    light /= np.where(alpha > 0, alpha, 1)[..., None]
+    return light, alpha
 
 
 def _is_for_pillow(header: ImageHeader) -> bool:

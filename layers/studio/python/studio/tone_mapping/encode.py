@@ -22,7 +22,9 @@ class Output(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["auto"] | Format = Field("auto", description="File format; `auto` keeps the input's.")
+    format: Literal["auto"] | Format = Field(
+        "auto", description="File format; `auto` keeps the input's, and is PNG for OpenEXR and Radiance HDR."
+    )
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")
     bit_depth: Literal[8, 16] | None = Field(
         None,
@@ -41,7 +43,11 @@ class Output(BaseModel):
 
 def output_format(header: ImageHeader, output: Output) -> Format:
     """Return the format that `output` means for this input."""
-    return header.format if output.format == "auto" else output.format
+    if output.format != "auto":
+        return output.format
+    if header.format == "exr" or header.format == "hdr":
+        return "png"
+    return header.format
 
 
 def output_dtype(header: ImageHeader, output: Output) -> np.dtype[Any]:

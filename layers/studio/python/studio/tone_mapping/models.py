@@ -21,7 +21,7 @@ class OutputOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["auto", "jpeg", "png", "webp", "avif", "tiff"] = Field(
-        default="auto", description="auto keeps the input's."
+        default="auto", description="auto keeps the input's, and is png for OpenEXR and Radiance HDR."
     )
     quality: int = Field(default=90, ge=1, le=100, description="Of JPEG, WebP and AVIF.")
     bit_depth: Literal[8, 16] | None = Field(default=None, description="16 for PNG and TIFF; the input's by default.")

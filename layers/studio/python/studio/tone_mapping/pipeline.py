@@ -121,7 +121,7 @@ def grade_image(
     Parameters
     ----------
     data : bytes
-        JPEG, PNG, WebP, AVIF or TIFF.
+        JPEG, PNG, WebP, AVIF, TIFF, OpenEXR or Radiance HDR.
     look_for : callable
         Tells the look by the picture's analysis: `fixed` or `automatic`.
     output : Output | None

@@ -13,10 +13,21 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS
+from studio.tone_mapping.scene_files import (
+    SceneHeader,
+    exr_ends_early,
+    radiance_ends_early,
+    read_exr,
+    read_radiance,
+)
 
 Format = Literal["jpeg", "png", "webp", "avif", "tiff"]
+SceneFormat = Literal["exr", "hdr"]  # linear light; read, never written
+InputFormat = Format | SceneFormat
 
-ACCEPTED = "JPEG, PNG, WebP, AVIF and TIFF"
+ACCEPTED = "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR"
+
+_NAMES: dict[InputFormat, str] = {"webp": "WebP", "exr": "OpenEXR", "hdr": "Radiance HDR"}
 
 # The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
 _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
@@ -41,23 +52,25 @@ class ImageHeader:
 
     Attributes
     ----------
-    format : Format
+    format : InputFormat
         By content, whatever the file is called.
     width, height : int
         In pixels, as stored: before the orientation is applied.
     mode : str
         Pillow's name for the stored colours: ``1 L LA P RGB RGBA CMYK ...``.
     bit_depth : int
-        Bits of a channel: 1..16.
+        Bits of a channel: 1..16. OpenEXR and Radiance HDR say 16: what their light is compressed into.
     frames : int
         Pictures in the file; more than one is an animation (or a TIFF of several pages).
     orientation : int
         EXIF orientation 1..8; 1 where the file has none.
     icc_profile, exif : bytes | None
         As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
+    primaries : tuple[float, ...] | None
+        Of OpenEXR and Radiance HDR that say so: x and y of red, green, blue and white.
     """
 
-    format: Format
+    format: InputFormat
     width: int
     height: int
     mode: str
@@ -67,6 +80,7 @@ class ImageHeader:
     orientation: int = 1
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    primaries: tuple[float, ...] | None = None
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -86,7 +100,13 @@ def probe(data: bytes) -> ImageHeader:
     """
     kind = _sniff(data)
     try:
-        return _probe_avif(data) if kind == "avif" else _probe_with_pillow(data, kind)
+        if kind == "avif":
+            return _probe_avif(data)
+        if kind == "exr":
+            return _probe_scene(read_exr(data), kind)
+        if kind == "hdr":
+            return _probe_scene(read_radiance(data), kind)
+        return _probe_with_pillow(data, kind)
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, EOFError, struct.error) as error:
         raise undecodable(data, kind) from error
 
@@ -119,16 +139,15 @@ def check_limits(header: ImageHeader, limits: Limits) -> None:
         )
 
 
-def undecodable(data: bytes, kind: Format) -> InvalidImageError:
+def undecodable(data: bytes, kind: InputFormat) -> InvalidImageError:
     """Name why a picture of an accepted format could not be read: it ends early, or it is damaged."""
+    name = _NAMES.get(kind, kind.upper())
     if _ends_early(data, kind):
-        return InvalidImageError(
-            "IMAGE_TRUNCATED", f"The {kind.upper()} ends before its picture does ({len(data):,} bytes)."
-        )
-    return InvalidImageError("IMAGE_CORRUPT", f"The {kind.upper()} is damaged and cannot be decoded.")
+        return InvalidImageError("IMAGE_TRUNCATED", f"The {name} ends before its picture does ({len(data):,} bytes).")
+    return InvalidImageError("IMAGE_CORRUPT", f"The {name} is damaged and cannot be decoded.")
 
 
-def _sniff(data: bytes) -> Format:
+def _sniff(data: bytes) -> InputFormat:
     """Tell the format by the first bytes."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
@@ -145,6 +164,10 @@ def _sniff(data: bytes) -> Format:
         if data[8:10] == b"CR":
             raise _unsupported("camera RAW")
         return "tiff"
+    if data.startswith(b"\x76\x2f\x31\x01"):
+        return "exr"
+    if data.startswith((b"#?RADIANCE", b"#?RGBE")):
+        return "hdr"
     if data[:6] in (b"GIF87a", b"GIF89a"):
         raise _unsupported("GIF")
     if data[:2] == b"BM":
@@ -271,6 +294,32 @@ def _probe_avif(data: bytes) -> ImageHeader:
     )
 
 
+def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
+    """Refuse what OpenCV reads not or wrongly, and deep pictures: how much memory they take no header says."""
+    if scene.is_deep:
+        raise UnsupportedImageError("UNSUPPORTED_FORMAT", "The OpenEXR is a deep one. Accepted are flat ones.")
+    if not scene.channels.keys() & {"R", "G", "B", "Y"}:
+        names = ", ".join(list(scene.channels)[:20])
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {names}. Accepted are R, G and B, or Y, RY and BY."
+        )
+    for name in "RGBYA":
+        if scene.channels.get(name, (1, 1)) != (1, 1):
+            raise UnsupportedImageError(
+                "UNSUPPORTED_FORMAT", f"The OpenEXR's channel {name} is subsampled. RY and BY may be, no others."
+            )
+    return ImageHeader(
+        format=kind,
+        width=scene.width,
+        height=scene.height,
+        mode="RGBA" if "A" in scene.channels else "RGB",
+        bit_depth=16,
+        has_alpha="A" in scene.channels,
+        orientation=scene.orientation,
+        primaries=scene.primaries,
+    )
+
+
 def _top_level_box(data: bytes, name: bytes) -> bytes:
     """Return the first box of a name; one inside another does not count. Raises ValueError where there is none."""
     at = 0
@@ -305,7 +354,11 @@ def _avif_orientation(meta: bytes) -> int:
     return {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}[axis][turns]
 
 
-def _ends_early(data: bytes, kind: Format) -> bool:
+def _ends_early(data: bytes, kind: InputFormat) -> bool:
+    if kind == "exr":
+        return exr_ends_early(data)
+    if kind == "hdr":
+        return radiance_ends_early(data)
     if kind == "jpeg":
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
     if kind == "png":
