@@ -15,6 +15,7 @@ from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, Ton
 from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import write_cube
+from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.lut import compile_lut
 from studio.tone_mapping.pipeline import automatic, grade_image
 
@@ -89,6 +90,7 @@ def main() -> None:
     print(f"compile_lut 33, curve and hues too   {best_of(lambda: compile_lut(EVERY)):7.1f} ms")
     print(f"write_cube 33                        {best_of(lambda: write_cube(compile_lut(SLIDERS), 'look')):7.1f} ms")
     print(f"analysis of 12 MP                    {best_of(lambda: analyse_proxy(make_proxy(pixels))):7.1f} ms")
+    bench_detail(pixels)
     bench_auto_correct(pixels)
     bench_auto_correct(photo(6000, 4000))
 
@@ -102,6 +104,19 @@ def bench_apply(pixels: Pixels) -> None:
         ours = best_of(partial(apply_lut, pixels, lut, threads, out))
         ratio = f"{alone / ours:.2f} x OpenColorIO alone"
         print(f"apply_lut and dither, {threads} thread(s)    {megapixels / ours * 1000:7.0f} MP/s   {ratio}")
+
+
+def bench_detail(pixels: Pixels) -> None:
+    """Compare the spatial sliders with one bilateral filter of OpenCV's, over 9 pixels."""
+    bilateral = best_of(lambda: cv2.bilateralFilter(pixels, 9, 25, 9), 3)
+    for name, sliders in {
+        "texture": (0, 50, 0),
+        "clarity": (50, 0, 0),
+        "dehaze": (0, 0, 50),
+        "all": (50, 50, 50),
+    }.items():
+        ours = best_of(partial(apply_detail, pixels, *sliders))
+        print(f"{name + ' of 12 MP':36} {ours:7.1f} ms   {ours / bilateral:.2f} x bilateral filter")
 
 
 def bench_auto_correct(pixels: Pixels) -> None:

@@ -77,8 +77,8 @@ def test_an_edge_casts_next_to_no_halo(stops: int) -> None:
     scene = np.ones((300, 400, 3), np.float32)
     scene[:, 200:] *= 2.0**stops
     row = tone_map(scene)[150, :, 1] / 257
-    assert np.ptp(row[:200]) <= 10
-    assert np.ptp(row[200:]) <= 15
+    assert np.ptp(row[:200]) <= 12
+    assert np.ptp(row[200:]) <= 18
     assert row[200] > row[199] + 20
 
 

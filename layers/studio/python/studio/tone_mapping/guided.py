@@ -16,14 +16,14 @@ STRIP = 64  # rows that are worked on at once
 
 
 def shrink(picture: Array, side: int) -> Array:
-    """Make a picture (h, w) or (h, w, c) smaller, by areas, so that its longer side is `side` at most."""
+    """Make a picture (h, w) or (h, w, c) smaller, so that its longer side is `side` at most."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
         return picture
-    return cv2.resize(
-        picture, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Down to a half, bilinear looks at the same pixels as areas, ten times as fast.
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR)
 
 
 def blur(plane: Array, radius: int) -> Array:
@@ -32,27 +32,34 @@ def blur(plane: Array, radius: int) -> Array:
     return cv2.boxFilter(plane, -1, (side, side), borderType=cv2.BORDER_REFLECT_101)
 
 
-def guided_coefficients(small: Array, radius: int, epsilon: float) -> tuple[Array, Array]:
-    """Find `slope` and `offset`, the planes of which ``slope * picture + offset`` is the edge-preserving blur.
+def guided_coefficients(guide: Array, radius: int, epsilon: float, target: Array | None = None) -> tuple[Array, Array]:
+    """Find `slope` and `offset`, the planes of which ``slope * guide + offset`` is the edge-preserving blur.
 
     Parameters
     ----------
-    small : ndarray of float32
+    guide : ndarray of float32
         (h, w): the picture, made smaller.
     radius : int
-        Of the window, in pixels of `small`.
+        Of the window, in pixels of `guide`.
     epsilon : float
         Variance above which something counts as an edge.
+    target : ndarray of float32 | None
+        (h, w): what is blurred and gets the edges of `guide`; `guide` itself by default.
 
     Returns
     -------
     tuple of ndarray of float32
         (h, w) each.
     """
-    mean = blur(small, radius)
-    variance = np.maximum(blur(small * small, radius) - mean * mean, 0)
-    slope = variance / (variance + np.float32(epsilon))
-    return blur(slope, radius), blur(mean - slope * mean, radius)
+    mean = blur(guide, radius)
+    variance = np.maximum(blur(guide * guide, radius) - mean * mean, 0)
+    if target is None:
+        mean_target, covariance = mean, variance
+    else:
+        mean_target = blur(target, radius)
+        covariance = blur(guide * target, radius) - mean * mean_target
+    slope = covariance / (variance + np.float32(epsilon))
+    return blur(slope, radius), blur(mean_target - slope * mean, radius)
 
 
 class Enlarged:
