@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ _GLARE = np.float32(2.0**16)  # above white; nothing brighter matters
 _RANGE = 6.5  # EV from black to white that the base is fitted into
 _SCENE_RANGE = 17.0  # EV below white where the toe begins: what is darker is mostly noise
 _TONES = 128  # steps of the curve
-_LEAST_SLOPE = 0.3  # of the mean one
+_LEAST_SLOPE = 0.15  # of the mean one
 _MEAN = 0.455  # encoded: 116 of 255, which Yeganeh and Wang (2013) found to be the mean of photographs
 _KEY = 0.06  # by which a scene's key moves it
 _LOCAL_CONTRAST = 17.5 / 255  # deviation in squares of 11 pixels, likewise
@@ -274,8 +275,8 @@ def _rolled_off(light: Array) -> Array:
 
 
 def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Plan) -> None:
-    light = np.minimum(scene[rows] * plan.scale, _GLARE)
-    luminance = _luminance(light)
+    planes = [np.minimum(plane * plan.scale, _GLARE) for plane in cv2.split(scene[rows])]
+    luminance = LUMINANCE[2] * planes[0] + LUMINANCE[1] * planes[1] + LUMINANCE[0] * planes[2]
     log = _log(luminance)
     base = plan.slope.rows(rows.start, rows.stop) * log + plan.offset.rows(rows.start, rows.stop)
     bent = plan.curve(base)
@@ -283,9 +284,17 @@ def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Pla
     # Luminance is kept and only what differs from it scaled: Rafał Mantiuk et al., "Color Correction for Tone
     # Mapping", Eurographics 2009, equation 3. The toe of the logarithm takes black itself to 0.
     shown /= luminance + np.float32(2.0**-_SCENE_RANGE)
-    grey = (luminance * shown)[..., None]
-    colour = (light * shown[..., None] - grey) * plan.saturation
+    grey = luminance * shown
     # A colour that passes full is brought nearer to grey, just so far that it does not.
-    largest = colour.max(axis=2, keepdims=True)
-    colour *= np.minimum((1 - grey) / np.maximum(largest, np.float32(1e-6)), 1)
-    mapped[rows] = _ENCODED[np.rint(np.sqrt(np.clip(grey + colour, 0, 1)) * np.float32(65535)).astype(np.uint16)]
+    largest = (cv2.max(cv2.max(planes[0], planes[1]), planes[2]) - luminance) * shown
+    saturation = np.minimum((1 - grey) / np.maximum(largest, np.float32(1e-6)), plan.saturation)
+    shown *= saturation
+    grey *= 1 - saturation
+    for plane in planes:
+        plane *= shown
+        plane += grey
+        np.clip(plane, 0, 1, out=plane)
+        np.sqrt(plane, out=plane)
+        plane *= 65535
+        plane += 0.5
+    mapped[rows] = _ENCODED[cv2.merge(planes).astype(np.uint16)]
