@@ -206,3 +206,9 @@ def test_what_cannot_be_primaries_changes_nothing(primaries: tuple[float, ...]) 
     light = np.full((2, 2, 3), 0.5, np.float32)
     to_rec709(light, primaries)
     assert (light == 0.5).all()
+
+
+def test_infinity_stays_bright_in_other_primaries() -> None:
+    light = np.full((2, 2, 3), np.inf, np.float32)
+    to_rec709(light, (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329))
+    assert (light > 1e29).all()

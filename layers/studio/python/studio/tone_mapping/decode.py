@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.probe import ImageHeader, undecodable
 from studio.tone_mapping.scene_files import plain_radiance
@@ -96,6 +97,7 @@ def _decode_scene(data: bytes, header: ImageHeader) -> Photo:
     if header.primaries is not None:
         to_rec709(light, header.primaries)
     pixels: Pixels = tone_map(light, alpha)
+    del light
     turn = _UPRIGHT.get(header.orientation, np.ascontiguousarray)
     if alpha is None:
         return Photo(turn(pixels), None, replace(header, has_alpha=False))
@@ -108,16 +110,29 @@ def _light_and_alpha(scene: Pixels) -> tuple[Pixels, Pixels | None]:
     OpenEXR lets pixels glow without covering anything. No other format can say so: a picture where that is more than
     an odd pixel (many have an empty alpha channel) is one on black, without alpha. So is one that covers everything.
     """
-    grey = scene.shape[2] < 3
-    light = cv2.merge([scene[..., 0]] * 3) if grey else np.ascontiguousarray(scene[..., :3])
-    if scene.shape[2] in (1, 3):
-        return light, None
-    alpha = np.nan_to_num(np.clip(scene[..., -1], 0, 1))
-    glows = (alpha == 0) & (scene[..., 0 if grey else 1] > 0)
-    if glows.mean() > 0.001 or alpha.min() == 1:
-        return light, None
-    light /= np.where(alpha > 0, alpha, 1)[..., None]
-    return light, alpha
+    height, width, channels = scene.shape
+    if channels < 3:
+        colours = cv2.merge([scene[..., 0]] * 3)
+    elif channels == 3:
+        colours = scene
+    if channels in (1, 3):
+        return colours, None
+    alpha = np.clip(scene[..., -1], 0, 1)
+    alpha[np.isnan(alpha)] = 0
+    glows = (alpha == 0) & (scene[..., channels // 2 - 1] > 0)
+    straight = glows.mean() <= 0.001 and alpha.min() < 1
+    if channels == 4:
+        # Moved together where they are, for another copy of a large picture would be too much: what is written lies
+        # before what is still to be read.
+        colours = scene.reshape(-1)[: height * width * 3].reshape(height, width, 3)
+        for top in range(0, height, STRIP):
+            colours[top : top + STRIP] = scene[top : top + STRIP, :, :3].copy()
+    if not straight:
+        return colours, None
+    for top in range(0, height, STRIP):
+        strip, share = colours[top : top + STRIP], alpha[top : top + STRIP, :, None]
+        np.divide(strip, share, out=strip, where=share > 0)
+    return colours, alpha
 
 
 def _is_for_pillow(header: ImageHeader) -> bool:

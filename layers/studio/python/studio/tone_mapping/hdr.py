@@ -124,7 +124,8 @@ def to_rec709(scene: Array, primaries: tuple[float, ...]) -> None:
         return
     turned = matrix[::-1, ::-1].T.astype(np.float32)
     for top in range(0, len(scene), STRIP):
-        scene[top : top + STRIP] = scene[top : top + STRIP] @ turned
+        # Infinity would meet itself with another sign.
+        scene[top : top + STRIP] = np.clip(scene[top : top + STRIP], -_BRIGHTEST, _BRIGHTEST) @ turned
 
 
 def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
