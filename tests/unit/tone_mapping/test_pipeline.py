@@ -16,7 +16,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError
 from studio.tone_mapping.lut import lut_id
-from studio.tone_mapping.pipeline import GradedImage, automatic, grade_image
+from studio.tone_mapping.pipeline import GradedImage, automatic, fixed, grade_image
 from studio.tone_mapping.probe import Limits, probe
 
 
@@ -204,3 +204,34 @@ def test_scene_light_comes_back_as_a_16_bit_png_or_as_asked(
     jpeg = auto_correct(data, Output(format="jpeg", max_size=24))
     assert (jpeg.format, jpeg.width, jpeg.height) == ("jpeg", 24, 16)
     assert 60 < np.asarray(Image.open(file_of(jpeg))).mean() < 200
+
+
+@pytest.mark.parametrize("slider", ["clarity", "texture", "dehaze"])
+def test_spatial_sliders_reach_the_pixels_beside_the_lut(slider: str) -> None:
+    data = dark_photo("PNG")
+    plain = grade_image(data, fixed(Adjustments(contrast=10)))
+    spatial = grade_image(data, fixed(Adjustments(contrast=10, **{slider: 60})))
+    assert spatial.lut_id == plain.lut_id
+    before, after = (np.asarray(Image.open(file_of(graded)), np.float32) for graded in (plain, spatial))
+    assert np.abs(after - before).mean() > 0.5
+    assert (
+        after.std() > before.std()
+        if slider == "dehaze"
+        else np.diff(after, axis=0).std() > np.diff(before, axis=0).std()
+    )
+
+
+def test_a_dry_run_looks_at_the_proxy_only() -> None:
+    wet, dry = (grade_image(dark_photo("PNG"), automatic(100), dry_run=run) for run in (False, True))
+    assert dry.data is None
+    assert (dry.lut_id, dry.look, dry.width) == (wet.lut_id, wet.look, wet.width)
+    assert dry.statistics["after"]["luma_mean"] == pytest.approx(wet.statistics["after"]["luma_mean"], abs=0.005)
+
+
+def test_metadata_is_stripped_when_asked() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "N"
+    exif[0x010F] = "Maker"
+    data = dark_photo(exif=exif)
+    assert dict(Image.open(file_of(auto_correct(data))).getexif())[0x010F] == "Maker"
+    assert not dict(Image.open(file_of(auto_correct(data, Output(strip_metadata=True)))).getexif())

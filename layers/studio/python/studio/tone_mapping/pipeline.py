@@ -15,8 +15,9 @@ from studio.tone_mapping.analyse import Analysis, analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.auto import AutoResult, choose
 from studio.tone_mapping.decode import Photo, decode
+from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
-from studio.tone_mapping.look import Grade, compile_look, look_size
+from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
 
@@ -153,10 +154,15 @@ def grade_image(
         lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
         fingerprint = lut_id(lut)
     with stopwatch("apply"):
-        # 16 bits out of 8 are graded at 16; the pixels are ours, so the grade overwrites them.
+        spatial = spatial_sliders(look.grades)
+        is_spatial = any(spatial.values())
         pixels = proxy if dry_run else photo.pixels
-        pixels = with_dtype(pixels, dtype) if dtype == np.uint16 else pixels
+        if dtype == np.uint16 or is_spatial:
+            pixels = with_dtype(pixels, np.dtype(np.uint16))
+        # The pixels are ours, so the grade overwrites them.
         pixels = apply_lut(pixels, lut, out=pixels)
+        if is_spatial:
+            pixels = apply_detail(pixels, spatial["clarity"], spatial["texture"], spatial["dehaze"])
     # The result is looked at while it is being encoded, which takes one core only.
     with stopwatch("encode"), ThreadPoolExecutor(1) as pool:
         after = pool.submit(lambda: analyse_proxy(make_proxy(pixels)).statistics())

@@ -5,7 +5,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ContentType = Literal["image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff", "application/octet-stream"]
+ContentType = Literal[
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/avif",
+    "image/tiff",
+    "image/x-exr",
+    "image/vnd.radiance",
+    "application/octet-stream",
+]
 
 
 class CreateUploadRequest(BaseModel):
