@@ -19,7 +19,7 @@ from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.lut import compile_lut
 from studio.tone_mapping.pipeline import automatic, grade_image
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 
 SLIDERS = Adjustments(
     exposure=0.7,
@@ -65,19 +65,18 @@ def photo(width: int, height: int) -> Pixels:
 
 
 def opencolorio_alone(pixels: Pixels) -> float:
-    """Return OpenColorIO's own time: the same LUT, 8 bits to 8 bits, one thread, one call."""
+    """Return OpenColorIO's own time: the same LUT, in and out at the pixels' depth, one thread, one call."""
     transform = ocio.Lut3DTransform(gridSize=33, interpolation=ocio.INTERP_TETRAHEDRAL)
     transform.setData(compile_lut(SLIDERS).reshape(-1))
     processor = ocio.Config.CreateRaw().getProcessor(transform)
-    cpu = processor.getOptimizedCPUProcessor(ocio.BIT_DEPTH_UINT8, ocio.BIT_DEPTH_UINT8, ocio.OPTIMIZATION_LOSSLESS)
+    depth = ocio.BIT_DEPTH_UINT8 if pixels.dtype == np.uint8 else ocio.BIT_DEPTH_UINT16
+    cpu = processor.getOptimizedCPUProcessor(depth, depth, ocio.OPTIMIZATION_LOSSLESS)
     height, width, _ = pixels.shape
-    out = np.empty_like(pixels)
+    out, size = np.empty_like(pixels), pixels.itemsize
 
     def describe(array: Pixels) -> Any:
-        flat = array.reshape(-1)
-        return ocio.PackedImageDesc(
-            flat, width, height, ocio.CHANNEL_ORDERING_RGB, ocio.BIT_DEPTH_UINT8, 1, 3, 3 * width
-        )
+        order = ocio.CHANNEL_ORDERING_RGB
+        return ocio.PackedImageDesc(array.reshape(-1), width, height, order, depth, size, 3 * size, 3 * size * width)
 
     return best_of(lambda: cpu.apply(describe(pixels), describe(out)))
 
@@ -96,14 +95,16 @@ def main() -> None:
 
 
 def bench_apply(pixels: Pixels) -> None:
-    """Compare the LUT's application with OpenColorIO's own."""
+    """Compare the LUT's application with OpenColorIO's own: with the dither, and at 16 bits, which has none."""
     megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
-    lut, out, alone = compile_lut(SLIDERS), np.empty_like(pixels), opencolorio_alone(pixels)
-    print(f"OpenColorIO alone, 8 bits, 1 thread  {megapixels / alone * 1000:7.0f} MP/s")
-    for threads in (1, 2):
-        ours = best_of(partial(apply_lut, pixels, lut, threads, out))
-        ratio = f"{alone / ours:.2f} x OpenColorIO alone"
-        print(f"apply_lut and dither, {threads} thread(s)    {megapixels / ours * 1000:7.0f} MP/s   {ratio}")
+    lut = compile_lut(SLIDERS)
+    for name, source in {"8 bits, dithered": pixels, "16 bits": pixels.astype(np.uint16) * np.uint16(257)}.items():
+        alone, out = opencolorio_alone(source), np.empty_like(source)
+        print(f"OpenColorIO alone, 1 thread, {name:17}{megapixels / alone * 1000:5.0f} MP/s")
+        for threads in (1, 2):
+            ours = best_of(partial(apply_lut, source, lut, threads, out))
+            rate = f"{megapixels / ours * 1000:5.0f} MP/s   {alone / ours:.2f} x OpenColorIO alone"
+            print(f"apply_lut, {threads} thread(s), {name:17}      {rate}")
 
 
 def bench_detail(pixels: Pixels) -> None:
