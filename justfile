@@ -58,6 +58,15 @@ bench: install
 	@python -m tests.performance.bench_tone_mapping
 	@python -m tests.performance.bench_cache
 
+# Judge auto next to its peers on a folder of good photographs (--held-out: of the training set, those not trained on)
+quality *arguments: install
+	@PYTHONPATH=. python training/quality.py "$@"
+
+# Fit auto's model anew from the photographs that training/collect.py gathers
+train photos *arguments: install
+	@uv pip install --quiet --group training
+	@PYTHONPATH=. python training/train.py "$@"
+
 # Build every function and layer as they are deployed
 build: install
 	sam build

@@ -13,6 +13,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
 from studio.tone_mapping.auto import AutoResult, choose
 from studio.tone_mapping.grade import to_encoded, to_linear, white_balance_gains
+from studio.tone_mapping.learned import predict
 
 PHOTOS = ("coffee", "astronaut", "chelsea", "rocket")
 GOOD = ("coffee", "astronaut")
@@ -33,7 +34,8 @@ def degraded(name: str, gain: float = 1, low: float = 0, high: float = 1, temper
 
 
 def chosen_for(rgb: NDArray[Any]) -> AutoResult:
-    return choose(analyse_proxy(np.ascontiguousarray(rgb[..., ::-1])))
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    return choose(analyse_proxy(bgr), predict(bgr))
 
 
 def error(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -43,6 +45,19 @@ def error(one: NDArray[Any], other: NDArray[Any]) -> float:
 @pytest.mark.parametrize("name", GOOD)
 def test_good_photos_are_hardly_touched(name: str) -> None:
     assert error(photo(name), auto_correct(photo(name))) < 1.5
+
+
+def test_a_low_key_picture_without_whites_is_brightened_a_little_at_most() -> None:
+    assert chosen_for(photo("chelsea")).adjustments.exposure <= 0.5
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_what_was_white_stays_white(name: str) -> None:
+    before = degraded(name, gain=2.5)
+    white = before.min(-1) == 255
+    after = auto_correct(before)
+    assert white.any()
+    assert np.median(after[white].min(-1)) >= 240
 
 
 @pytest.mark.parametrize("name", FULL_RANGE)

@@ -1,16 +1,19 @@
-"""Choosing the sliders: rules over an analysis, each with its reason.
+"""Choosing the sliders: by the learned model, or by rules over an analysis; each with its reason.
 
-The rules are cautious by design: a picture whose tones and colours are within what good photographs have is left
-alone, and what is moved is moved by less than the evidence asks for.
+The rules serve where there is no model and for pictures unlike what it has learnt from. They are cautious by design: a
+picture whose tones and colours are within what good photographs have is left alone, and what is moved is moved by less
+than the evidence asks for.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import to_encoded, to_linear
+from studio.tone_mapping.learned import Prediction
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
 _BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
@@ -31,6 +34,35 @@ _SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correctio
 
 
 @dataclass(frozen=True)
+class _Taken:
+    """How a learned slider is taken: from about a size on, in units that look alike, and then a share of it."""
+
+    unit: float
+    onset: float
+    share: float
+
+
+# Chosen by cross-validation over sources, then faded somewhat more: training/README.md tells what was looked at.
+_TAKEN = {
+    "gain": _Taken(unit=0.2, onset=1.0, share=1.0),
+    "blacks": _Taken(unit=5, onset=0.25, share=1.0),
+    "temperature": _Taken(unit=8, onset=0.0, share=1.0),
+    "tint": _Taken(unit=5, onset=0.0, share=1.1),
+    "saturation": _Taken(unit=10, onset=1.25, share=0.9),
+}
+_GOOD = (0.7, 0.3)  # likelihood of being good as it is, from no to full effect
+_SEEN = (2.25, 4.9)  # size of the whole change, from no to full effect
+# Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
+_DARKER_WHITE, _DARKEST_WHITE = 0.3, 0.08
+_BLOWN = (0.0, 0.01)
+_LITTLE = 0.5  # of a gain near zero, which may be a picture's intent, up to all of 1 EV
+_DARKER = 1.5  # of a gain below zero: what holds white may go further
+_WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much white takes away
+# Sliders per EV: first highlights, and shadows for what they cannot. At more of either, noise next to white would show.
+_HIGHLIGHTS, _SHADOWS, _MOST = 150, 90, 75
+
+
+@dataclass(frozen=True)
 class Step:
     """One decision."""
 
@@ -41,15 +73,28 @@ class Step:
 
 @dataclass(frozen=True)
 class AutoResult:
-    """The sliders chosen, how sure the rules are (0..1), and why."""
+    """The sliders chosen, how sure that choice is (0..1), and why."""
 
     adjustments: Adjustments
     confidence: float
     steps: tuple[Step, ...]
 
 
-def choose(analysis: Analysis) -> AutoResult:
-    """Choose sliders for a picture; zero for what is good already."""
+def choose(analysis: Analysis, prediction: Prediction | None = None) -> AutoResult:
+    """Choose sliders for a picture; zero for what is good already.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    prediction : Prediction | None
+        What the model says of the same proxy; the rules choose where it is absent or not to be trusted.
+    """
+    if prediction is not None and _trusted(analysis):
+        return _by_model(analysis, prediction)
+    return _by_rules(analysis)
+
+
+def _by_rules(analysis: Analysis) -> AutoResult:
     blacks, black_step = _black_point(analysis)
     exposure, whites, white_step = _white_point(analysis, blacks)
     darker, darker_step = _too_bright(analysis)
@@ -72,6 +117,56 @@ def choose(analysis: Analysis) -> AutoResult:
         confidence=round(1 - 0.6 * doubt, 2),
         steps=(black_step, white_step, darker_step, shadows_step, balance_step, vibrance_step),
     )
+
+
+def _trusted(analysis: Analysis) -> bool:
+    """Tell whether the picture is like what the model has learnt from: photographs in colour that are no night scene.
+
+    The model has no measure of how strange a picture is to it; these are the kinds that were not among its lessons.
+    """
+    return analysis.chroma_90 >= _MONOCHROME and analysis.night < 0.5
+
+
+def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
+    chosen = shared_out(faded(prediction), analysis.blown, analysis.luma[0.5])
+    good = f"the picture is {prediction.good:.0%} likely to be good as it is"
+    white, middle = analysis.brightest[99.5], analysis.luma[50]
+    warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
+    steps = (
+        _step(
+            "black_point",
+            f"The darkest 0.5 % are at {analysis.luma[0.5]:.0%}",
+            {"blacks": chosen.blacks},
+        ),
+        _step(
+            "white_point",
+            f"The brightest 0.5 % are at {white:.0%}, the middle tone at {middle:.0%}",
+            {"exposure": max(chosen.exposure, 0.0), "whites": chosen.whites},
+        ),
+        _step(
+            "overexposure",
+            f"The middle tone is at {middle:.0%}, {analysis.clipped_high:.1%} of the pixels are full",
+            {
+                "exposure": min(chosen.exposure, 0.0),
+                "highlights": chosen.highlights,
+                "shadows": chosen.shadows,
+            },
+        ),
+        _step(
+            "white_balance",
+            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green",
+            {"temperature": chosen.temperature, "tint": chosen.tint},
+        ),
+        _step("saturation", f"Mean chroma is {chroma:.0f}", {"saturation": chosen.saturation}),
+        Step("already_good", chosen == Adjustments(), f"By the model {good}."),
+    )
+    # Sure at both ends: good as it is, or plainly not.
+    return AutoResult(chosen, confidence=round(0.4 + 0.6 * abs(2 * prediction.good - 1), 2), steps=steps)
+
+
+def _step(name: str, seen: str, sliders: dict[str, float]) -> Step:
+    moved = ", ".join(f"{slider} {value:+g}" for slider, value in sliders.items() if value)
+    return Step(name, bool(moved), f"{seen}: {moved or 'left'}.")
 
 
 def _ramp(value: float, low: float, high: float) -> float:
@@ -171,3 +266,58 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
     if vibrance < 3:
         return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
+
+
+def faded(prediction: Prediction) -> Prediction:
+    """Take of each slider what cross-validation on unseen sources says of its size, of all sizes and of the odds.
+
+    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change.
+    """
+    sliders: dict[str, float] = {}
+    for name, taken in _TAKEN.items():
+        value = float(getattr(prediction, name))
+        share = taken.share * _ramp(abs(value) / taken.unit, taken.onset - 0.25, taken.onset + 0.25)
+        if name == "gain":
+            share *= _DARKER if value < 0 else _LITTLE + (1 - _LITTLE) * _ramp(value, 0, 1)
+        sliders[name] = share * value
+    seen = math.sqrt(sum((value / _TAKEN[name].unit) ** 2 for name, value in sliders.items()))
+    keep = _ramp(prediction.good, *_GOOD) * _ramp(seen, *_SEEN)
+    return replace(prediction, **{name: keep * value for name, value in sliders.items()})
+
+
+def shared_out(prediction: Prediction, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
+    """Turn a prediction into sliders.
+
+    What brightens under a veil is the white point's, what darkens beyond a little is the highlights' and shadows',
+    which hold white; the rest is exposure.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    blown : float
+        Share of the pixels that are white, 0..1: the more, the less exposure may take from them, and the less the
+        light is balanced, for they stay white and show an edge.
+    darkest : float
+        Encoded luminance that next to no pixel lies below, 0..1: the black point does not pass it.
+    """
+    blacks = round(float(np.clip(prediction.blacks, -min(darkest / 0.0035, 100), 0)))
+    gain, whites = float(np.clip(prediction.gain, -_OVER_MAX, 3.5)), 0
+    if blacks < -2 and gain > 0:
+        black = _light(-0.0035 * blacks)
+        white = max(black + (1 - black) * 2.0**-gain, _light(0.6))
+        whites = round((1 - _code(white)) / 0.004)
+        white = _light(1 - 0.004 * whites)
+        gain += float(np.log2((white - black) / (1 - black)))
+    exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * _ramp(blown, *_BLOWN))
+    balance = 1 - _WHITE_LIGHT * _ramp(blown, *_MUCH_BLOWN)
+    bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
+    return Adjustments(
+        exposure=round(exposure, 2),
+        highlights=-round(min(_HIGHLIGHTS * bent, _MOST)),
+        shadows=-round(min(_SHADOWS * max(bent - _MOST / _HIGHLIGHTS, 0), _MOST)),
+        whites=whites,
+        blacks=blacks,
+        temperature=round(float(np.clip(balance * prediction.temperature, -90, 90))),
+        tint=round(float(np.clip(balance * prediction.tint, -70, 70))),
+        saturation=round(float(np.clip(prediction.saturation, -40, 100))),
+    )

@@ -17,6 +17,7 @@ from studio.tone_mapping.auto import AutoResult, choose
 from studio.tone_mapping.decode import Photo, decode
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
+from studio.tone_mapping.learned import predict
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
@@ -38,7 +39,7 @@ class Look:
     auto: AutoResult | None = None
 
 
-Chooser = Callable[[Analysis], Look]
+Chooser = Callable[[Analysis, NDArray[Any]], Look]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def fixed(*grades: Grade) -> Chooser:
     *grades : Adjustments or Table
     """
     look = Look(grades)
-    return lambda analysis: look
+    return lambda analysis, proxy: look
 
 
 def automatic(strength: float, *then: Grade) -> Chooser:
@@ -101,8 +102,8 @@ def automatic(strength: float, *then: Grade) -> Chooser:
         What comes after it.
     """
 
-    def look_for(analysis: Analysis) -> Look:
-        auto = choose(analysis)
+    def look_for(analysis: Analysis, proxy: NDArray[Any]) -> Look:
+        auto = choose(analysis, predict(proxy))
         auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
         return Look((auto.adjustments, *then), auto)
 
@@ -149,7 +150,7 @@ def grade_image(
     with stopwatch("analyse"):
         proxy = make_proxy(photo.pixels)
         before = analyse_proxy(proxy)
-        look = look_for(before)
+        look = look_for(before, proxy)
     with stopwatch("lut"):
         lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
         fingerprint = lut_id(lut)
@@ -196,7 +197,8 @@ def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) ->
     """
     header = probe(data)
     check_limits(header, limits or Limits())
-    return look_for(analyse_proxy(make_proxy(decode(data, header).pixels)))
+    proxy = make_proxy(decode(data, header).pixels)
+    return look_for(analyse_proxy(proxy), proxy)
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:
@@ -225,7 +227,7 @@ def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
     proxy = make_proxy(pixels)
     if proxy.dtype == np.float32:
         proxy = np.rint(np.clip(proxy, 0, 1) * 65535).astype(np.uint16)
-    adjustments = choose(analyse_proxy(proxy)).adjustments
+    adjustments = choose(analyse_proxy(proxy), predict(proxy)).adjustments
     bit_depth = 8 if pixels.dtype == np.uint8 else 16
     graded = apply_lut(pixels, compile_lut(adjustments, lut_size(adjustments, bit_depth)), out=pixels)
     return np.ascontiguousarray(graded[..., ::-1])

@@ -1,0 +1,274 @@
+"""Sliders by gradient-boosted trees: statistics of the proxy in, sliders out.
+
+`training/` makes the model; `training/README.md` says how well it does and what it lacks.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.tone_mapping.grade import luminance, to_encoded, to_linear
+
+Array = NDArray[Any]  # float32 everywhere
+
+# What the model tells, in this order: sliders, where `gain` is exposure in EV before it is shared out between
+# exposure and whites, and last the log-odds that the picture is good as it is.
+OUTPUTS = ("gain", "blacks", "temperature", "tint", "saturation", "good")
+
+MODEL_FILE = Path(__file__).with_name("auto_model.npz")
+
+_PERCENTS = (0.1, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 98, 99, 99.5, 99.9)
+_FEW = (0.5, 5, 25, 50, 75, 95, 99.5)
+_BANDS = (0.0, 10.0, 25.0, 40.0, 55.0, 70.0, 85.0, 101.0)  # of CIELAB lightness
+_STEP = np.float32(1.5 / 255)
+_LEAST_SIDE = 16
+_TINY = np.float32(1e-4)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trees of every output, flat.
+
+    Attributes
+    ----------
+    root : ndarray of int32
+        The first node of each tree.
+    output : ndarray of int16
+        Which of `OUTPUTS` each tree adds to.
+    feature, threshold : ndarray of int16 and float32
+        A node sends a picture left where its feature is at most the threshold.
+    left, right : ndarray of int32
+        The next node, or the complement (~) of a leaf.
+    leaf : ndarray of float32
+        What each leaf adds.
+    """
+
+    root: NDArray[np.int32]
+    output: NDArray[np.int16]
+    feature: NDArray[np.int16]
+    threshold: Array
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    leaf: Array
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Raw sliders, not yet faded, and how likely the picture is good as it is (0..1)."""
+
+    gain: float
+    blacks: float
+    temperature: float
+    tint: float
+    saturation: float
+    good: float
+
+
+@lru_cache(maxsize=1)
+def load_model() -> Model | None:
+    """Read the model once; None where it is not shipped."""
+    if not MODEL_FILE.exists():
+        return None
+    with np.load(MODEL_FILE, allow_pickle=False) as arrays:
+        return Model(**{name: arrays[name] for name in Model.__dataclass_fields__})
+
+
+def predict(proxy: NDArray[Any]) -> Prediction | None:
+    """Predict sliders for a proxy, (h, w, 3) BGR of uint8 or uint16.
+
+    None without a model, and for what is too small to have statistics.
+    """
+    model = load_model()
+    if model is None or min(proxy.shape[:2]) < _LEAST_SIDE:
+        return None
+    return as_prediction(evaluate(model, features(proxy)))
+
+
+def as_prediction(sums: NDArray[np.float64]) -> Prediction:
+    """Name the model's sums, in the order of `OUTPUTS`."""
+    gain, blacks, temperature, tint, saturation, odds = sums.tolist()
+    return Prediction(gain, blacks, temperature, tint, saturation, good=1 / (1 + math.exp(-odds)))
+
+
+def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
+    """Sum every output's trees for one picture: all trees go down one level at a time."""
+    node = model.root.copy()
+    going = np.flatnonzero(node >= 0)
+    while going.size:
+        at = node[going]
+        onward = np.where(row[model.feature[at]] <= model.threshold[at], model.left[at], model.right[at])
+        node[going] = onward
+        going = going[onward >= 0]
+    return np.bincount(model.output, model.leaf[~node], len(OUTPUTS)).astype(np.float64)
+
+
+def features(proxy: NDArray[Any]) -> Array:
+    """Describe a proxy in numbers, always as many and in the same order, all finite."""
+    # A quarter of the pixels gives the same statistics.
+    encoded = proxy[::2, ::2].astype(np.float32) / np.float32(np.iinfo(proxy.dtype).max)
+    lab = cv2.cvtColor(encoded, cv2.COLOR_BGR2Lab)
+    blue, green, red = cv2.split(encoded)
+    rgb = np.stack([red, green, blue])
+    linear = to_linear(rgb)
+    light = luminance(linear)
+    luma = to_encoded(light)
+    largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    lightness, a, b = (np.ascontiguousarray(plane) for plane in cv2.split(lab))
+    chroma = np.sqrt(a * a + b * b)  # OpenCV's magnitude differs in the last bit with where its memory lies
+    parts = [
+        _tones(rgb, luma, largest, smallest),
+        _clipping(rgb, luma, largest, smallest),
+        _stretched(light, linear),
+        _chromas(chroma, a, b, largest, smallest),
+        _bands(lightness, a, b, chroma),
+        _places(luma, a, b),
+        _lights(linear, luma, largest),
+        _detail(luma),
+    ]
+    row = np.concatenate([np.asarray(part, np.float32) for part in parts])
+    return np.nan_to_num(row, nan=0, posinf=1e6, neginf=-1e6)
+
+
+def _percentiles(values: NDArray[Any], percents: tuple[float, ...]) -> Array:
+    ordered = np.sort(values, axis=None)
+    at = np.rint(np.array(percents) / 100 * (ordered.size - 1)).astype(np.intp)
+    taken: Array = ordered[at]
+    return taken
+
+
+def _tones(rgb: Array, luma: Array, largest: Array, smallest: Array) -> Array:
+    of_luma, of_largest, of_smallest, *of_channels = (
+        _percentiles(plane, _PERCENTS) for plane in (luma, largest, smallest, *rgb)
+    )
+    # The same as ratios of light, which is what a cast multiplies.
+    red, green, blue = (np.log2(to_linear(one) + _TINY) for one in of_channels)
+    centred = luma - luma.mean()
+    deviation = float(luma.std()) + 1e-4
+    moments = [luma.mean(), deviation, (centred**3).mean() / deviation**3, (centred**4).mean() / deviation**4]
+    bins = np.bincount(np.minimum((luma * 16).astype(np.uint8), 15).ravel(), minlength=16) / luma.size
+    return np.concatenate(
+        [of_luma, of_largest, of_smallest, *of_channels, red - blue, green - (red + blue) / 2, moments, bins]
+    )
+
+
+def _clipping(rgb: Array, luma: Array, largest: Array, smallest: Array) -> list[Any]:
+    """Shares of full and empty pixels, and of those that pile up at the ends of what is there."""
+    told: list[Any] = []
+    for plane in (*rgb, largest, smallest, luma):
+        top, bottom = plane.max(), plane.min()
+        told += [(plane >= 1 - _STEP).mean(), (plane <= _STEP).mean(), top, bottom]
+        told += [(plane >= top - _STEP).mean(), (plane >= top - 5 * _STEP).mean(), (plane <= bottom + _STEP).mean()]
+    return told
+
+
+def _stretched(light: Array, linear: Array) -> Array:
+    """Tones and colours as they were with the range filled: what exposure and veil leave unchanged."""
+    largest = np.maximum(np.maximum(linear[0], linear[1]), linear[2])
+    low, high = _percentiles(light, (0.5,))[0], _percentiles(largest, (99.5,))[0]
+    span = max(float(high - low), 1e-3)
+    tones = to_encoded(np.clip((light - low) / span, 0, 1))
+    filled = np.clip((linear - low) / span, 0, 1)
+    spread = filled.max(0) - filled.min(0)
+    return np.concatenate([_percentiles(tones, _FEW), [tones.mean(), spread.mean()], _percentiles(spread, _FEW)])
+
+
+def _chromas(chroma: Array, a: Array, b: Array, largest: Array, smallest: Array) -> Array:
+    saturation = (largest - smallest) / np.maximum(largest, _TINY)
+    hue = np.minimum(((np.arctan2(b, a) + np.float32(np.pi)) * np.float32(6 / np.pi)).astype(np.uint8), 11)
+    hues = np.bincount(hue.ravel(), chroma.ravel(), minlength=12) / max(float(chroma.sum()), 1e-3)
+    ordered = np.argsort(chroma, axis=None)
+    dull = []
+    for share in (0.05, 0.1, 0.25, 0.5):  # the least coloured pixels lie about grey, or about the cast
+        least = ordered[: max(1, int(share * ordered.size))]
+        dull += [a.ravel()[least].mean(), b.ravel()[least].mean()]
+    return np.concatenate(
+        [
+            _percentiles(chroma, _PERCENTS[1:]),
+            _percentiles(saturation, _FEW),
+            [chroma.mean(), chroma.std(), saturation.mean()],
+            hues,
+            dull,
+            _percentiles(a, _FEW),
+            _percentiles(b, _FEW),
+            [_correlation(a, b)],
+        ]
+    )
+
+
+def _correlation(one: Array, other: Array) -> float:
+    spread = float(one.std() * other.std())
+    return float(((one - one.mean()) * (other - other.mean())).mean()) / spread if spread > 1e-4 else 0.0
+
+
+def _bands(lightness: Array, a: Array, b: Array, chroma: Array) -> Array:
+    """Colour in bands of lightness: fixed ones, and tenths of the pixels."""
+    fixed = (np.digitize(lightness, _BANDS[1:-1])).ravel()
+    edges = _percentiles(lightness, (2, 10, 30, 50, 70, 90, 98))
+    ranked = np.searchsorted(edges, lightness.ravel())
+    told = []
+    for band, number in ((fixed, len(_BANDS) - 1), (ranked, 8)):
+        count = np.bincount(band, minlength=number)
+        safe = np.maximum(count, 1)
+        means = [np.bincount(band, plane.ravel(), number) / safe for plane in (a, b, chroma)]
+        squares = [np.bincount(band, (plane * plane).ravel(), number) / safe for plane in (a, b)]
+        deviations = [
+            np.sqrt(np.maximum(square - mean * mean, 0)) for square, mean in zip(squares, means[:2], strict=True)
+        ]
+        told += [count / lightness.size, *means, *deviations]
+    return np.concatenate(told)
+
+
+def _places(luma: Array, a: Array, b: Array) -> Array:
+    """Luma and colour of nine fields: skies are above, light often in the middle."""
+    return np.concatenate([cv2.resize(plane, (3, 3), interpolation=cv2.INTER_AREA).ravel() for plane in (luma, a, b)])
+
+
+def _lights(linear: Array, luma: Array, largest: Array) -> list[float]:
+    """Judge the light's colour in EV, warm and green, by several estimators and over several sets of pixels."""
+    told: list[float] = []
+    flat: Array = linear.reshape(3, -1)
+    tones: Array = luma.ravel()
+    usable = (tones > 0.06) & (largest.ravel() < 0.97)
+    pixels: Array = np.compress(usable, flat, axis=1)
+    if pixels.shape[1] < 50:
+        pixels = flat
+    else:
+        tones = tones[usable]
+    scaled = pixels / max(float(pixels.max()), 1e-4)
+    norms = [scaled.mean(1), np.sqrt((scaled * scaled).mean(1))]
+    cubed = scaled * scaled * scaled
+    norms += [cubed.mean(1) ** (1 / 3), (cubed * cubed).mean(1) ** (1 / 6), np.exp(np.log(scaled + _TINY).mean(1))]
+    low, high, top = _percentiles(tones, (3.5, 96.5, 99))
+    ends = np.compress((tones <= low) | (tones >= high), pixels, axis=1).astype(np.float64)
+    # Not a matrix product: BLAS sums in an order that depends on its threads.
+    scatter = np.array([[(one * other).sum() for other in ends] for one in ends])
+    norms += [np.abs(np.linalg.eigh(scatter)[1][:, -1])]
+    norms += [
+        np.compress(tones >= high, pixels, axis=1).mean(1),
+        np.compress(tones >= top, pixels, axis=1).mean(1),
+    ]
+    norms += [np.compress(tones <= low, pixels, axis=1).mean(1)]
+    edges = [np.abs(np.diff(linear, axis=2)).reshape(3, -1), np.abs(np.diff(linear, axis=1)).reshape(3, -1)]
+    edge = np.concatenate(edges, axis=1)
+    edge /= max(float(edge.max()), 1e-4)
+    norms += [edge.mean(1), np.sqrt((edge * edge).mean(1)), (edge**3).mean(1) ** (1 / 3)]
+    points = []
+    for norm in norms:
+        red, green, blue = np.log2(np.maximum(norm, 1e-5)).tolist()
+        points.append((red - blue, green - (red + blue) / 2))
+        told += points[-1]
+    spread = np.array(points)
+    told += [*np.median(spread, axis=0).tolist(), *spread.std(0).tolist(), float(usable.mean())]
+    return told
+
+
+def _detail(luma: Array) -> Array:
+    step = np.abs(np.diff(luma, axis=1)) if luma.shape[1] > 1 else luma
+    smooth = np.abs(luma - cv2.blur(luma, (9, 9)))
+    return np.concatenate([_percentiles(step, _FEW), _percentiles(smooth, _FEW), [step.mean(), smooth.mean()]])

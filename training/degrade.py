@@ -1,0 +1,143 @@
+"""Spoil good photographs the way that `quality.py` judges by and `train.py` learns from."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.tone_mapping.grade import LUMINANCE, luminance, to_encoded, to_linear
+
+Array = NDArray[Any]  # float32 everywhere
+
+CLASSES = ("under", "over", "warm_cool", "tint", "flat", "desat", "mix_dark_cast", "mix_all", "good")
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """Done in linear light in this order: saturation, range, channel gains, exposure. The default does nothing."""
+
+    saturation: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
+    warm: float = 0.0
+    green: float = 0.0
+    exposure: float = 0.0
+
+    def gains(self) -> Array:
+        """Return gains of red, green and blue that keep the luminance of grey."""
+        gains = np.exp2(np.array([self.warm / 2, self.green, -self.warm / 2], np.float32))
+        kept: Array = (gains / (gains @ LUMINANCE)).astype(np.float32)
+        return kept
+
+
+def seeded(*parts: Any) -> np.random.Generator:
+    """Return random numbers that depend on the parts alone."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def draw(name: str, random: np.random.Generator) -> Degradation:
+    """Draw a degradation of a class."""
+
+    def sign() -> float:
+        return float(random.choice([-1.0, 1.0]))
+
+    between = random.uniform
+    match name:
+        case "under":
+            return Degradation(exposure=between(-2.0, -0.7))
+        case "over":
+            return Degradation(exposure=between(0.5, 1.5))
+        case "warm_cool":
+            return Degradation(warm=sign() * between(0.35, 1.1), green=between(-0.08, 0.08))
+        case "tint":
+            return Degradation(green=sign() * between(0.15, 0.35), warm=between(-0.15, 0.15))
+        case "flat":
+            return Degradation(low=between(0.01, 0.07), high=between(0.40, 0.80))
+        case "desat":
+            return Degradation(saturation=between(0.25, 0.65))
+        case "mix_dark_cast":
+            return Degradation(
+                exposure=between(-1.7, -0.6), warm=sign() * between(0.3, 0.9), green=between(-0.12, 0.12)
+            )
+        case "mix_all":
+            return Degradation(
+                saturation=between(0.45, 0.9),
+                low=between(0, 0.03),
+                high=between(0.6, 1.0),
+                warm=between(-0.7, 0.7),
+                green=between(-0.15, 0.15),
+                exposure=between(-1.3, 0.7),
+            )
+        case _:
+            return Degradation()
+
+
+def milder(degradation: Degradation, share: float) -> Degradation:
+    """Return the same degradation at a share (0..1) of its strength."""
+    return replace(
+        degradation,
+        saturation=1 + (degradation.saturation - 1) * share,
+        low=degradation.low * share,
+        high=1 + (degradation.high - 1) * share,
+        warm=degradation.warm * share,
+        green=degradation.green * share,
+        exposure=degradation.exposure * share,
+    )
+
+
+def style(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Vary a good photograph so that it stays good: darker or brighter, softer ends, a little colour, grain.
+
+    Film, low key and haze look like that. Without such variations what one collection has in common passes for what
+    every good photograph has.
+    """
+    warm, green = random.uniform(-0.2, 0.2), random.uniform(-0.06, 0.06)
+    encoded = degrade(pixels, Degradation(saturation=random.uniform(0.8, 1.15), warm=warm, green=green))
+    encoded = encoded ** np.float32(np.exp(np.clip(random.normal(0.06, 0.2), -0.3, 0.45)))
+    encoded = encoded + np.float32(random.uniform(-0.6, 0.6)) * encoded * (1 - encoded) * (encoded - np.float32(0.46))
+    black, white = random.uniform(0, 0.05) * random.integers(0, 2), 1 - random.uniform(0, 0.14) * random.integers(0, 2)
+    encoded = black + encoded * np.float32(white - black)
+    grain = random.normal(0, random.uniform(0, 0.012), encoded.shape[:2]).astype(np.float32)
+    styled: NDArray[np.uint8] = np.rint(np.clip(encoded + grain[..., None], 0, 1) * 255).astype(np.uint8)
+    return styled
+
+
+def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.random.Generator | None = None) -> Array:
+    """Degrade BGR pixels; encoded 0..1.
+
+    With `camera` the ends look as a camera leaves them, at random: pixels that were blown have light of their own to
+    be darkened to, or stay white under a cast; over-exposure rolls off. Without it a truth's blown pixels fall to one
+    grey or tinted value, which a learner would take for the sign of a degradation.
+    """
+    linear = to_linear(np.ascontiguousarray(pixels[..., ::-1].astype(np.float32).transpose(2, 0, 1)) / 255)
+    grey = luminance(linear)
+    blown = np.clip((linear.min(0) - 0.85) / 0.15, 0, 1)
+    if camera is not None and camera.random() < 0.6:
+        field = cv2.resize(camera.random((6, 8), np.float32), grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        linear = linear * (1 + blown * field * np.float32(camera.uniform(0, 1.2)))
+        grey = luminance(linear)
+    linear = grey + (linear - grey) * degradation.saturation
+    linear = degradation.low + linear * (degradation.high - degradation.low)
+    gains = degradation.gains()[:, None, None]
+    if camera is not None and camera.random() < 0.4:
+        gains = gains + (gains.max() - gains) * blown
+    linear = linear * gains * np.float32(2**degradation.exposure)
+    if camera is not None and camera.random() < 0.4:
+        knee = np.float32(camera.uniform(0.6, 0.9))
+        above = np.maximum(linear - knee, 0)
+        linear = np.minimum(linear, knee) + (1 - knee) * (1 - np.exp(-above / (1 - knee)))
+    encoded: Array = to_encoded(np.clip(linear, 0, 1)).transpose(1, 2, 0)[..., ::-1]
+    return encoded
+
+
+def through_jpeg(encoded: Array, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Round to 8 bits and take through a JPEG of quality 85 to 95 without chroma subsampling."""
+    pixels = np.rint(encoded * 255).astype(np.uint8)
+    options = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 96))]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    decoded: Any = cv2.imdecode(cv2.imencode(".jpg", pixels, options)[1], cv2.IMREAD_COLOR)
+    return np.asarray(decoded, np.uint8)
