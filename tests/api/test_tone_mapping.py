@@ -72,6 +72,18 @@ def test_a_photo_is_corrected_and_explained(user: Any) -> None:
     assert abs(measured - after["luma_mean"]) < 0.01
 
 
+def test_what_is_skipped_stays_as_it_is(user: Any) -> None:
+    dark = Image.fromarray((skimage.data.coffee() * 0.3).astype(np.uint8))
+    buffer = io.BytesIO()
+    dark.save(buffer, "PNG")
+    full = user.http.post(ROUTE, json=inline(buffer.getvalue(), dry_run=True)).json()
+    skipped = user.http.post(ROUTE, json=inline(buffer.getvalue(), dry_run=True, skip=["tone"])).json()
+    assert full["adjustments"]["exposure"] > 0.3
+    assert skipped["adjustments"]["exposure"] == 0
+    assert any("Skipped" in step["reason"] for step in skipped["steps"])
+    assert user.http.post(ROUTE, json=inline(b"", skip=["taste"])).status_code == 422
+
+
 def test_a_data_url_is_the_same_as_base64(user: Any) -> None:
     plain = inline(photo("PNG"))
     as_url = {"image": "data:image/png;base64," + plain["image"]}

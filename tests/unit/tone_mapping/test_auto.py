@@ -11,7 +11,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from studio.tone_mapping import auto_correct
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
-from studio.tone_mapping.auto import AutoResult, choose
+from studio.tone_mapping.auto import AutoResult, Step, choose, skipping
 from studio.tone_mapping.grade import to_encoded, to_linear, white_balance_gains
 from studio.tone_mapping.learned import predict
 
@@ -151,3 +151,24 @@ def test_the_package_itself_loads_no_imaging_library() -> None:
         "sys.exit(bool({'cv2', 'numpy', 'PyOpenColorIO', 'PIL'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "sliders"),
+    [
+        ("tone", {"exposure", "contrast", "highlights", "shadows", "whites", "blacks"}),
+        ("white_balance", {"temperature", "tint"}),
+        ("colour", {"vibrance", "saturation"}),
+    ],
+)
+def test_a_skipped_group_stays_and_the_others_move(group: Any, sliders: set[str]) -> None:
+    result = AutoResult(
+        Adjustments(exposure=1, blacks=-5, temperature=9, tint=3, saturation=7, vibrance=2),
+        0.5,
+        tuple(Step(name, True, "Because.") for name in ("white_point", "white_balance", "saturation", "already_good")),
+    )
+    left = skipping(result, [group])
+    for name, value in left.adjustments:
+        assert value == (0 if name in sliders else getattr(result.adjustments, name))
+    assert [step.applied for step in left.steps].count(False) == 1
+    assert skipping(result, []) == result

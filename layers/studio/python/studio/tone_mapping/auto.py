@@ -6,7 +6,9 @@ than the evidence asks for.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -62,6 +64,20 @@ _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much w
 _HIGHLIGHTS, _SHADOWS, _MOST = 150, 90, 75
 
 
+Group = Literal["tone", "white_balance", "colour"]
+
+_SLIDERS: dict[Group, tuple[str, ...]] = {
+    "tone": ("exposure", "contrast", "highlights", "shadows", "whites", "blacks"),
+    "white_balance": ("temperature", "tint"),
+    "colour": ("vibrance", "saturation"),
+}
+_GROUP_OF: dict[str, Group] = {
+    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle"), "tone"),
+    "white_balance": "white_balance",
+    **dict.fromkeys(("vibrance", "saturation"), "colour"),
+}
+
+
 @dataclass(frozen=True)
 class Step:
     """One decision."""
@@ -92,6 +108,27 @@ def choose(analysis: Analysis, prediction: Prediction | None = None) -> AutoResu
     if prediction is not None and _trusted(analysis):
         return _by_model(analysis, prediction)
     return _by_rules(analysis)
+
+
+def skipping(result: AutoResult, groups: Collection[Group]) -> AutoResult:
+    """Leave groups of sliders where they were.
+
+    Parameters
+    ----------
+    result : AutoResult
+    groups : collection of {"tone", "white_balance", "colour"}
+    """
+    if not groups:
+        return result
+    sliders = [slider for group in groups for slider in _SLIDERS[group]]
+    steps = tuple(
+        replace(step, applied=False, reason=f"{step.reason} Skipped, as asked.")
+        if step.applied and _GROUP_OF.get(step.name) in groups
+        else step
+        for step in result.steps
+    )
+    adjustments = result.adjustments.model_copy(update=dict.fromkeys(sliders, 0.0))
+    return replace(result, adjustments=adjustments, steps=steps)
 
 
 def _by_rules(analysis: Analysis) -> AutoResult:

@@ -47,6 +47,9 @@ class AutoCorrectRequest(GradingRequest):
     """Body of POST /tone-mapping/auto-correct."""
 
     strength: Strength = Field(default=100, description="How much of the correction, in percent.")
+    skip: list[Literal["tone", "white_balance", "colour"]] = Field(
+        default=[], max_length=3, description="What is left as it is."
+    )
 
 
 class AdjustRequest(GradingRequest):

@@ -1,6 +1,6 @@
 """From bytes to graded bytes: every way of grading a picture in one place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.analyse import Analysis, analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.auto import AutoResult, choose
+from studio.tone_mapping.auto import AutoResult, Group, choose, skipping
 from studio.tone_mapping.decode import Photo, decode
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
@@ -91,7 +91,7 @@ def fixed(*grades: Grade) -> Chooser:
     return lambda analysis, proxy: look
 
 
-def automatic(strength: float, *then: Grade) -> Chooser:
+def automatic(strength: float, *then: Grade, skip: Collection[Group] = ()) -> Chooser:
     """Return the chooser of automatic correction.
 
     Parameters
@@ -100,10 +100,12 @@ def automatic(strength: float, *then: Grade) -> Chooser:
         Share of the chosen sliders that is applied, 0..100 percent.
     *then : Adjustments or Table
         What comes after it.
+    skip : collection of {"tone", "white_balance", "colour"}
+        What is left as it is.
     """
 
     def look_for(analysis: Analysis, proxy: NDArray[Any]) -> Look:
-        auto = choose(analysis, predict(proxy))
+        auto = skipping(choose(analysis, predict(proxy)), skip)
         auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
         return Look((auto.adjustments, *then), auto)
 

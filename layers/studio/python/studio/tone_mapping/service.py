@@ -80,7 +80,7 @@ def auto_correct(caller: Caller, request: AutoCorrectRequest, request_id: str) -
     """
     caller.require("grade")
     grades = [AppliedGrade(source="auto", strength=request.strength, adjustments=None)]
-    return _grade(caller, request, request_id, pipeline.automatic(request.strength), grades)
+    return _grade(caller, request, request_id, pipeline.automatic(request.strength, skip=request.skip), grades)
 
 
 def adjust(caller: Caller, request: AdjustRequest, request_id: str) -> GradedImageResponse:
