@@ -26,6 +26,12 @@ demo: install
 dev *arguments: install
 	@python -m local dev "$@"
 
+# Bytecode is kept whatever the environment says: compiling the libraries anew takes longer than a picture.
+# Grade files and folders, without any server (just grade photos/ --auto --preset vivid --out graded/)
+[no-cd]
+grade *arguments: install
+	@PYTHONPATH="{{justfile_directory()}}" PYTHONDONTWRITEBYTECODE= python -m local.grade "$@"
+
 # Every test that needs neither Docker nor a browser
 test *arguments: install
 	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"

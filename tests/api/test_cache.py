@@ -61,6 +61,26 @@ def test_an_object_that_was_overwritten_is_graded_anew(user: Any) -> None:
     assert widths == [("miss", 40), ("hit", 40), ("miss", 50)]
 
 
+def test_a_reference_is_part_of_the_key_by_its_content(user: Any) -> None:
+    form = user.http.post("/uploads", json={"content_type": "image/png"}).json()
+    ways = []
+    for reference, level in ((None, 0), (form["image_key"], 60), (form["image_key"], 60), (form["image_key"], 180)):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((30, 40, 3), level, np.uint8)).save(buffer, "PNG")
+        httpx.post(form["url"], data=form["fields"], files={"file": buffer.getvalue()}).raise_for_status()
+        request = {"image": body()["image"], "reference_key": reference}
+        graded = user.http.post("/tone-mapping/auto-correct", json=request).raise_for_status().json()
+        ways.append((graded["cache"], graded["adjustments"]["exposure"]))
+    assert [cache for cache, _ in ways] == ["miss", "miss", "hit", "miss"]
+    assert ways[1] == ("miss", ways[2][1])
+    assert ways[3][1] > ways[1][1]
+    # The same content under another key is the same reference.
+    other = user.http.post("/uploads", json={"content_type": "image/png"}).json()
+    httpx.post(other["url"], data=other["fields"], files={"file": buffer.getvalue()}).raise_for_status()
+    request["reference_key"] = other["image_key"]
+    assert user.http.post("/tone-mapping/auto-correct", json=request).json()["cache"] == "hit"
+
+
 def test_a_changed_preset_is_applied_anew(user: Any) -> None:
     preset = user.http.post("/tone-mapping/presets", json={"name": "Mine", "adjustments": {"exposure": 1}}).json()
     request = {"image": body()["image"], "preset_id": preset["preset_id"]}

@@ -187,6 +187,49 @@ def test_another_users_object_is_not_found(user: Any) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "OBJECT_NOT_FOUND")
 
 
+def dark(pixels: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray((pixels * 0.5).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_photo_is_graded_to_look_like_a_reference(user: Any) -> None:
+    reference = upload(user.http, photo("PNG"))
+    body = inline(dark(skimage.data.chelsea()), reference_key=reference)
+    graded = user.http.post(ROUTE, json=body).raise_for_status().json()
+    assert graded["adjustments"]["exposure"] > 0.5
+    assert [step["name"] for step in graded["steps"]] == ["tone", "white_balance", "saturation", "content"]
+    assert [grade["source"] for grade in graded["grades"]] == ["auto"]
+    with Image.open(io.BytesIO(base64.b64decode(graded["image"]))) as image:
+        assert np.abs(np.asarray(image).astype(float) - skimage.data.chelsea()).mean() < 8
+    half = user.http.post(ROUTE, json=body | {"strength": 50, "dry_run": True}).raise_for_status().json()
+    assert half["adjustments"]["exposure"] == graded["adjustments"]["exposure"] / 2
+    # A result is a reference like any other: the look goes on from picture to picture.
+    stored = user.http.post(ROUTE, json=body | {"output": {"delivery": "url"}}).raise_for_status().json()
+    again = user.http.post(ROUTE, json=body | {"reference_key": stored["result_key"]}).raise_for_status().json()
+    assert abs(again["adjustments"]["exposure"] - graded["adjustments"]["exposure"]) < 0.2
+
+
+@pytest.mark.parametrize("more", [{}, {"use_cache": False}, {"dry_run": True}], ids=str)
+def test_what_is_wrong_with_a_reference_is_said_of_it(user: Any, more: dict[str, Any]) -> None:
+    def refusal(reference: str) -> tuple[int, str, str]:
+        answer = user.http.post(ROUTE, json=inline(photo(), reference_key=reference, **more))
+        error = answer.json()["error"]
+        return answer.status_code, error["code"], error["details"][0]["field"]
+
+    key = upload(user.http, photo())
+    for missing in (key.replace(user.user_id, "usr_" + "0" * 24), key + "0", ""):
+        assert refusal(missing) == (404, "OBJECT_NOT_FOUND", "reference_key")
+    assert refusal(upload(user.http, b"no picture")) == (415, "UNSUPPORTED_FORMAT", "reference_key")
+    assert refusal(upload(user.http, photo()[:5000])) == (422, "IMAGE_TRUNCATED", "reference_key")
+    assert refusal(upload(user.http, png_header(30_000, 30_000))) == (413, "IMAGE_TOO_LARGE", "reference_key")
+
+
+def test_what_is_wrong_with_the_image_is_not_said_of_the_reference(user: Any) -> None:
+    answer = user.http.post(ROUTE, json=inline(b"no picture", reference_key=upload(user.http, photo())))
+    assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (415, "image")
+
+
 def test_a_key_without_the_scope_is_refused(user: Any) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "films", "scopes": ["export"]}).json()
     for route, body in ((ROUTE, inline(photo())), ("/tone-mapping/lut", {"adjustments": {}})):

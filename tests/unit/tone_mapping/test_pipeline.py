@@ -16,7 +16,15 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError
 from studio.tone_mapping.lut import lut_id
-from studio.tone_mapping.pipeline import GradedImage, automatic, fixed, grade_image
+from studio.tone_mapping.pipeline import (
+    GradedImage,
+    automatic,
+    choose_look,
+    fixed,
+    grade_image,
+    load_proxy,
+    matching,
+)
 from studio.tone_mapping.probe import Limits, probe
 
 
@@ -56,6 +64,21 @@ def test_a_dark_jpeg_becomes_a_brighter_one_and_everything_is_told() -> None:
     json.dumps(graded.statistics)
     decoded = np.asarray(Image.open(file_of(graded)))
     assert decoded.mean() > 1.3 * np.asarray(Image.open(BytesIO(dark_photo()))).mean()
+
+
+def test_a_picture_is_graded_to_look_like_another() -> None:
+    buffer = BytesIO()
+    Image.fromarray(skimage.data.coffee()).save(buffer, "PNG")
+    looks_like_it = matching(load_proxy(buffer.getvalue()), 100)
+    graded = grade_image(dark_photo("PNG"), looks_like_it)
+    original = skimage.data.coffee().astype(float)
+    dark = np.asarray(Image.open(BytesIO(dark_photo("PNG")))).astype(float)
+    matched = np.asarray(Image.open(file_of(graded))).astype(float)
+    assert np.abs(matched - original).mean() < np.abs(dark - original).mean() / 4
+    assert choose_look(dark_photo("PNG"), looks_like_it) == graded.look
+    then = Adjustments(vibrance=10)
+    half = choose_look(dark_photo("PNG"), matching(load_proxy(buffer.getvalue()), 50, then))
+    assert half.grades == (sliders(graded).scaled(50), then)
 
 
 def test_strength_scales_the_sliders_down_to_nothing() -> None:

@@ -72,7 +72,7 @@ def load_image(source: ImageSource, caller: Caller) -> bytes:
     if source.image is not None:
         return _decode_inline(source.image, settings.inline_image_max_bytes)
     if source.image_key is not None:
-        return _read_stored(source.image_key, caller, settings.stored_image_max_bytes)
+        return load_stored(source.image_key, caller, "image_key")
     if not settings.image_url_enabled:
         raise InvalidFieldError(
             "image_url is off in this deployment; use POST /uploads", code="IMAGE_URL_DISABLED", field="image_url"
@@ -102,11 +102,59 @@ def identify(source: ImageSource, caller: Caller) -> tuple[str, ...] | None:
         return ("inline", source.image)
     if source.image_key is None:
         return None
-    require_own(caller, source.image_key, "image_key")
-    tag = storage.get_tag(source.image_key)
+    return identify_stored(source.image_key, caller, "image_key")
+
+
+def identify_stored(key: str, caller: Caller, field: str) -> tuple[str, ...]:
+    """Name one of the caller's objects by its content, for a cache's key.
+
+    Parameters
+    ----------
+    key : str
+    caller : Caller
+    field : str
+        Named in errors.
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such object.
+    """
+    require_own(caller, key, field)
+    tag = storage.get_tag(key)
     if tag is None:
-        raise missing(source.image_key, "image_key")
+        raise missing(key, field)
     return ("stored", tag)
+
+
+def load_stored(key: str, caller: Caller, field: str) -> bytes:
+    """Read an image that is one of the caller's objects.
+
+    Parameters
+    ----------
+    key : str
+    caller : Caller
+    field : str
+        Named in errors.
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such object.
+    TooLargeError
+        If it has more bytes than allowed.
+    """
+    limit = ImageSourceSettings.load().stored_image_max_bytes
+    require_own(caller, key, field)
+    found = storage.read(key, limit)
+    if found is None:
+        raise missing(key, field)
+    data, size = found
+    if size > limit:
+        raise TooLargeError(
+            f"a stored image may have {limit:,} bytes; got {size:,}", code="IMAGE_TOO_LARGE", field=field
+        )
+    return data
 
 
 def _decode_inline(text: str, limit: int) -> bytes:
@@ -128,16 +176,3 @@ def _decode_inline(text: str, limit: int) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidFieldError(f"not base64: {error}", code="INVALID_BASE64", field="image") from error
-
-
-def _read_stored(key: str, caller: Caller, limit: int) -> bytes:
-    require_own(caller, key, "image_key")
-    found = storage.read(key, limit)
-    if found is None:
-        raise missing(key, "image_key")
-    data, size = found
-    if size > limit:
-        raise TooLargeError(
-            f"a stored image may have {limit:,} bytes; got {size:,}", code="IMAGE_TOO_LARGE", field="image_key"
-        )
-    return data

@@ -72,7 +72,7 @@ _SLIDERS: dict[Group, tuple[str, ...]] = {
     "colour": ("vibrance", "saturation"),
 }
 _GROUP_OF: dict[str, Group] = {
-    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle"), "tone"),
+    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle", "tone"), "tone"),
     "white_balance": "white_balance",
     **dict.fromkeys(("vibrance", "saturation"), "colour"),
 }

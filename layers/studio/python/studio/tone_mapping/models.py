@@ -50,6 +50,12 @@ class AutoCorrectRequest(GradingRequest):
     skip: list[Literal["tone", "white_balance", "colour"]] = Field(
         default=[], max_length=3, description="What is left as it is."
     )
+    reference_key: str | None = Field(
+        default=None,
+        max_length=300,
+        description="`image_key` of one of your uploads or results: the picture is graded to look like it instead of "
+        "by itself.",
+    )
 
 
 class AdjustRequest(GradingRequest):

@@ -20,6 +20,7 @@ from studio.tone_mapping.encode import Output, encode, output_dtype, output_form
 from studio.tone_mapping.learned import predict
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
+from studio.tone_mapping.match import match
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
 
 
@@ -39,7 +40,8 @@ class Look:
     auto: AutoResult | None = None
 
 
-Chooser = Callable[[Analysis, NDArray[Any]], Look]
+Proxy = NDArray[Any]
+Chooser = Callable[[Proxy, Analysis], Look]  # the proxy, as `make_proxy` makes it, and its analysis
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def fixed(*grades: Grade) -> Chooser:
     *grades : Adjustments or Table
     """
     look = Look(grades)
-    return lambda analysis, proxy: look
+    return lambda proxy, analysis: look
 
 
 def automatic(strength: float, *then: Grade, skip: Collection[Group] = ()) -> Chooser:
@@ -103,13 +105,29 @@ def automatic(strength: float, *then: Grade, skip: Collection[Group] = ()) -> Ch
     skip : collection of {"tone", "white_balance", "colour"}
         What is left as it is.
     """
+    return lambda proxy, analysis: _chosen(skipping(choose(analysis, predict(proxy)), skip), strength, then)
 
-    def look_for(analysis: Analysis, proxy: NDArray[Any]) -> Look:
-        auto = skipping(choose(analysis, predict(proxy)), skip)
-        auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
-        return Look((auto.adjustments, *then), auto)
 
-    return look_for
+def matching(reference_proxy: Proxy, strength: float, *then: Grade, skip: Collection[Group] = ()) -> Chooser:
+    """Return the chooser that makes pictures look like another one.
+
+    Parameters
+    ----------
+    reference_proxy : ndarray
+        Of that other one, see `load_proxy`.
+    strength : float
+        Share of the chosen sliders that is applied, 0..100 percent.
+    *then : Adjustments or Table
+        What comes after it.
+    skip : collection of {"tone", "white_balance", "colour"}
+        What is left as it is.
+    """
+    return lambda proxy, analysis: _chosen(skipping(match(proxy, reference_proxy), skip), strength, then)
+
+
+def _chosen(auto: AutoResult, strength: float, then: tuple[Grade, ...]) -> Look:
+    auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
+    return Look((auto.adjustments, *then), auto)
 
 
 def grade_image(
@@ -127,7 +145,7 @@ def grade_image(
     data : bytes
         JPEG, PNG, WebP, AVIF, TIFF, OpenEXR or Radiance HDR.
     look_for : callable
-        Tells the look by the picture's analysis: `fixed` or `automatic`.
+        Tells the look by the picture itself: `fixed`, `automatic` or `matching`.
     output : Output | None
         How the answer is written; like the input by default.
     limits : Limits | None
@@ -152,7 +170,7 @@ def grade_image(
     with stopwatch("analyse"):
         proxy = make_proxy(photo.pixels)
         before = analyse_proxy(proxy)
-        look = look_for(before, proxy)
+        look = look_for(proxy, before)
     with stopwatch("lut"):
         lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
         fingerprint = lut_id(lut)
@@ -197,10 +215,31 @@ def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) ->
     ImageError
         One of its subclasses.
     """
+    proxy = load_proxy(data, limits)
+    return look_for(proxy, analyse_proxy(proxy))
+
+
+def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
+    """Decode a picture to its proxy.
+
+    Parameters
+    ----------
+    data : bytes
+    limits : Limits | None
+
+    Returns
+    -------
+    ndarray
+        (h, w, 3) BGR, uint8 or uint16, as `make_proxy` makes it.
+
+    Raises
+    ------
+    ImageError
+        One of its subclasses.
+    """
     header = probe(data)
     check_limits(header, limits or Limits())
-    proxy = make_proxy(decode(data, header).pixels)
-    return look_for(analyse_proxy(proxy), proxy)
+    return make_proxy(decode(data, header).pixels)
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -13,7 +13,7 @@ from studio import storage
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, TooLargeError, UnsupportedMediaError
-from studio.image_source import ImageSource, identify, load_image
+from studio.image_source import ImageSource, identify, identify_stored, load_image, load_stored
 from studio.object_keys import missing, result_key
 from studio.observability import tracer
 from studio.tone_mapping import pipeline
@@ -45,6 +45,7 @@ _NOT_IN_THE_KEY: dict[str, Any] = {
     "image": True,
     "image_key": True,
     "image_url": True,
+    "reference_key": True,  # what it names is: see _identify
     "use_cache": True,
     "output": {"delivery"},
 }
@@ -60,7 +61,7 @@ class Delivery(NamedTuple):
 
 
 def auto_correct(caller: Caller, request: AutoCorrectRequest, request_id: str) -> GradedImageResponse:
-    """Choose sliders for an image and apply them.
+    """Choose sliders for an image, by itself or by a reference, and apply them.
 
     Parameters
     ----------
@@ -76,11 +77,19 @@ def auto_correct(caller: Caller, request: AutoCorrectRequest, request_id: str) -
     Raises
     ------
     StudioError
-        4xx where the image cannot be had, read or delivered as asked.
+        4xx where the image or the reference cannot be had or read, or the result not be delivered as asked.
     """
     caller.require("grade")
     grades = [AppliedGrade(source="auto", strength=request.strength, adjustments=None)]
-    return _grade(caller, request, request_id, pipeline.automatic(request.strength, skip=request.skip), grades)
+    return _grade(caller, request, request_id, lambda: _correcting(caller, request), grades)
+
+
+def _correcting(caller: Caller, request: AutoCorrectRequest) -> pipeline.Chooser:
+    if request.reference_key is None:
+        return pipeline.automatic(request.strength, skip=request.skip)
+    data = load_stored(request.reference_key, caller, "reference_key")
+    with _explained("reference_key"):
+        return pipeline.matching(pipeline.load_proxy(data, _limits()), request.strength, skip=request.skip)
 
 
 def adjust(caller: Caller, request: AdjustRequest, request_id: str) -> GradedImageResponse:
@@ -104,7 +113,7 @@ def adjust(caller: Caller, request: AdjustRequest, request_id: str) -> GradedIma
     """
     caller.require("grade")
     grades = [AppliedGrade(source="adjustments", adjustments=request.adjustments)]
-    return _grade(caller, request, request_id, pipeline.fixed(request.adjustments), grades)
+    return _grade(caller, request, request_id, lambda: pipeline.fixed(request.adjustments), grades)
 
 
 def apply_preset(caller: Caller, request: ApplyPresetRequest, request_id: str) -> GradedImageResponse:
@@ -140,9 +149,9 @@ def apply_preset(caller: Caller, request: ApplyPresetRequest, request_id: str) -
     if len(then) == 2:
         grades.append(AppliedGrade(source="adjustments", adjustments=request.adjustments))
     if not request.auto:
-        return _grade(caller, request, request_id, pipeline.fixed(*then), grades)
+        return _grade(caller, request, request_id, lambda: pipeline.fixed(*then), grades)
     grades.insert(0, AppliedGrade(source="auto", adjustments=None))
-    return _grade(caller, request, request_id, pipeline.automatic(100, *then), grades)
+    return _grade(caller, request, request_id, lambda: pipeline.automatic(100, *then), grades)
 
 
 def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
@@ -185,7 +194,7 @@ def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
 
     def compute() -> Computed:
         data = load_image(image, caller)
-        with _explained(image, "auto."):
+        with _explained(f"auto.{_image_field(image)}"):
             look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
         return Computed({"adjustments": look.auto.adjustments.model_dump(mode="json")} if look.auto else {})
 
@@ -227,19 +236,23 @@ def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[st
 
 
 def _grade(
-    caller: Caller, request: GradingRequest, request_id: str, look_for: pipeline.Chooser, grades: list[AppliedGrade]
+    caller: Caller,
+    request: GradingRequest,
+    request_id: str,
+    make_chooser: Callable[[], pipeline.Chooser],
+    grades: list[AppliedGrade],
 ) -> GradedImageResponse:
-    """Answer from the cache, or load, grade and keep; then deliver."""
+    """Answer from the cache, or load, grade and keep; then deliver. The chooser is made only where it is used."""
     started = time.perf_counter()
-    image = None if request.dry_run or not request.use_cache else identify(request, caller)
-    if image is None:
-        computed, is_hit = _compute(caller, request, look_for, grades, keep=False), False
+    images = None if request.dry_run or not request.use_cache else _identify(caller, request)
+    if images is None:
+        computed, is_hit = _compute(caller, request, make_chooser, grades, keep=False), False
     else:
         asked = request.model_dump_json(exclude=_NOT_IN_THE_KEY)
         look = json.dumps([grade.model_dump(mode="json") for grade in grades])
-        key = make_key("result", caller, *image, asked, look)
+        key = make_key("result", caller, *images, asked, look)
         computed, is_hit = find_or_compute(
-            caller, key, "result", lambda: _compute(caller, request, look_for, grades, keep=True)
+            caller, key, "result", lambda: _compute(caller, request, make_chooser, grades, keep=True)
         )
     timings = {"cache": (time.perf_counter() - started) * 1000} if is_hit else computed.timings_ms
     started = time.perf_counter()
@@ -255,14 +268,28 @@ def _grade(
     )
 
 
+def _identify(caller: Caller, request: GradingRequest) -> tuple[str, ...] | None:
+    """Name the content of every image of a request; None where only reading it would tell."""
+    image = identify(request, caller)
+    if image is None or not isinstance(request, AutoCorrectRequest) or request.reference_key is None:
+        return image
+    return (*image, *identify_stored(request.reference_key, caller, "reference_key"))
+
+
 def _compute(
-    caller: Caller, request: GradingRequest, look_for: pipeline.Chooser, grades: list[AppliedGrade], *, keep: bool
+    caller: Caller,
+    request: GradingRequest,
+    make_chooser: Callable[[], pipeline.Chooser],
+    grades: list[AppliedGrade],
+    *,
+    keep: bool,
 ) -> Computed:
     """Load and grade, and store the pixels where they are to be kept; auto's sliders go into the first of `grades`."""
     started = time.perf_counter()
+    look_for = make_chooser()  # before the image is there: it may have to load one of its own
     data = load_image(request, caller)
     loaded = time.perf_counter()
-    with _explained(request):
+    with _explained(_image_field(request)):
         graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
     timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
     key = None
@@ -298,10 +325,13 @@ def _output(options: OutputOptions) -> Output:
     return Output.model_validate(options.model_dump(exclude={"delivery"}))
 
 
+def _image_field(source: ImageSource) -> str:
+    return next(name for name in ("image", "image_key", "image_url") if getattr(source, name) is not None)
+
+
 @contextmanager
-def _explained(source: ImageSource, within: str = "") -> Iterator[None]:
+def _explained(field: str) -> Iterator[None]:
     """Turn what the pipeline finds wrong with an image into an answer that names the field it came in."""
-    field = next(name for name in ("image", "image_key", "image_url") if getattr(source, name) is not None)
     try:
         yield
     except ImageError as error:
@@ -310,7 +340,7 @@ def _explained(source: ImageSource, within: str = "") -> Iterator[None]:
             answer = UnsupportedMediaError
         elif isinstance(error, ImageTooLargeError):
             answer = TooLargeError
-        raise answer(error.message, code=error.code, field=within + field) from error
+        raise answer(error.message, code=error.code, field=field) from error
 
 
 def _deliver(caller: Caller, computed: Computed, options: OutputOptions) -> Delivery:

@@ -1,8 +1,7 @@
-"""Presets as files and as LUTs: what of presets takes numpy."""
+"""Presets as files and as LUTs: what of a user's presets takes numpy."""
 
 import io
 import re
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,19 +10,17 @@ from studio.caller import Caller
 from studio.errors import InvalidFieldError, TooLargeError
 from studio.object_keys import missing, preset_key, require_own
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube, write_cube
+from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size
-from studio.tone_mapping.lut import Lut, identity_lut
+from studio.tone_mapping.lut import Lut
+from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format
 from studio.tone_mapping.presets import repository, service
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
-from studio.tone_mapping.presets.models import FileFormat, ImportPresetRequest, ImportPresetResponse
+from studio.tone_mapping.presets.models import ImportPresetRequest, ImportPresetResponse
 from studio.tone_mapping.presets.settings import PresetSettings
-from studio.tone_mapping.threedl import read_3dl
-from studio.tone_mapping.xmp import read_xmp
 
 _MOST_UNMAPPED = 200  # told of a file
-_BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
 
 
 def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetResponse:
@@ -52,9 +49,9 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
     caller.require("grade")
     field = "content" if request.content is not None else "file_key"
     text = _read_text(caller, request)
-    file_format = _tell_format(text) if request.format == "auto" else request.format
+    file_format = tell_format(text) if request.format == "auto" else request.format
     try:
-        found = _read_preset(text, file_format)
+        found = read_preset(text, file_format)
     except PresetFileError as error:
         refusal = TooLargeError if isinstance(error, PresetFileTooLargeError) else InvalidFieldError
         raise refusal(error.message, code=error.code, field=field) from error
@@ -128,30 +125,6 @@ def find_grade(caller: Caller, preset_id: str, strength: float) -> Grade:
     return Table(_unpack(found[0]), strength)
 
 
-class _PresetFile(NamedTuple):
-    """What an imported file comes to: sliders or a LUT."""
-
-    title: str
-    adjustments: Adjustments | None = None
-    lut: Lut | None = None
-    unmapped: tuple[str, ...] = ()
-
-
-def _read_preset(text: str, file_format: FileFormat) -> _PresetFile:
-    if file_format == "xmp":
-        preset = read_xmp(text)
-        return _PresetFile(preset.title, adjustments=preset.adjustments, unmapped=preset.unmapped)
-    imported: ImportedLut = read_cube(text) if file_format == "cube" else read_3dl(text)
-    return _PresetFile(imported.title, lut=_bake(imported))
-
-
-def _tell_format(text: str) -> FileFormat:
-    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
-    if text.lstrip("\ufeff \t\r\n").startswith("<"):
-        return "xmp"
-    return "cube" if re.search(r"^\s*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
-
-
 def _read_text(caller: Caller, request: ImportPresetRequest) -> str:
     if request.content is not None:
         return request.content
@@ -166,19 +139,7 @@ def _read_text(caller: Caller, request: ImportPresetRequest) -> str:
         raise TooLargeError(
             f"a preset's file may have {limit:,} bytes; got {size:,}", code="FILE_TOO_LARGE", field="file_key"
         )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Titles and comments of old tools; the numbers are ASCII in any case.
-        return data.decode("latin-1")
-
-
-def _bake(imported: ImportedLut) -> Lut:
-    """Return one table over 0..1: the file's own where it is that already, else sampled through all that it says."""
-    plain = imported.shaper is None and imported.domain_min == (0, 0, 0) and imported.domain_max == (1, 1, 1)
-    if plain and imported.lut is not None and imported.lut.shape[0] <= _BAKED_SIZE:
-        return imported.lut
-    return apply_imported(imported, identity_lut(_BAKED_SIZE))
+    return decode_text(data)
 
 
 def _pack(lut: Lut) -> bytes:

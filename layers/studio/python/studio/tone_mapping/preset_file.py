@@ -1,0 +1,78 @@
+"""Looks that other programs wrote: a .cube, .3dl or .xmp to sliders or to one LUT."""
+
+import re
+from dataclasses import dataclass
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube
+from studio.tone_mapping.lut import Lut, identity_lut
+from studio.tone_mapping.presets.models import FileFormat
+from studio.tone_mapping.threedl import read_3dl
+from studio.tone_mapping.xmp import read_xmp
+
+_BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
+
+
+@dataclass(frozen=True)
+class PresetFile:
+    """What a look's file comes to: sliders or a LUT.
+
+    Attributes
+    ----------
+    title : str
+        Empty where it has none.
+    adjustments : Adjustments | None
+    lut : ndarray of float32 | None
+        As `compile_lut` makes it, over 0..1.
+    unmapped : tuple of str
+        Settings that have no slider here.
+    """
+
+    title: str
+    adjustments: Adjustments | None = None
+    lut: Lut | None = None
+    unmapped: tuple[str, ...] = ()
+
+
+def read_preset(text: str, file_format: FileFormat) -> PresetFile:
+    """Read a look's file.
+
+    Parameters
+    ----------
+    text : str
+    file_format : {"cube", "3dl", "xmp"}
+        See `tell_format`.
+
+    Raises
+    ------
+    PresetFileError
+        If it is not such a file; the message names the line.
+    """
+    if file_format == "xmp":
+        preset = read_xmp(text)
+        return PresetFile(preset.title, adjustments=preset.adjustments, unmapped=preset.unmapped)
+    imported: ImportedLut = read_cube(text) if file_format == "cube" else read_3dl(text)
+    return PresetFile(imported.title, lut=_bake(imported))
+
+
+def tell_format(text: str) -> FileFormat:
+    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):
+        return "xmp"
+    return "cube" if re.search(r"^\s*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a file's bytes: UTF-8, or what old tools wrote titles and comments in; the numbers are ASCII anyway."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _bake(imported: ImportedLut) -> Lut:
+    """Return one table over 0..1: the file's own where it is that already, else sampled through all that it says."""
+    plain = imported.shaper is None and imported.domain_min == (0, 0, 0) and imported.domain_max == (1, 1, 1)
+    if plain and imported.lut is not None and imported.lut.shape[0] <= _BAKED_SIZE:
+        return imported.lut
+    return apply_imported(imported, identity_lut(_BAKED_SIZE))

@@ -1,0 +1,252 @@
+"""`python -m local.grade`: grade files and folders by the pipeline alone; no server, no AWS, no database."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+from typing import Any, NamedTuple, get_args
+
+# What takes long for nothing at the start: numpy's thread a core for products of matrices, of which there are none
+# large here, and pydantic's search of all installed packages for plugins.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.encode import Output
+from studio.tone_mapping.errors import ImageError, PresetFileError
+from studio.tone_mapping.look import Grade, Table, compile_look, look_size, spatial_sliders
+from studio.tone_mapping.pipeline import (
+    Chooser,
+    Look,
+    automatic,
+    choose_look,
+    fixed,
+    grade_image,
+    load_proxy,
+    matching,
+)
+from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+from studio.tone_mapping.probe import Format
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff"}  # what is taken out of folders
+
+
+class Task(NamedTuple):
+    """A picture, and where it goes; `target` has no suffix yet, for only the picture says its format."""
+
+    source: Path
+    target: Path
+
+
+class Usage(Exception):  # noqa: N818
+    """What was asked for cannot be; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Grade what the command line says.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 1 where a picture could not be graded.
+    """
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # names may hold anything
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        look_for = _chooser(options)
+        output = Output(format=options.format, quality=options.quality, max_size=options.max_size)
+        tasks = list(_tasks(options.files, options.out))
+        if not tasks:
+            raise Usage(f"no pictures in {', '.join(map(str, options.files))}")
+        if options.cube:
+            _write_cube(options.cube, look_for, tasks, per_picture=options.auto or options.reference is not None)
+    except ValidationError as error:
+        parser.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    except (Usage, ImageError, PresetFileError, OSError) as error:
+        parser.error(str(error))
+    return _grade_all(tasks, look_for, output, options.jobs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="grade", description=__doc__, allow_abbrev=False)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures, and folders of them")
+    own = parser.add_mutually_exclusive_group()
+    own.add_argument("--auto", action="store_true", help="correct automatically first; what is done by default")
+    own.add_argument("--reference", type=Path, metavar="FILE", help="make the pictures look like this one first")
+    parser.add_argument("--preset", metavar="NAME", help="a built-in look, or a .cube, .3dl or .xmp file")
+    parser.add_argument(
+        "--strength", type=float, default=100, metavar="N", help="percent: of the preset, without one of the correction"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SLIDER=VALUE",
+        help="exposure=0.5, hsl.blue.hue=-20, tone_curve.rgb=[[0,0.1],[1,1]], …: applied last",
+    )
+    parser.add_argument("--cube", type=Path, metavar="FILE", help="write the grade as a .cube, too")
+    parser.add_argument("--out", type=Path, default=Path("graded"), metavar="DIR", help="where to (graded)")
+    parser.add_argument("--format", default="auto", choices=["auto", *get_args(Format)], help="the input's by default")
+    parser.add_argument("--quality", type=int, default=90, metavar="N", help="of JPEG, WebP and AVIF: 1 to 100 (90)")
+    parser.add_argument("--max-size", type=int, metavar="N", help="longest side in pixels")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="pictures at a time")
+    return parser
+
+
+def _chooser(options: argparse.Namespace) -> Chooser:
+    """Correction, preset, sliders: in that order, as the API does it."""
+    if not 0 <= options.strength <= 100:
+        raise Usage(f"--strength is 0 to 100 percent, not {options.strength:g}")
+    then: list[Grade] = []
+    if options.preset:
+        then.append(_preset(options.preset, options.strength))
+    if options.set:
+        then.append(_sliders(options.set))
+    strength = 100 if options.preset else options.strength
+    if options.reference:
+        return matching(load_proxy(options.reference.read_bytes()), strength, *then)
+    return automatic(strength, *then) if options.auto or not then else fixed(*then)
+
+
+def _preset(name: str, strength: float) -> Grade:
+    for preset_id in (name, f"builtin_{name}"):
+        if preset_id in BUILTIN_PRESETS:
+            return BUILTIN_PRESETS[preset_id].adjustments.scaled(strength)
+    path = Path(name)
+    if path.suffix.lower() not in (".cube", ".3dl", ".xmp"):
+        names = ", ".join(preset_id.removeprefix("builtin_") for preset_id in BUILTIN_PRESETS)
+        raise Usage(f"there is no look {name}, and it names no .cube, .3dl or .xmp file; looks are {names}")
+    from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format  # here, for it takes XML along
+
+    text = decode_text(path.read_bytes())
+    try:
+        preset = read_preset(text, tell_format(text))
+    except PresetFileError as error:
+        raise Usage(f"{path}: {error}") from error
+    if preset.unmapped:
+        print(f"{path}: left out, for it has no slider here: {', '.join(preset.unmapped)}", file=sys.stderr)
+    if preset.adjustments is not None:
+        return preset.adjustments.scaled(strength)
+    assert preset.lut is not None  # noqa: S101 it is either
+    return Table(preset.lut, strength)
+
+
+def _sliders(settings: Sequence[str]) -> Adjustments:
+    values: dict[str, Any] = {}
+    for setting in settings:
+        path, _, text = setting.partition("=")
+        *folders, name = path.split(".")
+        inner = values
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        try:
+            inner[name] = json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise Usage(f"--set takes slider=value, the value as in JSON; got {setting}") from error
+    return Adjustments.model_validate(values)
+
+
+def _tasks(files: Sequence[Path], out: Path) -> Iterator[Task]:
+    """Find the pictures; those of a folder keep their places below it."""
+    for file in files:
+        sources = _pictures(file, out) if file.is_dir() else [file]
+        for source in sources:
+            below = source.relative_to(file).parent if file.is_dir() else Path()
+            target = out / below / source.stem
+            if target.resolve().parent == source.resolve().parent:
+                raise Usage(f"--out {out} is where {source} is: nothing is ever graded over its original")
+            yield Task(source, target)
+
+
+def _pictures(folder: Path, out: Path) -> list[Path]:
+    """Find the pictures of a folder, but for what an earlier run wrote into a folder in it."""
+    inside = out.resolve() if folder.resolve() in out.resolve().parents else None
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
+    return sorted(path for path in paths if inside not in path.resolve().parents)
+
+
+def _write_cube(path: Path, look_for: Chooser, tasks: Sequence[Task], *, per_picture: bool) -> None:
+    if per_picture and len(tasks) > 1:
+        raise Usage(f"--cube holds one grade, and {len(tasks)} pictures are each corrected by themselves")
+    from studio.tone_mapping.cube import write_cube
+
+    look = choose_look(tasks[0].source.read_bytes(), look_for)
+    path.write_text(write_cube(compile_look(look.grades, look_size(look.grades, 8)), path.stem))
+    if spatial := [name for name, value in spatial_sliders(look.grades).items() if value]:
+        print(f"{path}: without {', '.join(spatial)}, which no LUT can hold", file=sys.stderr)
+
+
+def _grade_all(tasks: Sequence[Task], look_for: Chooser, output: Output, jobs: int) -> int:
+    # OpenCV makes its CIELAB tables at the first use, in 50 ms: meanwhile the first picture is decoded.
+    Thread(target=cv2.cvtColor, args=(np.zeros((1, 1, 3), np.float32), cv2.COLOR_BGR2Lab)).start()
+    taken: dict[Path, Path] = {}
+    failed = 0
+
+    def grade(task: Task) -> str | Exception:
+        try:
+            return _grade_one(task, look_for, output, taken)
+        except (ImageError, OSError) as error:
+            return error
+
+    shows_progress = sys.stderr.isatty()
+    with ThreadPoolExecutor(max(jobs, 1)) as pool:
+        for number, (task, answer) in enumerate(zip(tasks, pool.map(grade, tasks), strict=True), start=1):
+            if shows_progress:
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+            if isinstance(answer, Exception):
+                failed += 1
+                print(f"{task.source}: {answer}", file=sys.stderr)
+            else:
+                print(answer, flush=True)
+            if shows_progress and number < len(tasks):
+                print(f"{number}/{len(tasks)}", end="", file=sys.stderr, flush=True)
+    if failed:
+        print(f"{failed} of {len(tasks)} could not be graded", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _grade_one(task: Task, look_for: Chooser, output: Output, taken: dict[Path, Path]) -> str:
+    started = perf_counter()
+    graded = grade_image(task.source.read_bytes(), look_for, output)
+    target = task.target.with_name(f"{task.target.name}.{'jpg' if graded.format == 'jpeg' else graded.format}")
+    first = taken.setdefault(target, task.source)
+    if first != task.source:
+        raise FileExistsError(f"{target} is already what became of {first}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(graded.data or b"")
+    return f"{task.source} → {target}  {_told(graded.look)}  {(perf_counter() - started) * 1000:.0f} ms"
+
+
+def _told(look: Look) -> str:
+    """Name what was applied: the sliders that are not at rest."""
+    words = []
+    for stage in look.grades:
+        if isinstance(stage, Table):
+            words.append(f"LUT of {stage.lut.shape[0]} nodes at {stage.strength:g} %")
+            continue
+        moved = {name: value for name, value in stage if value != getattr(Adjustments(), name)}
+        sliders = (f"{name} {value:+g}" if isinstance(value, float) else name for name, value in moved.items())
+        words.append(", ".join(sliders) or "nothing to do")
+    return "; ".join(words)
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is written; taking the libraries apart first takes 40 ms

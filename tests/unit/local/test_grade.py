@@ -1,0 +1,189 @@
+"""`python -m local.grade`, as a process of its own in an environment that names no service."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from local.layers import ROOT
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.encode import Output
+from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_image, load_proxy, matching
+from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MONGO", "STUDIO_", "POWERTOOLS"))
+}
+
+
+def run(*arguments: object, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, "-m", "local.grade", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder: dark pictures in three formats, one of them deeper, and a file that is no picture."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    dark = Image.fromarray((skimage.data.coffee()[::2, ::2] * 0.4).astype(np.uint8))
+    dark.save(folder / "a.jpg", quality=95)
+    dark.save(folder / "b.PNG")
+    dark.save(folder / "deeper" / "a.webp")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def is_graded(source: Path, target: Path, look_for: Chooser, output: Output | None = None) -> bool:
+    return target.read_bytes() == grade_image(source.read_bytes(), look_for, output).data
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_graded_as_the_api_would(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(photos, "--auto", "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files_in(out) == {"a.jpg", "b.png", "deeper/a.webp"}
+    for source, target in (("a.jpg", "a.jpg"), ("b.PNG", "b.png"), ("deeper/a.webp", "deeper/a.webp")):
+        assert is_graded(photos / source, out / target, automatic(100))
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"{photos / 'a.jpg'} → {out / 'a.jpg'}  exposure +")
+    assert lines[0].endswith(" ms")
+
+
+def test_a_broken_picture_is_told_and_the_others_go_on(photos: Path, tmp_path: Path) -> None:
+    (photos / "a.jpg").write_bytes((photos / "a.jpg").read_bytes()[:3000])
+    done = run(photos, photos / "missing.jpg", "--out", tmp_path / "out", "--jobs", 2)
+    assert done.returncode == 1
+    assert files_in(tmp_path / "out") == {"b.png", "deeper/a.webp"}
+    assert len(done.stdout.splitlines()) == 2
+    broken, missing, summary = done.stderr.splitlines()
+    assert broken.startswith(f"{photos / 'a.jpg'}: ")
+    assert "missing.jpg" in missing
+    assert summary == "2 of 4 could not be graded"
+
+
+def test_neither_aws_nor_a_database_is_loaded(photos: Path, tmp_path: Path) -> None:
+    arguments = (photos / "a.jpg", "--auto", "--preset", "vivid", "--cube", tmp_path / "a.cube", "--out", tmp_path)
+    done = run(*arguments, options=("-X", "importtime"))
+    assert done.returncode == 0
+    modules = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "cv2" in modules
+    assert not modules & {"boto3", "botocore", "moto", "pymongo", "httpx", "starlette", "aws_lambda_powertools"}
+
+
+def test_correction_preset_and_sliders_follow_each_other(photos: Path, tmp_path: Path) -> None:
+    done = run(
+        *(photos / "b.PNG", "--auto", "--preset", "builtin_matte", "--strength", 50, "--set", "exposure=0.5"),
+        *("--set", "tone_curve.rgb=[[0,0.1],[1,1]]", "--set", "hsl.blue.hue=-20", "--out", tmp_path),
+        *("--format", "jpeg", "--quality", 70, "--max-size", 100),
+    )
+    assert done.returncode == 0, done.stderr
+    own = Adjustments.model_validate(
+        {"exposure": 0.5, "tone_curve": {"rgb": ((0, 0.1), (1, 1))}, "hsl": {"blue": {"hue": -20}}}
+    )
+    look_for = automatic(100, BUILTIN_PRESETS["builtin_matte"].adjustments.scaled(50), own)
+    output = Output(format="jpeg", quality=70, max_size=100)
+    assert is_graded(photos / "b.PNG", tmp_path / "b.jpg", look_for, output)
+    assert "exposure +0.5, tone_curve, hsl" in done.stdout
+
+
+def test_without_a_preset_the_strength_is_the_corrections(photos: Path, tmp_path: Path) -> None:
+    run(photos / "b.PNG", "--strength", 50, "--out", tmp_path)
+    assert is_graded(photos / "b.PNG", tmp_path / "b.png", automatic(50))
+
+
+def test_pictures_are_made_to_look_like_a_reference(photos: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "reference.png"
+    Image.fromarray(skimage.data.coffee()).save(reference)
+    run(photos / "b.PNG", "--reference", reference, "--out", tmp_path / "out")
+    look_for = matching(load_proxy(reference.read_bytes()), 100)
+    assert is_graded(photos / "b.PNG", tmp_path / "out" / "b.png", look_for)
+
+
+def test_a_written_cube_is_a_preset_that_does_the_same(photos: Path, tmp_path: Path) -> None:
+    cube = tmp_path / "warm.cube"
+    done = run(photos, "--set", "temperature=20", "--set", "clarity=10", "--cube", cube, "--out", tmp_path / "zero")
+    assert done.returncode == 0
+    assert "clarity" in done.stderr, "no .cube holds it"
+    assert run(photos, "--set", "temperature=20", "--out", tmp_path / "one").returncode == 0
+    assert run(photos, "--preset", cube, "--out", tmp_path / "two").returncode == 0
+    one, two = (np.asarray(Image.open(tmp_path / folder / "b.png")).astype(int) for folder in ("one", "two"))
+    assert np.abs(one - two).max() <= 1
+    assert (one != np.asarray(Image.open(photos / "b.PNG"))).any()
+
+
+def test_a_lightroom_preset_tells_what_it_leaves_out(photos: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "look.xmp"
+    preset.write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" crs:ProcessVersion="11.0" '
+        'crs:Exposure2012="+0.50" crs:GrainAmount="20"/></rdf:RDF></x:xmpmeta>'
+    )
+    done = run(photos / "b.PNG", "--preset", preset, "--out", tmp_path)
+    assert done.returncode == 0
+    assert "GrainAmount" in done.stderr
+    assert is_graded(photos / "b.PNG", tmp_path / "b.png", fixed(Adjustments(exposure=0.5)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--preset", "nothing"], "looks are"),
+        (["--preset", "missing.cube"], "missing.cube"),
+        (["--set", "exposure=9"], "exposure: Input should be less than or equal to 5"),
+        (["--set", "exposure"], "slider=value"),
+        (["--set", "brightness=1"], "brightness"),
+        (["--strength", "101"], "percent"),
+        (["--quality", "0"], "quality"),
+        (["--auto", "--cube", "a.cube"], "3 pictures"),
+        (["--reference", "missing.jpg"], "missing.jpg"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_done(
+    photos: Path, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    done = run(photos, "--out", tmp_path / "out", *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_originals_are_never_written_over(photos: Path) -> None:
+    before = {name: (photos / name).read_bytes() for name in files_in(photos)}
+    for arguments in ((photos, "--out", photos), (photos / "a.jpg", "--out", photos / "deeper" / "..")):
+        assert run(*arguments).returncode == 2
+    # A folder inside the folder is fine, and not taken for more pictures the next time.
+    for _ in range(2):
+        assert len(run(photos, "--out", photos / "graded").stdout.splitlines()) == 3
+    assert {name: (photos / name).read_bytes() for name in before} == before
+
+
+def test_two_pictures_of_one_name_do_not_become_one(photos: Path, tmp_path: Path) -> None:
+    Image.open(photos / "b.PNG").save(photos / "a.png")
+    done = run(photos, "--format", "png", "--out", tmp_path / "out", "--jobs", 1)
+    assert done.returncode == 1
+    assert "already what became of" in done.stderr
+    assert files_in(tmp_path / "out") == {"a.png", "b.png", "deeper/a.png"}
+
+
+def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "local.grade", str(photos), "--out", str(tmp_path / "out")]
+    subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=60)
+    os.close(its)
+    shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "1/3" in shown
+    assert "2/3" in shown
+    assert shown.endswith("\r\033[K"), "the line is cleared in the end"
