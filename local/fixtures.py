@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
+from studio.compute_tasks.models import Job
 from studio.object_keys import upload_key
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
@@ -30,6 +31,12 @@ SPARE_UPLOAD_ID = "upl_000000000000000000000002"
 PRESET_ID = "pre_000000000000000000000001"
 SPARE_PRESET_ID = "pre_000000000000000000000002"
 CACHE_KEY = "00000000000000000000000000000001"
+QUEUED_JOB_ID = "job_000000000000000000000001"
+COMPLETED_JOB_ID = "job_000000000000000000000002"
+OTHER_JOB_ID = "job_000000000000000000000003"
+WAITING_JOB_ID = "job_000000000000000000000004"
+CRASHED_JOB_ID = "job_000000000000000000000005"
+SILENT_JOB_ID = "job_000000000000000000000006"
 OTHER_PRESET_ID = "pre_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
 
@@ -105,6 +112,8 @@ def seed(stack: Backend) -> None:
             database["toneMappingPresets"].replace_one({"_id": look.id}, look.to_mongo(), upsert=True)
         database["toneMappingCache"].delete_many({"userId": USER_ID})
         database["toneMappingCache"].insert_one(entry.to_mongo())
+        database["computeTasks"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID]}})
+        database["computeTasks"].insert_many([job.to_mongo() for job in _jobs(now)])
     store = boto3.client(
         "s3",
         endpoint_url=stack.aws_endpoint_url,
@@ -115,3 +124,31 @@ def seed(stack: Backend) -> None:
     for upload_id in (UPLOAD_ID, SPARE_UPLOAD_ID):
         store.put_object(Bucket=stack.bucket_name, Key=upload_key(USER_ID, upload_id), Body=PHOTO.read_bytes())
     store.put_object(Bucket=stack.bucket_name, Key=upload_key(OTHER_USER_ID, UPLOAD_ID), Body=PHOTO.read_bytes())
+
+
+def _jobs(now: datetime) -> list[Job]:
+    """One job in every state that an event asks about."""
+    queued = Job(
+        id=QUEUED_JOB_ID,
+        user_id=USER_ID,
+        key_id=KEY_ID,
+        scopes=["export", "grade"],
+        task_type="adjust",
+        target="LAMBDA",
+        payload={"image_key": upload_key(USER_ID, UPLOAD_ID), "adjustments": {"exposure": 0.5}},
+        created_at=now,
+        queued_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    running = queued.model_copy(update={"status": "PROCESSING", "started_at": now, "heartbeat_at": now})
+    result = {"result_key": f"users/{USER_ID}/results/res_000000000000000000000001.jpeg", "width": 180, "height": 120}
+    done = {"id": COMPLETED_JOB_ID, "status": "COMPLETED", "result": result, "finished_at": now}
+    long_ago = now - timedelta(hours=1)
+    return [
+        queued,
+        running.model_copy(update=done),
+        queued.model_copy(update={"id": OTHER_JOB_ID, "user_id": OTHER_USER_ID}),
+        queued.model_copy(update={"id": WAITING_JOB_ID}),
+        running.model_copy(update={"id": CRASHED_JOB_ID, "attempt": 3}),
+        running.model_copy(update={"id": SILENT_JOB_ID, "attempt": 3, "heartbeat_at": long_ago}),
+    ]

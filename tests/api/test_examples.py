@@ -3,17 +3,46 @@
 import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 from PIL import Image
 
 from local.stack import Stack
+from studio.compute_tasks.models import Job
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "events/photo.jpg"
+WITHOUT_ROUTE = {
+    "auth/authorize_request",
+    "compute_tasks/run_task",
+    "compute_tasks/reconcile_tasks",
+    "compute_tasks/clean_up_tasks",
+}
 SCRIPTS = sorted(str(path.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/*/*.sh"))
+
+
+JOB_ID = "job_" + "e" * 24
+
+
+def waiting_job(user_id: str) -> dict[str, Any]:
+    """Return a job that no worker knows of, as MongoDB has it."""
+    now = datetime.now(UTC)
+    return Job(
+        id=JOB_ID,
+        user_id=user_id,
+        key_id="key_1",
+        scopes=["grade"],
+        task_type="adjust",
+        target="LAMBDA",
+        payload={},
+        created_at=now,
+        queued_at=now,
+        expires_at=now,
+    ).to_mongo()
 
 
 def run(stack: Stack, user: Any, script: str, *arguments: str | Path) -> str:
@@ -49,6 +78,14 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
         case "tone_mapping/get_preset.sh" | "tone_mapping/delete_preset.sh" | "tone_mapping/update_preset.sh":
             preset_id = json.loads(run(stack, user, "tone_mapping/create_preset.sh", "Warm"))["preset_id"]
             return [preset_id, "Cool"][: 1 + script.endswith("update_preset.sh")]
+        case "compute_tasks/get_job_status.sh":
+            return [PHOTO]
+        case "compute_tasks/get_job_result.sh":
+            return [json.loads(run(stack, user, "compute_tasks/get_job_status.sh", PHOTO))["job_id"]]
+        case "compute_tasks/cancel_job.sh":
+            with pymongo.MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+                client["studio"]["computeTasks"].insert_one(waiting_job(user.user_id))
+            return [JOB_ID]
         case "tone_mapping/delete_cache_entry.sh":
             run(stack, user, "tone_mapping/adjust.sh", PHOTO, tmp_path / "graded.jpg")
             return [json.loads(run(stack, user, "tone_mapping/get_cache.sh"))["items"][0]["cache_key"]]
@@ -87,4 +124,4 @@ def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -
 
 def test_every_endpoint_has_a_script() -> None:
     functions = {str(path.parent.relative_to(ROOT / "functions")) for path in ROOT.glob("functions/*/*/app.py")}
-    assert {script.removesuffix(".sh") for script in SCRIPTS} == functions - {"auth/authorize_request"}
+    assert {script.removesuffix(".sh") for script in SCRIPTS} == functions - WITHOUT_ROUTE

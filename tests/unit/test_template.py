@@ -116,6 +116,7 @@ def test_routes_of_the_template_are_routes_of_the_api_document(functions: dict[s
         for function in functions.values()
         if not function["CodeUri"].startswith("functions/web/")
         for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi"
     }
     documented = {(method, path) for path, operations in openapi.build()["paths"].items() for method in operations}
     assert routes == documented

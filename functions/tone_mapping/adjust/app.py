@@ -1,4 +1,7 @@
+from studio.compute_tasks.api import run_or_submit
+from studio.compute_tasks.models import AcceptedResponse
 from studio.http import answers, create_app, create_handler, get_caller
+from studio.image_source import store_inline
 from studio.tone_mapping import service
 from studio.tone_mapping.models import AdjustRequest, GradedImageResponse
 
@@ -11,10 +14,18 @@ app = create_app()
     summary="Adjust an image by sliders",
     description="Applies sliders of your own to the image.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 404, 413, 415, 503),
+    responses=answers(200, 400, 403, 404, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
 )
-def adjust(request: AdjustRequest) -> GradedImageResponse:
-    return service.adjust(get_caller(app), request, app.current_event.request_context.request_id)
+def adjust(request: AdjustRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
+    caller = get_caller(app)
+    return run_or_submit(
+        caller,
+        "adjust",
+        request,
+        run=lambda: service.adjust(caller, request, app.current_event.request_context.request_id),
+        model=GradedImageResponse,
+        prepare=lambda: store_inline(request, caller),
+    )
 
 
 lambda_handler = create_handler(app)

@@ -16,6 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
 
 from studio.caller import Caller
 from studio.errors import (
@@ -66,7 +67,9 @@ def get_caller(app: APIGatewayHttpResolver) -> Caller:
     return Caller(user_id=found["user_id"], key_id=found["key_id"], scopes=frozenset(found["scopes"].split()))
 
 
-def answers(success: HTTPStatus | int, *errors: HTTPStatus | int) -> dict[int, OpenAPIResponse]:
+def answers(
+    success: HTTPStatus | int, *errors: HTTPStatus | int, models: dict[int, type[BaseModel]] | None = None
+) -> dict[int, OpenAPIResponse]:
     """Document what a route answers.
 
     Parameters
@@ -75,6 +78,8 @@ def answers(success: HTTPStatus | int, *errors: HTTPStatus | int) -> dict[int, O
         Its body is what the route returns; a 204 has none.
     *errors : int
         Beside 422 and 500, which every route can answer; all have the one envelope.
+    models : dict of int to type
+        Bodies of successes, where a route has several.
 
     Returns
     -------
@@ -84,6 +89,9 @@ def answers(success: HTTPStatus | int, *errors: HTTPStatus | int) -> dict[int, O
     documented: dict[int, OpenAPIResponse] = {int(success): {"description": HTTPStatus(success).phrase}}
     if success == HTTPStatus.NO_CONTENT:
         documented[int(success)]["content"] = {}
+    for status, model in (models or {}).items():
+        content: Any = {"application/json": {"model": model}}
+        documented[status] = {"description": HTTPStatus(status).phrase, "content": content}
     for status in sorted({*errors, 422, 500}):
         documented[int(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -2,15 +2,16 @@
 
 import base64
 import binascii
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studio import storage
 from studio.caller import Caller
+from studio.documents import new_id
 from studio.errors import InvalidFieldError, TooLargeError
 from studio.fetch import fetch
-from studio.object_keys import missing, require_own
+from studio.object_keys import missing, require_own, upload_key
 from studio.settings import Settings
 
 
@@ -46,6 +47,9 @@ class ImageSource(BaseModel):
         return self
 
 
+Source = TypeVar("Source", bound=ImageSource)
+
+
 def load_image(source: ImageSource, caller: Caller) -> bytes:
     """Read the image that a request names.
 
@@ -78,6 +82,34 @@ def load_image(source: ImageSource, caller: Caller) -> bytes:
             "image_url is off in this deployment; use POST /uploads", code="IMAGE_URL_DISABLED", field="image_url"
         )
     return fetch(source.image_url or "", settings.image_url_max_bytes, "image_url")
+
+
+def store_inline(source: Source, caller: Caller) -> Source:
+    """Return the same source with an inline image as one of the caller's objects, for a request that is kept.
+
+    Parameters
+    ----------
+    source : ImageSource
+    caller : Caller
+
+    Returns
+    -------
+    ImageSource
+        Of the same type.
+
+    Raises
+    ------
+    InvalidFieldError
+        If it is not base64.
+    TooLargeError
+        If it has more bytes than allowed.
+    """
+    if source.image is None:
+        return source
+    data = _decode_inline(source.image, ImageSourceSettings.load().inline_image_max_bytes)
+    key = upload_key(caller.user_id, new_id("upl"))
+    storage.write(key, data, "application/octet-stream", tags={"kind": "result"})  # expires like one
+    return source.model_copy(update={"image": None, "image_key": key})
 
 
 def identify(source: ImageSource, caller: Caller) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from studio.compute_tasks.models import TaskOptions
 from studio.image_source import ImageSource
 from studio.tone_mapping.adjustments import Adjustments
 
@@ -32,7 +33,7 @@ class OutputOptions(BaseModel):
     )
 
 
-class GradingRequest(ImageSource):
+class GradingRequest(ImageSource, TaskOptions):
     """What every request that grades an image has."""
 
     output: OutputOptions = OutputOptions()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from studio import storage
 from studio.caller import Caller
+from studio.compute_tasks.models import TaskOptions
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, TooLargeError, UnsupportedMediaError
 from studio.image_source import ImageSource, identify, identify_stored, load_image, load_stored
@@ -47,6 +48,7 @@ _NOT_IN_THE_KEY: dict[str, Any] = {
     "image_url": True,
     "reference_key": True,  # what it names is: see _identify
     "use_cache": True,
+    **dict.fromkeys(TaskOptions.model_fields, True),
     "output": {"delivery"},
 }
 

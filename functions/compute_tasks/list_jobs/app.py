@@ -1,0 +1,29 @@
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from studio.compute_tasks import service
+from studio.compute_tasks.models import ListJobsResponse, Status
+from studio.http import answers, create_app, create_handler, get_caller
+
+app = create_app()
+
+
+@app.get(
+    "/compute-tasks",
+    operation_id="list_jobs",
+    summary="List your jobs",
+    description="Newest first.",
+    tags=["Compute tasks"],
+    responses=answers(200, 403, 503),
+)
+def list_jobs(
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=64, pattern="^job_[0-9a-f]{24}$")] = None,
+    status: Annotated[Status | None, Query()] = None,
+    task_type: Annotated[str | None, Query(max_length=64)] = None,
+) -> ListJobsResponse:
+    return service.list_jobs(get_caller(app), limit, cursor, status, task_type)
+
+
+lambda_handler = create_handler(app)

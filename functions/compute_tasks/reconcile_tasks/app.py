@@ -1,0 +1,15 @@
+"""Where a worker that crashed ends up: its job gets another attempt, or fails."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from studio.compute_tasks.service import reconcile
+from studio.observability import logger, tracer
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    lost = event["requestPayload"]
+    return {"status": reconcile(lost["job_id"], lost["attempt"])}

@@ -1,0 +1,14 @@
+"""The worker: runs one attempt of a job, whatever its task."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from studio.compute_tasks.worker import run_job
+from studio.observability import logger, tracer
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return {"status": run_job(event["job_id"], event["attempt"])}

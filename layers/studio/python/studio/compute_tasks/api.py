@@ -1,0 +1,58 @@
+"""How an API function answers what may run in the request or as a job."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from studio.caller import Caller
+from studio.compute_tasks import service
+from studio.compute_tasks.models import AcceptedResponse, TaskOptions
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+def run_or_submit(
+    caller: Caller,
+    task_type: str,
+    request: TaskOptions,
+    run: Callable[[], Answer],
+    model: type[Answer],
+    prepare: Callable[[], BaseModel],
+) -> tuple[Answer | AcceptedResponse, int]:
+    """Run a request at once, or as a job where it asks for that.
+
+    Parameters
+    ----------
+    caller : Caller
+    task_type : str
+        Of the registry.
+    request : TaskOptions
+        With what the task takes.
+    run : callable
+        Serves the request at once.
+    model : type
+        Of the answer.
+    prepare : callable
+        Makes the job's payload of the request: what is big goes to the bucket first.
+
+    Returns
+    -------
+    answer : pydantic.BaseModel
+    status : int
+        200 with the task's answer, 202 with the job where it goes on.
+
+    Raises
+    ------
+    StudioError
+        What the task refuses.
+    """
+    if not request.use_container:
+        return run(), HTTPStatus.OK
+    job = service.submit(caller, task_type, prepare(), request)
+    if job.status == "COMPLETED" and job.result is not None:
+        return model.model_validate(service.fresh(job.result)), HTTPStatus.OK
+    if job.status in ("FAILED", "CANCELLED"):
+        raise service.failure(job)
+    return service.accepted(job), HTTPStatus.ACCEPTED

@@ -1,0 +1,111 @@
+"""Every task that can run as a job: one entry each.
+
+A task is added by an entry here, its request's model, and a function that takes the caller, the request and a
+`Reporter`, and returns the answer's model.
+"""
+
+import time
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio.caller import Caller
+from studio.compute_tasks.models import Progress, Target
+
+
+class Reporter:
+    """How a running task tells how far it is.
+
+    Attributes
+    ----------
+    job_id : str
+    progress : Progress
+        What was reported last.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.progress = Progress()
+        self._started = time.monotonic()
+
+    def __call__(self, percent: float, stage: str) -> None:
+        """Report; it costs nothing, for the worker's heartbeat is what writes it.
+
+        Parameters
+        ----------
+        percent : float
+            0..100.
+        stage : str
+            A word or two for people.
+        """
+        elapsed = time.monotonic() - self._started
+        eta = round(elapsed * (100 - percent) / percent, 1) if percent > 0 else None
+        self.progress = Progress(percent=percent, stage=stage, eta_seconds=eta)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a Batch job of the task asks for."""
+
+    vcpu: float = 1
+    memory_mb: int = 2048
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of work.
+
+    Attributes
+    ----------
+    request, function : str
+        ``module:name`` of the request's model and of the task's function; loaded when they are needed, so that an
+        API function that only starts jobs does not import what runs them.
+    targets : tuple of str
+        Where it may run; the first is the default.
+    timeout_seconds : float
+        Of one attempt.
+    attempts : int
+        How often a lost or crashed attempt is followed by another one; refusals (a 4xx) are final.
+    enabled : bool
+        A disabled task is refused, and costs nothing.
+    """
+
+    request: str
+    function: str
+    targets: tuple[Target, ...] = ("LAMBDA",)
+    timeout_seconds: float = 300
+    attempts: int = 3
+    resources: Resources = Resources()
+    enabled: bool = True
+
+    def run(self, caller: Caller, payload: dict[str, Any], report: Reporter) -> BaseModel:
+        """Run the task in this process.
+
+        Parameters
+        ----------
+        caller : Caller
+        payload : dict
+            Of the request's model.
+        report : Reporter
+
+        Returns
+        -------
+        pydantic.BaseModel
+        """
+        request = resolve_name(self.request).model_validate(payload)
+        answer: BaseModel = resolve_name(self.function)(caller, request, report)
+        return answer
+
+
+TASKS: dict[str, Task] = {
+    "auto_correct": Task(
+        request="studio.tone_mapping.models:AutoCorrectRequest", function="studio.tone_mapping.tasks:auto_correct"
+    ),
+    "adjust": Task(request="studio.tone_mapping.models:AdjustRequest", function="studio.tone_mapping.tasks:adjust"),
+    "apply_preset": Task(
+        request="studio.tone_mapping.models:ApplyPresetRequest", function="studio.tone_mapping.tasks:apply_preset"
+    ),
+}

@@ -1,0 +1,200 @@
+"""Jobs in MongoDB: every change of state is one guarded update, so that two workers never both own a job."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from studio.compute_tasks.models import Job, JobError, Status
+from studio.mongo import Record, get_collection
+
+INDEXES = {
+    "computeTasks": [
+        IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner"),
+        IndexModel([("status", ASCENDING), ("heartbeatAt", ASCENDING)], name="stale"),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
+    ]
+}
+
+
+def insert_job(job: Job) -> None:
+    """Store a new job.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    get_collection("computeTasks").insert_one(job.to_mongo())
+
+
+def find_job(job_id: str, user_id: str | None = None) -> Job | None:
+    """Find a job, of one user or anybody's.
+
+    Parameters
+    ----------
+    job_id : str
+    user_id : str or None
+    """
+    whose = {} if user_id is None else {"userId": user_id}
+    found = get_collection("computeTasks").find_one({"_id": job_id, **whose})
+    return Job.from_mongo(found) if found else None
+
+
+def list_jobs(user_id: str, before: str | None, limit: int, filters: dict[str, str]) -> list[Job]:
+    """List a user's jobs without payloads and results, newest first.
+
+    Parameters
+    ----------
+    user_id : str
+    before : str or None
+        Only ids below this one.
+    limit : int
+    filters : dict of str to str
+        Values of fields, by the names that MongoDB has.
+    """
+    query: dict[str, Any] = {"userId": user_id, **filters}
+    if before:
+        query["_id"] = {"$lt": before}
+    found = get_collection("computeTasks").find(query, {"payload": 0, "result": 0})
+    return [Job.from_mongo({"payload": {}, **document}) for document in found.sort("_id", DESCENDING).limit(limit)]
+
+
+def start_job(job_id: str, attempt: int, now: datetime) -> Job | None:
+    """Begin an attempt: QUEUED to PROCESSING; None where another worker has it, or it is over.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    now : datetime
+    """
+    return _change(
+        {"_id": job_id, "attempt": attempt, "status": "QUEUED"},
+        {"status": "PROCESSING", "startedAt": now, "heartbeatAt": now},
+    )
+
+
+def touch_job(job_id: str, attempt: int, progress: dict[str, Any], now: datetime) -> bool:
+    """Record a sign of life and the progress; False where the attempt no longer owns the job.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    progress : dict
+        As MongoDB has it.
+    now : datetime
+    """
+    changed = get_collection("computeTasks").update_one(
+        {"_id": job_id, "attempt": attempt, "status": "PROCESSING"},
+        {"$set": {"heartbeatAt": now, "progress": progress}},
+    )
+    return changed.matched_count == 1
+
+
+def complete_job(job_id: str, attempt: int, result: dict[str, Any], now: datetime) -> Job | None:
+    """End an attempt well: PROCESSING to COMPLETED; None where the attempt no longer owns the job.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    result : dict
+    now : datetime
+    """
+    return _change(
+        {"_id": job_id, "attempt": attempt, "status": "PROCESSING"},
+        {
+            "status": "COMPLETED",
+            "result": result,
+            "progress": {"percent": 100, "stage": "done", "etaSeconds": 0},
+            "finishedAt": now,
+        },
+    )
+
+
+def fail_job(job_id: str, attempt: int, error: JobError, now: datetime) -> Job | None:
+    """End an attempt badly and the job with it: to FAILED, unless it is over or another attempt has begun.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    error : JobError
+    now : datetime
+    """
+    return _change(
+        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"status": "FAILED", "error": error.to_mongo(), "finishedAt": now},
+    )
+
+
+def requeue_job(job_id: str, attempt: int, now: datetime) -> Job | None:
+    """Take a job from an attempt that was lost: back to QUEUED, for attempt + 1.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    now : datetime
+    """
+    found = get_collection("computeTasks").find_one_and_update(
+        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {
+            "$set": {"status": "QUEUED", "queuedAt": now, "heartbeatAt": None, "startedAt": None},
+            "$inc": {"attempt": 1},
+        },
+        return_document=True,
+    )
+    return Job.from_mongo(found) if found else None
+
+
+def cancel_job(job_id: str, user_id: str, now: datetime) -> Job | None:
+    """Cancel a user's job; None where the user has no such job that is not over.
+
+    Parameters
+    ----------
+    job_id, user_id : str
+    now : datetime
+    """
+    return _change(
+        {"_id": job_id, "userId": user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"status": "CANCELLED", "finishedAt": now},
+    )
+
+
+def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> list[Job]:
+    """Find jobs that wait for too long, or whose workers have gone silent.
+
+    Parameters
+    ----------
+    queued_before, heard_before : datetime
+    limit : int
+    """
+    found = get_collection("computeTasks").find(
+        {
+            "$or": [
+                {"status": "QUEUED", "queuedAt": {"$lt": queued_before}},
+                {"status": "PROCESSING", "heartbeatAt": {"$lt": heard_before}},
+            ]
+        },
+        {"result": 0},
+    )
+    return [Job.from_mongo(document) for document in found.limit(limit)]
+
+
+def count_by_status(user_id: str, statuses: Sequence[Status]) -> int:
+    """Count a user's jobs in some states.
+
+    Parameters
+    ----------
+    user_id : str
+    statuses : sequence of str
+    """
+    return get_collection("computeTasks").count_documents({"userId": user_id, "status": {"$in": list(statuses)}})
+
+
+def _change(guard: Record, values: Record) -> Job | None:
+    found = get_collection("computeTasks").find_one_and_update(guard, {"$set": values}, return_document=True)
+    return Job.from_mongo(found) if found else None

@@ -1,0 +1,337 @@
+"""Jobs: start, watch, cancel, and see to it that every one of them ends."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio import storage
+from studio.caller import Caller
+from studio.compute_tasks import dispatch, repository
+from studio.compute_tasks.models import (
+    FINAL,
+    AcceptedResponse,
+    Job,
+    JobError,
+    JobErrorResponse,
+    JobResponse,
+    ListJobsResponse,
+    ProgressResponse,
+    Status,
+    TaskOptions,
+)
+from studio.compute_tasks.registry import TASKS, Task
+from studio.compute_tasks.settings import ComputeTaskSettings
+from studio.documents import new_id
+from studio.errors import ConflictError, InvalidFieldError, NotFoundError, StudioError
+from studio.observability import count, logger
+
+_CLEANED_AT_ONCE = 200
+
+
+def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOptions) -> Job:
+    """Start a job, and wait for it where that is asked for.
+
+    Once it is stored it is never lost: a worker that cannot be reached or dies is replaced by the clean-up.
+
+    Parameters
+    ----------
+    caller : Caller
+    task_type : str
+        Of the registry.
+    request : pydantic.BaseModel
+        What the task works on; small, for it is stored.
+    options : TaskOptions
+
+    Returns
+    -------
+    Job
+        As it is now.
+
+    Raises
+    ------
+    InvalidFieldError
+        If the task is disabled.
+    """
+    task = _task(task_type)
+    if not task.enabled:
+        raise InvalidFieldError(
+            f"the task {task_type} is disabled in this deployment", code="TASK_DISABLED", field="use_container"
+        )
+    now = _now()
+    job = Job(
+        id=new_id("job"),
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+        scopes=sorted(caller.scopes),
+        task_type=task_type,
+        target=task.targets[0],
+        payload=request.model_dump(mode="json"),
+        created_at=now,
+        queued_at=now,
+        expires_at=now + timedelta(days=ComputeTaskSettings.load().job_ttl_days),
+    )
+    repository.insert_job(job)
+    if not options.wait_for_result:
+        dispatch.start(job)
+        return job
+    wait = min(options.wait_timeout_seconds, ComputeTaskSettings.load().wait_timeout_max_seconds)
+    if not dispatch.run(job, wait):
+        lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
+    return repository.find_job(job.id) or job
+
+
+def describe(caller: Caller, job_id: str) -> JobResponse:
+    """Tell one of the caller's jobs.
+
+    Parameters
+    ----------
+    caller : Caller
+    job_id : str
+
+    Returns
+    -------
+    JobResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such job.
+    """
+    return tell(_find(caller, job_id))
+
+
+def list_jobs(
+    caller: Caller, limit: int, cursor: str | None, status: Status | None, task_type: str | None
+) -> ListJobsResponse:
+    """List the caller's jobs, newest first.
+
+    Parameters
+    ----------
+    caller : Caller
+    limit : int
+        Size of a page, 1 to 100.
+    cursor : str or None
+        `next_cursor` of the page before.
+    status, task_type : str or None
+        Only such ones.
+
+    Returns
+    -------
+    ListJobsResponse
+    """
+    filters = {name: value for name, value in {"status": status, "taskType": task_type}.items() if value}
+    found = repository.list_jobs(caller.user_id, cursor, limit + 1, filters)
+    return ListJobsResponse(
+        items=[tell(job) for job in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None
+    )
+
+
+def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
+    """Return the answer of one of the caller's jobs, with a fresh URL where its picture is.
+
+    Parameters
+    ----------
+    caller : Caller
+    job_id : str
+
+    Returns
+    -------
+    dict
+        What the request would have been answered at once.
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such job.
+    ConflictError
+        If it is not over, or did not end well.
+    """
+    job = _find(caller, job_id)
+    if job.status not in FINAL:
+        raise ConflictError(f"the job is {job.status}; ask again later", code="JOB_NOT_FINISHED")
+    if job.result is None:
+        why = f": {job.error.code}: {job.error.message}" if job.error else ""
+        raise ConflictError(f"the job is {job.status} and has no result{why}", code=f"JOB_{job.status}")
+    return fresh(job.result)
+
+
+def cancel(caller: Caller, job_id: str) -> JobResponse:
+    """Cancel one of the caller's jobs; its worker stops within two heartbeats.
+
+    Parameters
+    ----------
+    caller : Caller
+    job_id : str
+
+    Returns
+    -------
+    JobResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such job.
+    ConflictError
+        If it is over already.
+    """
+    cancelled = repository.cancel_job(job_id, caller.user_id, _now())
+    if cancelled is None:
+        job = _find(caller, job_id)
+        raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
+    return tell(cancelled)
+
+
+def lose(job: Job, error: JobError) -> Job | None:
+    """Replace an attempt that was lost by another one, or fail the job where there are no more.
+
+    Parameters
+    ----------
+    job : Job
+        With the attempt that was lost.
+    error : JobError
+        Why, as far as known.
+
+    Returns
+    -------
+    Job or None
+        None where the job is over or another attempt has begun meanwhile.
+    """
+    attempts = TASKS[job.task_type].attempts if job.task_type in TASKS else 1
+    if job.attempt < attempts:
+        queued = repository.requeue_job(job.id, job.attempt, _now())
+        if queued:
+            count("JobAttemptLost")
+            logger.warning("a job's attempt was lost", job_id=job.id, attempt=job.attempt, reason=error.message)
+            dispatch.start(queued)
+        return queued
+    spent = error.model_copy(update={"message": f"{error.message} (attempt {job.attempt} of {attempts})"})
+    failed = repository.fail_job(job.id, job.attempt, spent, _now())
+    if failed:
+        count("JobFailed")
+    return failed
+
+
+def reconcile(job_id: str, attempt: int) -> Status | None:
+    """Replace an attempt whose worker crashed.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+
+    Returns
+    -------
+    str or None
+        What the job is now; None where it is over or another attempt has it.
+    """
+    job = repository.find_job(job_id)
+    if job is None or job.attempt != attempt:
+        return None
+    left = lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
+    return left.status if left else None
+
+
+def clean_up() -> int:
+    """Replace or fail every job whose worker never started or has gone silent.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    settings, now = ComputeTaskSettings.load(), _now()
+    stale = repository.find_stale(
+        now - timedelta(seconds=settings.stale_queued_seconds),
+        now - timedelta(seconds=settings.stale_processing_seconds),
+        _CLEANED_AT_ONCE,
+    )
+    for job in stale:
+        if job.status == "QUEUED":
+            message = f"it waited for {settings.stale_queued_seconds:g} s; its worker may never have started"
+            lose(job, JobError(code="NEVER_STARTED", message=message, status=503))
+        else:
+            message = f"its worker gave no sign of life for {settings.stale_processing_seconds:g} s"
+            lose(job, JobError(code="WORKER_LOST", message=message))
+    return len(stale)
+
+
+def fresh(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with a new presigned URL, where it has a stored picture.
+
+    Parameters
+    ----------
+    result : dict
+    """
+    if not result.get("result_key"):
+        return result
+    url, expires_at = storage.presign_download(result["result_key"])
+    return {**result, "image_url": url, "expires_at": expires_at.isoformat()}
+
+
+def failure(job: Job) -> StudioError:
+    """Return the error of a failed or cancelled job as the request would have been answered it.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    error = job.error or JobError(code=f"JOB_{job.status}", message=f"the job {job.id} is {job.status}", status=409)
+    answer = StudioError(error.message, code=error.code)
+    answer.status = error.status  # type: ignore[assignment]
+    return answer
+
+
+def accepted(job: Job) -> AcceptedResponse:
+    """Tell a job that goes on.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    return AcceptedResponse(job_id=job.id, status=job.status, status_url=_url(job, "status"))
+
+
+def tell(job: Job) -> JobResponse:
+    """Tell a job as the API does.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    now = _now()
+    return JobResponse(
+        job_id=job.id,
+        task_type=job.task_type,
+        target=job.target,
+        status=job.status,
+        progress=ProgressResponse.model_validate(job.progress.model_dump()),
+        attempt=job.attempt,
+        error=JobErrorResponse(code=job.error.code, message=job.error.message) if job.error else None,
+        queue_seconds=((job.started_at or job.finished_at or now) - job.created_at).total_seconds(),
+        run_seconds=((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else None,
+        status_url=_url(job, "status"),
+        result_url=_url(job, "result") if job.status == "COMPLETED" else None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )
+
+
+def _task(task_type: str) -> Task:
+    return TASKS[task_type]
+
+
+def _find(caller: Caller, job_id: str) -> Job:
+    job = repository.find_job(job_id, caller.user_id)
+    if job is None:
+        raise NotFoundError(f"you have no job {job_id[:64]}", code="JOB_NOT_FOUND", field="job_id")
+    return job
+
+
+def _url(job: Job, what: str) -> str:
+    return f"/compute-tasks/{job.id}/{what}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

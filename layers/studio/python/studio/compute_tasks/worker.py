@@ -1,0 +1,146 @@
+"""What runs a job, in the worker Lambda and in a Batch container alike."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from studio.caller import Caller
+from studio.compute_tasks import repository, service
+from studio.compute_tasks.models import Job, JobError, Status
+from studio.compute_tasks.registry import TASKS, Reporter, Task
+from studio.compute_tasks.settings import ComputeTaskSettings
+from studio.errors import StudioError
+from studio.observability import count, logger
+
+_INSIST_SECONDS = 20.0
+
+Answer = TypeVar("Answer")
+
+
+class JobTakenError(Exception):
+    """The job was cancelled, or another attempt has it."""
+
+
+class TimedOutError(Exception):
+    """The attempt has had all the time of its task."""
+
+
+def run_job(job_id: str, attempt: int) -> Status | None:
+    """Run an attempt of a job; it must be called in the main thread, for signals interrupt it.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+
+    Returns
+    -------
+    str or None
+        What the job came to by this attempt; None where it was not or no longer this attempt's.
+    """
+    job = _insist(lambda: repository.start_job(job_id, attempt, _now()))
+    if job is None:
+        logger.info("nothing to do: the job is over, or another attempt has it", job_id=job_id, attempt=attempt)
+        return None
+    task = TASKS.get(job.task_type)
+    if task is None:
+        return _end(job, JobError(code="UNKNOWN_TASK", message=f"there is no task {job.task_type}"))
+    caller = Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
+    try:
+        with _pulse(job, task) as report:
+            answer = task.run(caller, job.payload, report).model_dump(mode="json")
+    except JobTakenError:
+        logger.info("the job was taken from this attempt", job_id=job_id, attempt=attempt)
+        return None
+    except TimedOutError:
+        message = f"it took longer than {task.timeout_seconds:g} s"
+        return _end(job, JobError(code="TASK_TIMED_OUT", message=message, status=504))
+    except StudioError as error:
+        if error.status >= 500:
+            return _lose(job, error.code, error.message)
+        return _end(job, JobError(code=error.code, message=error.message, status=int(error.status)))
+    except Exception:
+        logger.exception("a task failed", job_id=job_id, attempt=attempt)
+        return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
+    done = _insist(lambda: repository.complete_job(job_id, attempt, answer, _now()))
+    return done.status if done else None
+
+
+def _end(job: Job, error: JobError) -> Status | None:
+    """Fail for good: another attempt would come to the same."""
+    failed = _insist(lambda: repository.fail_job(job.id, job.attempt, error, _now()))
+    count("JobFailed")
+    return failed.status if failed else None
+
+
+def _lose(job: Job, code: str, message: str) -> Status | None:
+    left = _insist(lambda: service.lose(job, JobError(code=code, message=message)))
+    return left.status if left else None
+
+
+@contextmanager
+def _pulse(job: Job, task: Task) -> Iterator[Reporter]:
+    """Keep a job alive while its task runs: one thread writes heartbeat and progress, throttled to the heartbeat.
+
+    A job that was taken away, and a task that takes too long, interrupt the main thread by a signal: numpy and OpenCV
+    come back to Python between their calls.
+    """
+    report, beat = Reporter(job.id), threading.Event()
+    seconds = ComputeTaskSettings.load().heartbeat_seconds
+
+    def keep_alive() -> None:
+        while not beat.wait(seconds):
+            try:
+                owned = repository.touch_job(job.id, job.attempt, report.progress.to_mongo(), _now())
+            except PyMongoError:
+                logger.warning("a heartbeat could not be written", job_id=job.id)
+                continue
+            if not owned:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                return
+
+    thread = threading.Thread(target=keep_alive, name=f"pulse-{job.id}", daemon=True)
+    with _raising(signal.SIGUSR1, JobTakenError), _raising(signal.SIGALRM, TimedOutError):
+        signal.setitimer(signal.ITIMER_REAL, task.timeout_seconds)
+        thread.start()
+        try:
+            yield report
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            beat.set()
+            thread.join()
+
+
+@contextmanager
+def _raising(number: signal.Signals, error: type[Exception]) -> Iterator[None]:
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise error
+
+    before: Any = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _insist(action: Callable[[], Answer]) -> Answer:
+    """Repeat a guarded change until MongoDB takes it: what was computed is not lost to a restart of the database."""
+    deadline = time.monotonic() + _INSIST_SECONDS
+    while True:
+        try:
+            return action()
+        except PyMongoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

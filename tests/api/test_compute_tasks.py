@@ -1,0 +1,136 @@
+"""Jobs through the API: offloaded grading, its status, its result, its end."""
+
+import base64
+import io
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from local.stack import Stack
+
+ADJUST = "/tone-mapping/adjust"
+
+
+def body(**more: Any) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.coffee()[::4, ::4]).save(buffer, "PNG")
+    image = base64.b64encode(buffer.getvalue()).decode()
+    return {"image": image, "adjustments": {"exposure": -1}, "use_container": True, **more}
+
+
+def ended(user: Any, job_id: str) -> dict[str, Any]:
+    def over() -> dict[str, Any] | None:
+        job: dict[str, Any] = user.http.get(f"/compute-tasks/{job_id}/status").raise_for_status().json()
+        return job if job["status"] in ("COMPLETED", "FAILED", "CANCELLED") else None
+
+    job: dict[str, Any] = until(over)
+    return job
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 40
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.05)
+    return value
+
+
+def test_an_offloaded_request_is_a_job_with_a_result(user: Any) -> None:
+    answer = user.http.post(ADJUST, json=body())
+    assert answer.status_code == 202
+    accepted = answer.json()
+    assert accepted.keys() == {"job_id", "status", "status_url"}
+    job = ended(user, accepted["job_id"])
+    assert (job["status"], job["task_type"], job["target"], job["attempt"]) == ("COMPLETED", "adjust", "LAMBDA", 1)
+    assert (job["progress"]["percent"], job["error"]) == (100, None)
+    assert job["run_seconds"] >= 0
+    result = user.http.get(job["result_url"]).raise_for_status().json()
+    pixels = np.asarray(Image.open(io.BytesIO(httpx.get(result["image_url"]).raise_for_status().content)))
+    assert pixels.mean() < 0.8 * skimage.data.coffee()[::4, ::4].mean()
+
+
+def test_one_that_is_waited_for_answers_as_if_run_at_once(user: Any) -> None:
+    answer = user.http.post(ADJUST, json=body(wait_for_result=True), timeout=40)
+    assert answer.status_code == 200
+    graded = answer.json()
+    assert graded["adjustments"]["exposure"] == -1
+    assert httpx.get(graded["image_url"]).status_code == 200
+
+
+def test_one_that_takes_longer_than_the_wait_goes_on(user: Any) -> None:
+    accepted = user.http.post(ADJUST, json=slow(wait_for_result=True, wait_timeout_seconds=0.1), timeout=40)
+    assert accepted.status_code == 202
+    assert ended(user, accepted.json()["job_id"])["status"] == "COMPLETED"
+
+
+def slow(**more: Any) -> dict[str, Any]:
+    """A picture that takes seconds: 40 MP, all three spatial sliders, a large PNG."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8000, 5000), (90, 120, 60)).save(buffer, "JPEG", quality=30)
+    image = base64.b64encode(buffer.getvalue()).decode()
+    sliders = {"clarity": 40, "texture": 40, "dehaze": 40}
+    return {"image": image, "adjustments": sliders, "use_container": True, "use_cache": False, **more}
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_the_task_refuses_is_refused_once(user: Any, wait: bool) -> None:
+    broken = body(wait_for_result=wait, image=base64.b64encode(b"no picture at all").decode())
+    answer = user.http.post(ADJUST, json=broken, timeout=40)
+    if wait:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UNSUPPORTED_FORMAT")
+        return
+    job = ended(user, answer.json()["job_id"])
+    assert (job["status"], job["error"]["code"], job["attempt"]) == ("FAILED", "UNSUPPORTED_FORMAT", 1)
+    result = user.http.get(f"/compute-tasks/{job['job_id']}/result")
+    assert (result.status_code, result.json()["error"]["code"]) == (409, "JOB_FAILED")
+
+
+def test_a_job_is_cancelled_and_its_worker_stops(user: Any) -> None:
+    job_id = user.http.post(ADJUST, json=slow()).json()["job_id"]
+    until(lambda: user.http.get(f"/compute-tasks/{job_id}/status").json()["status"] == "PROCESSING")
+    assert user.http.get(f"/compute-tasks/{job_id}/result").json()["error"]["code"] == "JOB_NOT_FINISHED"
+    cancelled = user.http.post(f"/compute-tasks/{job_id}/cancel")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
+    again = user.http.post(f"/compute-tasks/{job_id}/cancel")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "JOB_FINISHED")
+    time.sleep(3)  # a worker that went on would have completed by now
+    assert user.http.get(f"/compute-tasks/{job_id}/status").json()["status"] == "CANCELLED"
+
+
+def test_a_killed_worker_is_replaced(user: Any, stack: Stack) -> None:
+    job_id = user.http.post(ADJUST, json=slow()).json()["job_id"]
+    until(lambda: user.http.get(f"/compute-tasks/{job_id}/status").json()["status"] == "PROCESSING")
+    for pid in stack.pids["workers"]["RunTaskFunction"]:
+        os.kill(pid, signal.SIGKILL)
+    job = ended(user, job_id)
+    assert (job["status"], job["attempt"]) == ("COMPLETED", 2)
+
+
+def test_jobs_are_listed_newest_first_and_filtered(user: Any) -> None:
+    ids = [user.http.post(ADJUST, json=body()).json()["job_id"] for _ in range(3)]
+    for job_id in ids:
+        ended(user, job_id)
+    page = user.http.get("/compute-tasks", params={"limit": 2}).json()
+    assert [item["job_id"] for item in page["items"]] == ids[:0:-1]
+    rest = user.http.get("/compute-tasks", params={"cursor": page["next_cursor"]}).json()
+    assert ([item["job_id"] for item in rest["items"]], rest["next_cursor"]) == (ids[:1], None)
+    assert user.http.get("/compute-tasks", params={"status": "FAILED"}).json()["items"] == []
+    assert len(user.http.get("/compute-tasks", params={"task_type": "adjust"}).json()["items"]) == 3
+
+
+def test_another_users_job_is_not_found(user: Any, anonymous: Any) -> None:
+    job_id = user.http.post(ADJUST, json=body()).json()["job_id"]
+    email, password = "other-" + user.email, "correct horse battery"
+    anonymous.post("/auth/register", json={"email": email, "password": password}).raise_for_status()
+    key = anonymous.post("/auth/login", json={"email": email, "password": password}).json()["api_key"]
+    for method, what in (("GET", "status"), ("GET", "result"), ("POST", "cancel")):
+        answer = anonymous.request(method, f"/compute-tasks/{job_id}/{what}", headers={"X-API-KEY": key})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "JOB_NOT_FOUND")
