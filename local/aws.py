@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from local import s3_signatures
+from local.events import EventInvoker
 from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
 from local.processes import free_port
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_EVENT_BYTES = 1_048_576
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
-EVENT_AGE_SECONDS = 21_600  # how long Lambda keeps an event that it cannot run yet
 
 
 class AwsServer:
@@ -32,6 +31,8 @@ class AwsServer:
     ----------
     functions
         What Lambda's Invoke runs, by name; it may be filled later.
+    events
+        What runs it when nobody waits for the answer.
 
     Attributes
     ----------
@@ -41,8 +42,8 @@ class AwsServer:
         Names of the buckets whose presigned requests are checked.
     """
 
-    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
-        self._functions = functions
+    def __init__(self, functions: Mapping[str, WorkerPool], events: EventInvoker) -> None:
+        self._functions, self._events = functions, events
         self.buckets: set[str] = set()
         self._credentials = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
         port = free_port()
@@ -101,8 +102,7 @@ class AwsServer:
             message = f"Could not parse request body into json: {error}"
             return _lambda_error(400, "InvalidRequestContentException", message)
         if is_event:
-            threading.Thread(target=self._run_event, args=(name, payload), daemon=True).start()
-            return Response(status=202)
+            return Response(status=202, headers={"x-amzn-RequestId": self._events.submit(name, payload)})
         try:
             outcome = self._functions[name].invoke(payload)
         except TooManyRequestsError:
@@ -111,15 +111,6 @@ class AwsServer:
         if outcome.is_error:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return Response(outcome.payload, 200, headers, content_type="application/json")
-
-    def _run_event(self, name: str, payload: bytes) -> None:
-        try:
-            outcome = self._functions[name].invoke(payload, patience=EVENT_AGE_SECONDS)
-        except TooManyRequestsError:
-            print(f"{name} | an event was dropped: no worker became free", file=sys.stderr)
-            return
-        if outcome.is_error:
-            print(f"{name} | an event failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
 
 
 def _lambda_error(status: int, kind: str, message: str) -> Response:

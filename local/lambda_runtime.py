@@ -54,7 +54,7 @@ class Invocation:
     """A request on its way through a worker."""
 
     payload: bytes
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str
     answer: Future[Outcome] = field(default_factory=Future)
     handed_over: bool = False
 
@@ -109,7 +109,7 @@ class Worker:
         """Whether the process still runs."""
         return not self._dead.is_set() and self.process.poll() is None
 
-    def run(self, payload: bytes) -> Outcome:
+    def run(self, payload: bytes, request_id: str) -> Outcome:
         """Hand a request to the process and wait for its answer.
 
         Raises
@@ -118,7 +118,7 @@ class Worker:
             If the process had died before it took the request.
         """
         was_warm = self._initialized.is_set()
-        self._current = invocation = Invocation(payload)
+        self._current = invocation = Invocation(payload, request_id)
         self._queue.put(invocation)
         timeout = self.function.timeout
         # Starting has its own allowance in Lambda, and does not count as the function's time.
@@ -224,7 +224,7 @@ class _RuntimeApi(BaseHTTPRequestHandler):
             {
                 "Lambda-Runtime-Aws-Request-Id": invocation.id,
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + function.timeout) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function.name}",
+                "Lambda-Runtime-Invoked-Function-Arn": function_arn(function.name),
                 "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0",
             },
         )
@@ -284,7 +284,7 @@ class WorkerPool:
         """Process ids of the workers that run now."""
         return [worker.process.pid for worker in self._workers if worker.alive]
 
-    def invoke(self, payload: bytes, patience: float | None = None) -> Outcome:
+    def invoke(self, payload: bytes, patience: float | None = None, request_id: str | None = None) -> Outcome:
         """Run the function once.
 
         Parameters
@@ -293,6 +293,8 @@ class WorkerPool:
             The event, JSON.
         patience
             How many seconds to wait for a worker to become free; the pool's own choice where it is None.
+        request_id
+            What the request is known by; a new one where it is None.
 
         Raises
         ------
@@ -302,7 +304,7 @@ class WorkerPool:
         while True:
             worker, version = self._acquire(self._patience if patience is None else patience)
             try:
-                return worker.run(payload)
+                return worker.run(payload, request_id or str(uuid.uuid4()))
             except WorkerGoneError:
                 continue
             finally:
@@ -358,6 +360,11 @@ class WorkerPool:
             self._version = hash(frozenset(_modification_times(self._sources)))
             self._looked_at_sources = time.monotonic()
         return self._version
+
+
+def function_arn(name: str) -> str:
+    """Return a function's ARN."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
 
 
 def _modification_times(folders: Iterable[Path]) -> Iterator[tuple[str, float]]:

@@ -18,6 +18,7 @@ import uvicorn
 
 from local import s3_data
 from local.aws import AwsServer
+from local.events import EventInvoker
 from local.gateway import Gateway
 from local.lambda_runtime import CREDENTIALS, WorkerPool
 from local.layers import ROOT
@@ -77,6 +78,7 @@ class Stack:
         self._echo = echo
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
+        self._events = EventInvoker(self.functions)
         self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
 
     @property
@@ -118,7 +120,7 @@ class Stack:
         self._mongod.start()
         self.mongodb_uri = self._mongod.uri
 
-        aws = AwsServer(self.functions)
+        aws = AwsServer(self.functions, self._events)
         aws.start()
         self._cleanup.callback(aws.stop)
         self.aws_endpoint_url = aws.endpoint_url
@@ -141,6 +143,7 @@ class Stack:
             log = LOGS / f"{function.name}.log"
             self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
         self._cleanup.callback(self._close_workers)
+        self._cleanup.callback(self._events.close)
 
         self._mongod.wait()
         with pymongo.MongoClient[dict[str, Any]](self.mongodb_uri) as client:

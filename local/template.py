@@ -34,6 +34,8 @@ class FunctionResource:
     json_logs: bool
     environment: dict[str, str]
     layers: tuple[Path, ...]
+    event_retries: int = 2
+    failure_destination: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class Template:
         }
         layers = [*self._global_function.get("Layers", []), *own.get("Layers", [])]
         concurrency = merged.get("ReservedConcurrentExecutions")
+        asynchronous = merged.get("EventInvokeConfig", {})
         return FunctionResource(
             name=name,
             folder=self._folder / merged["CodeUri"],
@@ -146,6 +149,8 @@ class Template:
             json_logs=merged.get("LoggingConfig", {}).get("LogFormat") == "JSON",
             environment={key: _text(value) for key, value in variables.items()},
             layers=tuple(self._folder / self._resolved(layer)["ContentUri"] for layer in layers),
+            event_retries=int(asynchronous.get("MaximumRetryAttempts", 2)),
+            failure_destination=_failure_destination(asynchronous),
         )
 
     def _resolve_properties(self, name: str) -> dict[str, Any]:
@@ -222,6 +227,16 @@ class Template:
         if attribute != "Arn" or service is None:
             raise NotImplementedError(f"template attribute {name}.{attribute}")
         return f"arn:aws:{service}{self._reference(name)}"
+
+
+def _failure_destination(asynchronous: dict[str, Any]) -> str:
+    """Return the name of the function that events go to when they have failed; empty where there is none."""
+    destination = asynchronous.get("DestinationConfig", {}).get("OnFailure")
+    if not destination:
+        return ""
+    if destination.get("Type", "Lambda") != "Lambda":
+        raise NotImplementedError(f"failure destination of type {destination['Type']}")
+    return str(destination["Destination"]).rpartition(":")[2]
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,13 @@
+import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from local.stack import Stack
 
 WaitUntil = Callable[[Callable[[], Any]], Any]
 
@@ -19,3 +24,41 @@ def wait_until() -> WaitUntil:
         return value
 
     return wait
+
+
+class Records:
+    """What the functions of fixture/events.yaml were invoked with."""
+
+    def __init__(self, folder: Path, wait_until: WaitUntil) -> None:
+        self.folder = folder
+        self._wait_until = wait_until
+
+    def of(self, function: str) -> list[dict[str, Any]]:
+        """Return the records of a function until now."""
+        return [json.loads(file.read_text()) for file in sorted((self.folder / function).glob("*.json"))]
+
+    def wait(self, function: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many records of a function."""
+        self._wait_until(lambda: len(self.of(function)) >= count)
+        return self.of(function)
+
+    def clear(self) -> None:
+        """Forget all records."""
+        for folder in self.folder.iterdir():
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def event_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The embedded stack of fixture/events.yaml."""
+    template = Path(__file__).parent / "fixture" / "events.yaml"
+    with Stack(template=template, parameters={"Records": str(tmp_path_factory.mktemp("records"))}) as running:
+        yield running
+
+
+@pytest.fixture
+def records(event_stack: Stack, wait_until: WaitUntil) -> Records:
+    """Return the records of the test's own; what earlier tests left is forgotten."""
+    records = Records(Path(event_stack.functions["WorkFunction"].environment["RECORDS"]), wait_until)
+    records.clear()
+    return records

@@ -1,0 +1,75 @@
+"""What invokes functions without waiting for them: Lambda's own queue for events."""
+
+import json
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from local.lambda_runtime import Outcome, TooManyRequestsError, WorkerPool, function_arn
+
+EVENT_AGE_SECONDS = 21_600  # how long Lambda keeps an event that it cannot run yet
+RETRY_SECONDS = 0.2  # Lambda waits one minute, then two
+
+
+class EventInvoker:
+    """Lambda's asynchronous invocation: attempts, and then the destination for failures.
+
+    Parameters
+    ----------
+    functions
+        What is invoked, by name; it may be filled later.
+    """
+
+    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
+        self._functions = functions
+        self._closed = threading.Event()
+
+    def submit(self, name: str, payload: bytes) -> str:
+        """Invoke a function some time, and return the id that all attempts have in common."""
+        request_id = str(uuid.uuid4())
+        threading.Thread(target=self._run, args=(name, payload, request_id), name=f"{name}-event", daemon=True).start()
+        return request_id
+
+    def close(self) -> None:
+        """Attempt nothing any more."""
+        self._closed.set()
+
+    def _run(self, name: str, payload: bytes, request_id: str) -> None:
+        function = self._functions[name].function
+        for attempt in range(1, function.event_retries + 2):
+            try:
+                outcome = self._functions[name].invoke(payload, patience=EVENT_AGE_SECONDS, request_id=request_id)
+            except TooManyRequestsError:
+                print(f"{name} | an event was dropped: no worker became free", file=sys.stderr)
+                return
+            if not outcome.is_error:
+                return
+            print(f"{name} | an event failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
+            if self._closed.wait(RETRY_SECONDS if attempt <= function.event_retries else 0):
+                return
+        if function.failure_destination:
+            record = _failure_record(name, payload, request_id, outcome, attempt)
+            self.submit(function.failure_destination, json.dumps(record).encode())
+
+
+def timestamp() -> str:
+    """Return the time as AWS's records write it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _failure_record(name: str, payload: bytes, request_id: str, outcome: Outcome, attempts: int) -> dict[str, object]:
+    return {
+        "version": "1.0",
+        "timestamp": timestamp(),
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": f"{function_arn(name)}:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": json.loads(payload),
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responsePayload": json.loads(outcome.payload),
+    }
