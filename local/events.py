@@ -1,13 +1,17 @@
-"""What invokes functions without waiting for them: Lambda's own queue for events."""
+"""What invokes functions without waiting for them: Lambda's own queue for events, and schedules."""
 
 import json
+import logging
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from local.lambda_runtime import Outcome, TooManyRequestsError, WorkerPool, function_arn
+from local.template import ACCOUNT_ID, REGION, Schedule
+
+log = logging.getLogger(__name__)
 
 EVENT_AGE_SECONDS = 21_600  # how long Lambda keeps an event that it cannot run yet
 RETRY_SECONDS = 0.2  # Lambda waits one minute, then two
@@ -52,6 +56,79 @@ class EventInvoker:
         if function.failure_destination:
             record = _failure_record(name, payload, request_id, outcome, attempt)
             self.submit(function.failure_destination, json.dumps(record).encode())
+
+
+class Scheduler:
+    """The schedules of a template, as EventBridge keeps them.
+
+    Parameters
+    ----------
+    schedules
+        What there is to keep.
+    deliver
+        What takes a target's ARN and an event for it.
+    """
+
+    def __init__(self, schedules: Sequence[Schedule], deliver: Callable[[str, str], None]) -> None:
+        self._schedules, self._deliver = schedules, deliver
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Begin to keep the schedules."""
+        for schedule in self._schedules:
+            if schedule.every is None:
+                log.info("schedule %s never fires by itself here", schedule.name)
+            else:
+                threading.Thread(target=self._keep, args=(schedule,), name=schedule.name, daemon=True).start()
+
+    def fire(self, target: str) -> None:
+        """Deliver the event of a target's schedules now.
+
+        Raises
+        ------
+        LookupError
+            If no schedule has that target.
+        """
+        schedules = [schedule for schedule in self._schedules if schedule.target == target]
+        if not schedules:
+            raise LookupError(f"no schedule of {target}")
+        for schedule in schedules:
+            self._fire(schedule)
+
+    def close(self) -> None:
+        """Deliver nothing any more."""
+        self._closed.set()
+
+    def _keep(self, schedule: Schedule) -> None:
+        assert schedule.every  # noqa: S101
+        while not self._closed.wait(schedule.every.total_seconds()):
+            self._fire(schedule)
+
+    def _fire(self, schedule: Schedule) -> None:
+        self._deliver(schedule.target, schedule.input or json.dumps(_scheduled_event(schedule)))
+
+
+def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str, object]:
+    """Return an event in the envelope that EventBridge delivers."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": kind,
+        "source": source,
+        "account": ACCOUNT_ID,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [resource],
+        "detail": detail,
+    }
+
+
+def _scheduled_event(schedule: Schedule) -> dict[str, object]:
+    if schedule.is_scheduler:
+        arn = f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/{schedule.name}"
+        return event_of("aws.scheduler", "Scheduled Event", arn, "{}")
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
+    return event_of("aws.events", "Scheduled Event", arn, {})
 
 
 def timestamp() -> str:

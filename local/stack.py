@@ -18,9 +18,9 @@ import uvicorn
 
 from local import s3_data
 from local.aws import AwsServer
-from local.events import EventInvoker
+from local.events import EventInvoker, Scheduler
 from local.gateway import Gateway
-from local.lambda_runtime import CREDENTIALS, WorkerPool
+from local.lambda_runtime import CREDENTIALS, WorkerPool, function_arn
 from local.layers import ROOT
 from local.mongod import Mongod
 from local.template import REGION, Template
@@ -96,6 +96,10 @@ class Stack:
         )
         return session.client(service, endpoint_url=self.aws_endpoint_url)
 
+    def fire(self, function: str) -> None:
+        """Invoke a function as its schedules do, without waiting for their time or for its answer."""
+        self._scheduler.fire(function_arn(function))
+
     def __enter__(self) -> Self:
         """Start everything; whatever had started is stopped again when something does not."""
         with self._cleanup:
@@ -150,6 +154,10 @@ class Stack:
             create_indexes(client[DATABASE])
         self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
+        self._scheduler = Scheduler(template.schedules(), self._deliver)
+        self._scheduler.start()
+        self._cleanup.callback(self._scheduler.close)
+
     def _make_secret(self) -> str:
         secrets = self.client("secretsmanager")
         name = f"studio-local-mongodb-{uuid.uuid4()}"
@@ -165,6 +173,9 @@ class Stack:
         if self._data:
             s3_data.restore(s3, bucket, kept)
             self._cleanup.callback(s3_data.save, s3, bucket, kept)
+
+    def _deliver(self, target: str, event: str) -> None:
+        self._events.submit(target.rpartition(":")[2], event.encode())
 
     def _close_workers(self) -> None:
         for pool in self.functions.values():

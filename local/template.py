@@ -1,8 +1,9 @@
 """Reads template.yaml: what CloudFormation would make of the functions, routes and buckets in it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ class Route:
     function: str
     authorizer: Authorizer | None
     timeout: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What invokes a function, or starts a state machine, over and over."""
+
+    name: str
+    target: str
+    is_scheduler: bool
+    every: timedelta | None
+    input: str | None
 
 
 class Template:
@@ -122,10 +134,31 @@ class Template:
             if event["Type"] == "HttpApi"
         ]
 
+    def schedules(self) -> list[Schedule]:
+        """Return every schedule; one that is disabled, or no rate, has no `every`."""
+        return [
+            Schedule(
+                name=name,
+                target=target,
+                is_scheduler=event["Type"] == "ScheduleV2",
+                every=_rate(event["Properties"]),
+                input=event["Properties"].get("Input"),
+            )
+            for name, target, event in self._events("Schedule", "ScheduleV2")
+        ]
+
     def cors(self) -> dict[str, Any]:
         """Return the HTTP API's CORS configuration; empty where it has none."""
         configuration: dict[str, Any] = self._http_api().get("CorsConfiguration", {})
         return configuration
+
+    def _events(self, *types: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield name, target's ARN and declaration of every event of some types."""
+        for kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
+            for target, properties in self.resources(kind).items():
+                for name, event in properties.get("Events", {}).items():
+                    if event["Type"] in types:
+                        yield f"{target}{name}", self._attribute(target, "Arn"), event
 
     def _http_api(self) -> dict[str, Any]:
         return next(iter(self.resources("AWS::Serverless::HttpApi").values()), {})
@@ -237,6 +270,15 @@ def _failure_destination(asynchronous: dict[str, Any]) -> str:
     if destination.get("Type", "Lambda") != "Lambda":
         raise NotImplementedError(f"failure destination of type {destination['Type']}")
     return str(destination["Destination"]).rpartition(":")[2]
+
+
+def _rate(schedule: dict[str, Any]) -> timedelta | None:
+    if schedule.get("State") == "DISABLED" or schedule.get("Enabled") is False:
+        return None
+    expression = schedule.get("Schedule") or schedule["ScheduleExpression"]
+    if not (rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)):
+        return None
+    return timedelta(**{f"{rate[2]}s": int(rate[1])})
 
 
 def _text(value: Any) -> str:

@@ -1,13 +1,16 @@
 """Functions are invoked asynchronously as AWS does it: attempts, destinations, schedules, rules."""
 
 import json
-from datetime import datetime
+import threading
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.events import Scheduler
 from local.stack import Stack
-from tests.integration.local.conftest import Records
+from local.template import Schedule
+from tests.integration.local.conftest import Records, WaitUntil
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -59,3 +62,44 @@ def test_an_event_may_have_one_attempt_only(aws_lambda: "LambdaClient", records:
     [failed] = records.wait("FailedFunction")
     assert failed["event"]["requestContext"]["approximateInvokeCount"] == 1
     assert len(records.of("WorkOnceFunction")) == 1
+
+
+def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> None:
+    event_stack.fire("ScheduledFunction")
+    [record] = records.wait("ScheduledFunction")
+    event = record["event"]
+    assert datetime.fromisoformat(event.pop("time")).tzinfo
+    assert event.pop("id")
+    assert event == {
+        "version": "0",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "region": "us-east-1",
+        "resources": ["arn:aws:events:us-east-1:123456789012:rule/ScheduledFunctionHourly"],
+        "detail": {},
+    }
+    with pytest.raises(LookupError):
+        event_stack.fire("WorkFunction")
+
+
+def test_a_schedule_of_the_scheduler_may_have_its_own_input(event_stack: Stack, records: Records) -> None:
+    event_stack.fire("ScheduledTwiceFunction")
+    events = [record["event"] for record in records.wait("ScheduledTwiceFunction", 2)]
+    assert {"told": "so"} in events
+    [other] = [event for event in events if "told" not in event]
+    assert (other["source"], other["detail"]) == ("aws.scheduler", "{}")
+    assert other["resources"] == [
+        "arn:aws:scheduler:us-east-1:123456789012:schedule/default/ScheduledTwiceFunctionDaily"
+    ]
+
+
+def test_a_schedule_fires_again_and_again_until_it_is_closed(wait_until: WaitUntil) -> None:
+    fired: list[str] = []
+    schedule = Schedule("Often", "arn", is_scheduler=False, every=timedelta(milliseconds=1), input="{}")
+    scheduler = Scheduler([schedule], lambda target, event: fired.append(f"{target} {event}"))
+    scheduler.start()
+    wait_until(lambda: len(fired) > 2)
+    scheduler.close()
+    wait_until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
+    assert set(fired) == {"arn {}"}

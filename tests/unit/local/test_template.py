@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,22 @@ def test_names_what_it_cannot_work_out(tmp_path: Path) -> None:
     path = write(tmp_path, "Resources: {Bucket: {Type: AWS::S3::Bucket, Properties: {Value: !Cidr [a, 1]}}}")
     with pytest.raises(NotImplementedError, match="Fn::Cidr"):
         Template(path, {}).resources("AWS::S3::Bucket")
+
+
+@pytest.mark.parametrize(
+    ("properties", "every"),
+    [
+        ("Schedule: rate(1 minute)", timedelta(minutes=1)),
+        ("Schedule: rate(12 hours)", timedelta(hours=12)),
+        ("Schedule: rate(1 day), Enabled: true", timedelta(days=1)),
+        ("Schedule: rate(1 day), Enabled: false", None),
+        ("Schedule: rate(1 day), State: DISABLED", None),
+        ("Schedule: 'cron(0 3 * * ? *)'", None),
+    ],
+)
+def test_reads_the_rate_of_a_schedule(properties: str, every: timedelta | None, tmp_path: Path) -> None:
+    event = f"{{Type: Schedule, Properties: {{{properties}}}}}"
+    resource = f"{{Type: AWS::Serverless::Function, Properties: {{Events: {{E: {event}}}}}}}"
+    [schedule] = Template(write(tmp_path, f"Resources: {{F: {resource}}}"), {}).schedules()
+    assert schedule.every == every
+    assert (schedule.name, schedule.target) == ("FE", "arn:aws:lambda:us-east-1:123456789012:function:F")
