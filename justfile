@@ -36,6 +36,10 @@ grade *arguments: install
 test *arguments: install
 	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
 
+# Offloaded jobs while workers and MongoDB are killed: 200 jobs of 20 clients, twice
+test-chaos *arguments: install
+	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s tests/chaos "$@"
+
 # Lint, types, templates
 check: install
 	ruff check .

@@ -171,7 +171,7 @@ class Template:
         }
         layers = [*self._global_function.get("Layers", []), *own.get("Layers", [])]
         concurrency = merged.get("ReservedConcurrentExecutions")
-        asynchronous = merged.get("EventInvokeConfig", {})
+        asynchronous = merged.get("EventInvokeConfig") or self._event_invoke_config(name)
         return FunctionResource(
             name=name,
             folder=self._folder / merged["CodeUri"],
@@ -185,6 +185,11 @@ class Template:
             event_retries=int(asynchronous.get("MaximumRetryAttempts", 2)),
             failure_destination=_failure_destination(asynchronous),
         )
+
+    def _event_invoke_config(self, function: str) -> dict[str, Any]:
+        """Return the configuration that is a resource of its own, beside the function."""
+        configurations = self.resources("AWS::Lambda::EventInvokeConfig").values()
+        return next((found for found in configurations if found["FunctionName"] == function), {})
 
     def _resolve_properties(self, name: str) -> dict[str, Any]:
         properties: dict[str, Any] = self.resolve(self._document["Resources"][name].get("Properties", {}))

@@ -1,10 +1,13 @@
 """What tests share: a real MongoDB server, a database of their own, the embedded stack."""
 
+import secrets
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pymongo
 import pytest
 from pymongo.database import Database
@@ -47,3 +50,31 @@ def fixture_stack() -> Iterator[Stack]:
     template = Path(__file__).parent / "integration" / "local" / "fixture" / "template.yaml"
     with Stack(template=template) as running:
         yield running
+
+
+@dataclass
+class User:
+    """A fresh user of the stack: a client that sends its key, and what it logs in with."""
+
+    http: httpx.Client
+    user_id: str
+    email: str
+    password: str
+    api_key: str
+    key_id: str
+
+
+@pytest.fixture
+def anonymous(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url, timeout=40) as http:
+        yield http
+
+
+@pytest.fixture
+def user(stack: Stack) -> Iterator[User]:
+    with httpx.Client(base_url=stack.url, timeout=40) as http:
+        login = {"email": f"{secrets.token_hex(8)}@example.com", "password": secrets.token_hex(8)}
+        registered = http.post("/auth/register", json=login).raise_for_status().json()
+        key = http.post("/auth/login", json=login).raise_for_status().json()
+        http.headers["X-API-KEY"] = key["api_key"]
+        yield User(http, registered["user_id"], login["email"], login["password"], key["api_key"], key["key_id"])

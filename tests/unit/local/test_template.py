@@ -143,3 +143,25 @@ def test_reads_the_rate_of_a_schedule(properties: str, every: timedelta | None, 
     [schedule] = Template(write(tmp_path, f"Resources: {{F: {resource}}}"), {}).schedules()
     assert schedule.every == every
     assert (schedule.name, schedule.target) == ("FE", "arn:aws:lambda:us-east-1:123456789012:function:F")
+
+
+def test_an_event_invoke_config_may_be_a_resource_of_its_own(tmp_path: Path) -> None:
+    text = """
+Resources:
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: a, Handler: app.h}
+  Other:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: b, Handler: app.h}
+  Config:
+    Type: AWS::Lambda::EventInvokeConfig
+    Properties:
+      FunctionName: !Ref Worker
+      Qualifier: $LATEST
+      MaximumRetryAttempts: 0
+      DestinationConfig: {OnFailure: {Destination: !GetAtt Other.Arn}}
+"""
+    functions = {function.name: function for function in Template(write(tmp_path, text), {}).functions()}
+    assert (functions["Worker"].event_retries, functions["Worker"].failure_destination) == (0, "Other")
+    assert (functions["Other"].event_retries, functions["Other"].failure_destination) == (2, "")

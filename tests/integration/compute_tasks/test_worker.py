@@ -1,0 +1,163 @@
+"""The worker on jobs of a task of its own, as the README says that one is added."""
+
+import signal
+import threading
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from studio.caller import Caller
+from studio.compute_tasks import repository, service, worker
+from studio.compute_tasks.models import Job, TaskOptions
+from studio.compute_tasks.registry import TASKS, Reporter, Task
+from studio.errors import InvalidFieldError, NotFoundError
+
+CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
+
+
+class Order(BaseModel):
+    """Request of the test's own task."""
+
+    what: str
+    seconds: float = 0
+
+
+class Receipt(BaseModel):
+    """Its answer."""
+
+    by: str
+    what: str
+
+
+def serve(caller: Caller, request: Order, report: Reporter) -> Receipt:
+    match request.what:
+        case "refuse":
+            raise NotFoundError("there is none", code="NO_SUCH_DISH")
+        case "crash":
+            raise ZeroDivisionError
+    deadline = time.monotonic() + request.seconds
+    while (left := deadline - time.monotonic()) > 0:
+        report(100 * (1 - left / request.seconds), "cooking")
+        time.sleep(0.01)
+    return Receipt(by=caller.user_id, what=request.what)
+
+
+@pytest.fixture(autouse=True)
+def task(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(HEARTBEAT_SECONDS="0.05")
+    here = __name__
+    entry = Task(request=f"{here}:Order", function=f"{here}:serve", timeout_seconds=1.5, attempts=2)
+    monkeypatch.setitem(TASKS, "serve", entry)
+    monkeypatch.setitem(TASKS, "closed", Task(request=f"{here}:Order", function=f"{here}:serve", enabled=False))
+
+
+def submit(what: str, seconds: float = 0) -> Job:
+    return service.submit(CALLER, "serve", Order(what=what, seconds=seconds), TaskOptions())
+
+
+def stored(job: Job) -> Job:
+    found = repository.find_job(job.id)
+    assert found
+    return found
+
+
+def test_a_job_is_run_once_and_its_answer_kept() -> None:
+    job = submit("soup")
+    assert stored(job).status == "QUEUED"
+    assert worker.run_job(job.id, 1) == "COMPLETED"
+    assert service.get_result(CALLER, job.id) == {"by": "usr_1", "what": "soup"}
+    assert worker.run_job(job.id, 1) is None, "a second delivery does nothing"
+
+
+def test_a_disabled_task_is_refused() -> None:
+    with pytest.raises(InvalidFieldError, match="disabled"):
+        service.submit(CALLER, "closed", Order(what="soup"), TaskOptions())
+
+
+def test_a_refusal_is_final_and_named() -> None:
+    job = submit("refuse")
+    assert worker.run_job(job.id, 1) == "FAILED"
+    error = stored(job).error
+    assert error
+    assert (error.code, error.message, error.status) == ("NO_SUCH_DISH", "there is none", 404)
+
+
+def test_a_crash_gets_another_attempt_and_then_says_so() -> None:
+    job = submit("crash")
+    assert worker.run_job(job.id, 1) == "QUEUED"
+    assert stored(job).attempt == 2
+    assert worker.run_job(job.id, 1) is None, "the late worker of the first attempt has nothing to do"
+    assert worker.run_job(job.id, 2) == "FAILED"
+    error = stored(job).error
+    assert error
+    assert error.code == "INTERNAL_ERROR"
+    assert "attempt 2 of 2" in error.message
+    assert "ZeroDivision" not in error.message
+
+
+def test_progress_and_heartbeat_are_written_while_it_runs() -> None:
+    job = submit("stew", seconds=1)
+    seen: list[Job] = []
+
+    def watch() -> None:
+        while not seen or seen[-1].status in ("QUEUED", "PROCESSING"):
+            seen.append(stored(job))
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert worker.run_job(job.id, 1) == "COMPLETED"
+    watcher.join()
+    running = [found.progress for found in seen if found.status == "PROCESSING" and found.progress.percent]
+    assert len({progress.percent for progress in running}) > 3
+    assert all(one.percent <= other.percent for one, other in pairwise(running))
+    assert running[-1].stage == "cooking"
+    assert running[-1].eta_seconds is not None
+    assert seen[-1].progress.percent == 100
+
+
+def test_a_cancelled_job_is_interrupted() -> None:
+    job = submit("stew", seconds=1.4)
+    timer = threading.Timer(0.2, lambda: repository.cancel_job(job.id, "usr_1", job.created_at))
+    timer.start()
+    started = time.monotonic()
+    assert worker.run_job(job.id, 1) is None
+    assert time.monotonic() - started < 1
+    assert stored(job).status == "CANCELLED"
+
+
+def test_a_task_that_takes_too_long_is_ended_and_not_repeated() -> None:
+    job = submit("stew", seconds=30)
+    started = time.monotonic()
+    assert worker.run_job(job.id, 1) == "FAILED"
+    assert time.monotonic() - started < 5
+    error = stored(job).error
+    assert error
+    assert error.code == "TASK_TIMED_OUT"
+
+
+def test_signals_are_as_before_afterwards() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)]
+    worker.run_job(submit("soup").id, 1)
+    assert [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)] == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_the_clean_up_ends_what_nobody_works_on(configure: Any) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01", STALE_PROCESSING_SECONDS="0.01")
+    waiting, silent = submit("soup"), submit("soup")
+    repository.start_job(silent.id, 1, silent.created_at)
+    time.sleep(0.05)
+    assert service.clean_up() == 2
+    assert [(stored(job).status, stored(job).attempt) for job in (waiting, silent)] == [("QUEUED", 2)] * 2
+    time.sleep(0.05)
+    assert service.clean_up() == 2
+    for job in (waiting, silent):
+        error = stored(job).error
+        assert error
+        assert error.code == "NEVER_STARTED"
+        assert "never have started" in error.message
+    assert service.clean_up() == 0
