@@ -67,6 +67,7 @@ indexes: install
 bench: install
 	@python -m tests.performance.bench_tone_mapping
 	@python -m tests.performance.bench_cache
+	@python -m tests.performance.bench_offload
 
 # Judge auto next to its peers on a folder of good photographs (--held-out: of the training set, those not trained on)
 quality *arguments: install
