@@ -1,15 +1,16 @@
-"""What invokes functions without waiting for them: Lambda's own queue for events, and schedules."""
+"""What invokes functions without waiting for them: Lambda's own queue for events, schedules, and rules."""
 
 import json
 import logging
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from local.lambda_runtime import Outcome, TooManyRequestsError, WorkerPool, function_arn
-from local.template import ACCOUNT_ID, REGION, Schedule
+from local.template import ACCOUNT_ID, REGION, Rule, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,35 @@ class Scheduler:
 
     def _fire(self, schedule: Schedule) -> None:
         self._deliver(schedule.target, schedule.input or json.dumps(_scheduled_event(schedule)))
+
+
+def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable[[str, str], None]) -> None:
+    """Deliver an event to the targets of the rules that it matches."""
+    for rule in rules:
+        if matches(rule.pattern, event):
+            deliver(rule.target, rule.input or json.dumps(event))
+
+
+def matches(pattern: Mapping[str, Any], event: object) -> bool:
+    """Return whether an event has a pattern of EventBridge's; patterns of exact values and of prefixes are known."""
+    if not isinstance(event, dict):
+        return False
+    for name, wanted in pattern.items():
+        value = event.get(name)
+        if isinstance(wanted, dict):
+            if not matches(wanted, value):
+                return False
+        elif not any(_equals(item, own) for item in wanted for own in (value if isinstance(value, list) else [value])):
+            return False
+    return True
+
+
+def _equals(wanted: Any, value: object) -> bool:
+    if not isinstance(wanted, dict):
+        return bool(wanted == value)
+    if set(wanted) != {"prefix"}:
+        raise NotImplementedError(f"event pattern {wanted}")
+    return isinstance(value, str) and value.startswith(wanted["prefix"])
 
 
 def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str, object]:

@@ -18,7 +18,7 @@ import uvicorn
 
 from local import s3_data
 from local.aws import AwsServer
-from local.events import EventInvoker, Scheduler
+from local.events import EventInvoker, Scheduler, put_event
 from local.gateway import Gateway
 from local.lambda_runtime import CREDENTIALS, WorkerPool, function_arn
 from local.layers import ROOT
@@ -100,6 +100,10 @@ class Stack:
         """Invoke a function as its schedules do, without waiting for their time or for its answer."""
         self._scheduler.fire(function_arn(function))
 
+    def put_event(self, event: dict[str, object]) -> None:
+        """Deliver an event, in EventBridge's envelope, to all whose rules it matches."""
+        put_event(event, self._rules, self._deliver)
+
     def __enter__(self) -> Self:
         """Start everything; whatever had started is stopped again when something does not."""
         with self._cleanup:
@@ -154,6 +158,14 @@ class Stack:
             create_indexes(client[DATABASE])
         self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
+        self._rules = template.rules()
+        if machines := template.state_machines():
+            from local.state_machines import StateMachines  # here, since it takes a second to load
+
+            steps = StateMachines(self.client("stepfunctions"), self.put_event)
+            self._cleanup.callback(steps.close)
+            steps.create(machines)
+
         self._scheduler = Scheduler(template.schedules(), self._deliver)
         self._scheduler.start()
         self._cleanup.callback(self._scheduler.close)
@@ -175,7 +187,10 @@ class Stack:
             self._cleanup.callback(s3_data.save, s3, bucket, kept)
 
     def _deliver(self, target: str, event: str) -> None:
-        self._events.submit(target.rpartition(":")[2], event.encode())
+        if ":stateMachine:" in target:
+            self.client("stepfunctions").start_execution(stateMachineArn=target, input=event)
+        else:
+            self._events.submit(target.rpartition(":")[2], event.encode())
 
     def _close_workers(self) -> None:
         for pool in self.functions.values():

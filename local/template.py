@@ -1,5 +1,6 @@
 """Reads template.yaml: what CloudFormation would make of the functions, routes and buckets in it."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,24 @@ class Schedule:
     is_scheduler: bool
     every: timedelta | None
     input: str | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What invokes a function, or starts a state machine, on events of a pattern."""
+
+    target: str
+    pattern: dict[str, Any]
+    input: str | None
+
+
+@dataclass(frozen=True)
+class StateMachineResource:
+    """A state machine of Step Functions; its definition is in JSON."""
+
+    name: str
+    arn: str
+    definition: str
 
 
 class Template:
@@ -147,6 +166,24 @@ class Template:
             for name, target, event in self._events("Schedule", "ScheduleV2")
         ]
 
+    def rules(self) -> list[Rule]:
+        """Return every rule for events."""
+        return [
+            Rule(target, event["Properties"]["Pattern"], event["Properties"].get("Input"))
+            for _, target, event in self._events("EventBridgeRule", "CloudWatchEvent")
+        ]
+
+    def state_machines(self) -> list[StateMachineResource]:
+        """Return every state machine."""
+        return [
+            StateMachineResource(
+                name=self._attribute(name, "Name"),
+                arn=self._attribute(name, "Arn"),
+                definition=json.dumps(self._definition(own)),
+            )
+            for name, own in self.resources("AWS::Serverless::StateMachine").items()
+        ]
+
     def cors(self) -> dict[str, Any]:
         """Return the HTTP API's CORS configuration; empty where it has none."""
         configuration: dict[str, Any] = self._http_api().get("CorsConfiguration", {})
@@ -190,6 +227,14 @@ class Template:
         """Return the configuration that is a resource of its own, beside the function."""
         configurations = self.resources("AWS::Lambda::EventInvokeConfig").values()
         return next((found for found in configurations if found["FunctionName"] == function), {})
+
+    def _definition(self, own: dict[str, Any]) -> Any:
+        if "DefinitionUri" not in own:
+            return own["Definition"]
+        text = (self._folder / own["DefinitionUri"]).read_text()
+        for name, value in own.get("DefinitionSubstitutions", {}).items():
+            text = text.replace(f"${{{name}}}", _text(value))
+        return yaml_parse(text)
 
     def _resolve_properties(self, name: str) -> dict[str, Any]:
         properties: dict[str, Any] = self.resolve(self._document["Resources"][name].get("Properties", {}))
@@ -252,16 +297,25 @@ class Template:
     def _reference(self, name: str) -> Any:
         if name in self._values:
             return self._values[name]
-        if self._document["Resources"][name]["Type"] == "AWS::S3::Bucket":
-            return f"{self._values['AWS::StackName']}-{name}".lower()
+        match self._document["Resources"][name]["Type"]:
+            case "AWS::S3::Bucket":
+                return f"{self._values['AWS::StackName']}-{name}".lower()
+            case "AWS::Serverless::StateMachine":
+                return self._attribute(name, "Arn")
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:
+        resource = self._document["Resources"][name]
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            # Stacks share moto's memory.
+            own = self.resolve(resource["Properties"].get("Name", name))
+            full = own if own.startswith(stack := self._values["AWS::StackName"]) else f"{stack}-{own}"
+            return {"Name": full, "Arn": f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:{full}"}[attribute]
         service = {
             "AWS::Serverless::Function": f"lambda:{REGION}:{ACCOUNT_ID}:function:",
             "AWS::S3::Bucket": "s3:::",
             "AWS::Logs::LogGroup": f"logs:{REGION}:{ACCOUNT_ID}:log-group:",
-        }.get(self._document["Resources"][name]["Type"])
+        }.get(resource["Type"])
         if attribute != "Arn" or service is None:
             raise NotImplementedError(f"template attribute {name}.{attribute}")
         return f"arn:aws:{service}{self._reference(name)}"

@@ -9,6 +9,7 @@ import pytest
 
 from local.stack import Stack
 
+EVENTS = Path(__file__).parent / "fixture" / "events.yaml"
 WaitUntil = Callable[[Callable[[], Any]], Any]
 
 
@@ -51,8 +52,7 @@ class Records:
 @pytest.fixture(scope="session")
 def event_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The embedded stack of fixture/events.yaml."""
-    template = Path(__file__).parent / "fixture" / "events.yaml"
-    with Stack(template=template, parameters={"Records": str(tmp_path_factory.mktemp("records"))}) as running:
+    with Stack(template=EVENTS, parameters={"Records": str(tmp_path_factory.mktemp("records"))}) as running:
         yield running
 
 

@@ -1,0 +1,615 @@
+"""What moto 5.2.5 gets wrong in Step Functions, mended: one function a defect, one test each in test_moto_mends.py.
+
+Loading this loads moto's interpreter, which takes a while.
+"""
+
+import datetime
+import json
+import logging
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.response import StreamingBody
+from moto.core.config import default_user_config
+from moto.core.exceptions import AWSError
+from moto.core.responses import ActionResult
+from moto.stepfunctions.parser.api import (
+    ExecutionStatus,
+    HistoryEventType,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.program.program import Program
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.item_reader_decl import ItemReader
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import IterationWorker
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.resource_eval.resource_eval_s3 import (
+    ResourceEvalS3,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+from moto.stepfunctions.parser.asl.eval.program_state import (
+    ProgramEnded,
+    ProgramError,
+    ProgramRunning,
+    ProgramStopped,
+    ProgramTimedOut,
+)
+from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.parser.utils import camel_to_snake_case
+from moto.stepfunctions.responses import StepFunctionResponse
+
+from local.lambda_runtime import CREDENTIALS
+from local.template import ACCOUNT_ID
+
+MAX_CHILDREN = 40  # at once, of a distributed Map: AWS's is 10,000
+END_SECONDS = 0.1  # what a stopped program gets to end by itself
+
+Watcher = Callable[[Any], None]
+_watchers: dict[str, Watcher] = {}
+
+
+def watch(role_arn: str, watcher: Watcher) -> None:
+    """Have each change of status told, of executions that run in a role."""
+    _watchers[role_arn] = watcher
+
+
+def unwatch(role_arn: str) -> None:
+    """Tell nothing any more."""
+    _watchers.pop(role_arn, None)
+
+
+def role_of(endpoint_url: str) -> str:
+    """Return the role for state machines that call what is at an endpoint.
+
+    moto's memory is the whole process's: the role is what tells one stack's state machines from another's.
+    """
+    return f"arn:aws:iam::{ACCOUNT_ID}:role/local-{endpoint_url.rpartition(':')[2]}"
+
+
+@cache
+def apply() -> None:
+    """Have moto run state machines, and mend how it does."""
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # it tells each failure, of whole states
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    call_the_executions_own_stack()
+    keep_names_of_states_errors()
+    keep_the_first_end()
+    stop_at_once()
+    loop_over_items()
+    run_children()
+    write_results()
+    name_failures_of_the_reader()
+    shape_parameters_and_responses()
+    start_as_a_whole()
+    end_as_a_whole()
+    stop_with_a_reason()
+    name_executions()
+    describe_all()
+    page_the_history()
+    redrive()
+
+
+def call_the_executions_own_stack() -> None:
+    """Call the services of the execution's stack: all tasks called those of the first stack of the process."""
+    original, lock = boto_client.boto_client_for, threading.Lock()
+
+    @cache
+    def client(region: str, service: str, role_arn: str) -> Any:
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=f"http://127.0.0.1:{role_arn.rpartition('-')[2]}",
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(
+                parameter_validation=False,
+                retries={"total_max_attempts": 1},
+                read_timeout=86_400,
+                max_pool_connections=99,
+            ),
+        )
+
+    def boto_client_for(region: str, service: str, state_credentials: Any) -> Any:
+        with lock:  # making clients is not safe in threads
+            return client(region, service, state_credentials.role_arn)
+
+    _replace_everywhere(original, boto_client_for)
+
+
+def keep_names_of_states_errors() -> None:
+    """Keep the names of errors States.*: out of a Map, a Parallel or a Fail they came as States.Runtime."""
+
+    @_method_of(CustomErrorName)
+    def __new__(cls: type, error_name: Any) -> Any:  # noqa: N807
+        try:
+            return StatesErrorName.from_name(error_name)
+        except ValueError:
+            return object.__new__(cls)
+
+
+def keep_the_first_end() -> None:
+    """Keep how a program ended first: one that was stopped became one that failed when its task ended later."""
+    fail, time_out = Environment.set_error, Environment.set_timed_out
+
+    @_method_of(Environment)
+    def set_error(self: Any, error: Any) -> None:
+        with self._state_mutex:
+            if isinstance(self._program_state, ProgramRunning):
+                fail(self, error)
+
+    @_method_of(Environment)
+    def set_timed_out(self: Any) -> None:
+        with self._state_mutex:
+            if isinstance(self._program_state, ProgramRunning):
+                time_out(self)
+
+
+def stop_at_once() -> None:
+    """End at once what is stopped or has timed out: it kept its status until its task had ended."""
+
+    @_method_of(Program)
+    def eval(self: Any, env: Any) -> None:
+        env.next_state_name = getattr(env, "redriven_state", None) or self.start_at.start_at_name
+        thread = threading.Thread(target=EvalComponent.eval, args=(self, env), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + self.timeout_seconds.timeout_seconds if self.timeout_seconds else None
+        while thread.is_alive() and not isinstance(env.program_state(), ProgramStopped | ProgramTimedOut):
+            thread.join(0.02)
+            if deadline and time.monotonic() > deadline:
+                env.set_timed_out()
+        thread.join(END_SECONDS)
+        if thread.is_alive() and not env.is_frame():
+            _close_history(env)
+
+
+class _ClosedHistory(EventManager):
+    """A history that what is still under way does not get into."""
+
+    def add_event(self, *arguments: Any, **details: Any) -> int:
+        return 0
+
+
+def _close_history(env: Any) -> None:
+    state = env.program_state()
+    if isinstance(state, ProgramStopped):
+        details = {"executionAbortedEventDetails": {"error": state.error, "cause": state.cause}}
+        env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionAborted, details)
+    else:
+        details = {"executionTimedOutEventDetails": {}}
+        env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionTimedOut, details)
+    env.event_manager = _copy_history(env.event_manager, _ClosedHistory())
+
+
+def _copy_history(source: Any, target: Any) -> Any:
+    target._history_event_list.extend(source.get_event_history())
+    target._event_id_gen._next_id = len(target._history_event_list) + 1
+    return target
+
+
+def loop_over_items() -> None:
+    """Go through the items of a Map in a loop: workers did it by recursion, and failed at some hundreds."""
+
+    @_method_of(IterationWorker)
+    def _eval_pool(self: Any, job: Any, worker_frame: Any) -> None:
+        while job:
+            frame = worker_frame.open_inner_frame()
+            self._eval_job(env=frame, job=job)
+            worker_frame.close_frame(frame)
+            failed = isinstance(job.job_output, Exception) or self.stopped()
+            following = None if failed else self._job_pool.next_job()
+            if not following:
+                if not failed:
+                    worker_frame.event_history_context.source_event_id = (
+                        frame.event_history_context.last_published_event_id
+                    )
+                # The Map waits for jobs, not for workers: its environment must be whole when the last is closed.
+                self._env.close_frame(worker_frame)
+            self._job_pool.close_job(job)
+            job = following
+        self._env.close_frame(worker_frame)
+
+
+class _Results(list[Any]):
+    """What a distributed Map gives, with what is known of its children."""
+
+    run: Any
+    children: list[dict[str, Any]]
+
+
+def run_children() -> None:
+    """Run a distributed Map's children: all failures were tolerated, items had a thread each, children no name."""
+
+    @_method_of(DistributedIterationComponent)
+    def _map_run(self: Any, env: Any, eval_input: Any) -> None:
+        items, run = env.stack.pop(), eval_input.map_run_record
+        run_child = partial(_run_child, env, self._get_iteration_program(), eval_input)
+        run.item_counter.total.count(len(items))
+        run.execution_counter.total.count(len(items))
+        with ThreadPoolExecutor(min(run.max_concurrency or MAX_CHILDREN, MAX_CHILDREN)) as threads:
+            children = [child for child in threads.map(run_child, range(len(items)), items) if child]
+        if _too_many_failed(run):
+            cause = "The specified tolerated failure threshold was exceeded"
+            raise _failure(env, "States.ExceedToleratedFailureThreshold", cause)
+        results = _Results(
+            json.loads(child["Output"]) if child["Status"] == "SUCCEEDED" else child for child in children
+        )
+        results.run, results.children = run, children
+        env.stack.append(results)
+
+
+def _too_many_failed(run: Any) -> bool:
+    failed, total = run.item_counter.failed.get(), run.item_counter.total.get()
+    count, percentage = run.tolerated_failure_count, run.tolerated_failure_percentage
+    if not (count or percentage):
+        return bool(failed)
+    return bool((count and failed > count) or (percentage and failed * 100 > percentage * total))
+
+
+def _run_child(env: Any, program: Any, eval_input: Any, index: int, item: Any) -> dict[str, Any] | None:
+    """Run a child execution of a distributed Map; None where the Map has ended meanwhile."""
+    run = eval_input.map_run_record
+    if _too_many_failed(run) or not env.is_running():
+        return None
+    frame = env.open_inner_frame()
+    context = frame.states.context_object.context_object_data
+    context["Map"] = {"Item": {"Index": index, "Value": item}}
+    if selector := eval_input.item_selector or eval_input.parameters:
+        frame.states.reset(env.stack[-1])
+        frame.stack.append(env.stack[-1])
+        selector.eval(frame)
+        item = frame.stack.pop()
+    frame.states.reset(item)
+    name, started = str(uuid.uuid4()), _now()
+    arn = f"{run.map_state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    context["Execution"] = {**context["Execution"], "Id": arn, "Name": name, "Input": item, "StartTime": started}
+    counters = (run.item_counter, run.execution_counter)
+    for counter in counters:
+        counter.running.count()
+    program.eval(frame)
+    env.delete_frame(frame)
+    state = frame.program_state()
+    ended = (
+        "succeeded" if isinstance(state, ProgramEnded) else "failed" if isinstance(state, ProgramError) else "aborted"
+    )
+    for counter in counters:
+        counter.running.offset(-1)
+        getattr(counter, ended).count()
+    child = {
+        "ExecutionArn": arn,
+        "Input": json.dumps(item),
+        "InputDetails": {"Included": True},
+        "Name": name,
+        "RedriveCount": 0,
+        "StartDate": started,
+        "StateMachineArn": run.map_state_machine_arn,
+        "Status": ended.upper(),
+        "StopDate": _now(),
+    }
+    if ended == "succeeded":
+        child |= {"Output": json.dumps(frame.states.get_input()), "OutputDetails": {"Included": True}}
+    elif ended == "failed":
+        error = state.error or {}
+        child |= {"Error": error.get("error"), "Cause": error.get("cause")}
+    return child
+
+
+def write_results() -> None:
+    """Write the results of a distributed Map: there was a manifest that named no files."""
+
+    @_method_of(ResourceEvalS3, staticmethod)
+    def _handle_put_object(env: Any, resource: Any, credentials: Any) -> None:
+        parameters, results = env.stack.pop(), env.stack.pop()
+        s3 = ResourceEvalS3._get_s3_client(resource, credentials)
+        bucket, prefix = parameters["Bucket"], parameters.get("Prefix", "").strip("/")
+        arn = results.run.map_run_arn
+        folder = f"{prefix}/{arn.rpartition(':')[2]}".lstrip("/")
+
+        def put(name: str, content: Any) -> dict[str, Any]:
+            body, key = json.dumps(content).encode(), f"{folder}/{name}"
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+            return {"Key": key, "Size": len(body)}
+
+        files: dict[str, list[Any]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+        for status in files:
+            if children := [child for child in results.children if child["Status"] == status]:
+                files[status].append(put(f"{status}_0.json", children))
+        manifest = put("manifest.json", {"DestinationBucket": bucket, "MapRunArn": arn, "ResultFiles": files})
+        details = {"Bucket": bucket, "Key": manifest["Key"]}
+        env.stack.append({"MapRunArn": arn, "ResultWriterDetails": details})
+
+
+def name_failures_of_the_reader() -> None:
+    """Fail with States.ItemReaderFailed where an ItemReader cannot read: it was States.Runtime."""
+    original = ItemReader._eval_body
+
+    @_method_of(ItemReader)
+    def _eval_body(self: Any, env: Any) -> None:
+        try:
+            original(self, env)
+        except Exception as error:
+            raise _failure(env, "States.ItemReaderFailed", str(error)) from error
+
+
+def _failure(env: Any, error: str, cause: str) -> Exception:
+    details: Any = {"mapRunFailedEventDetails": {"error": error, "cause": cause}}
+    event = FailureEvent(env, StatesErrorName.from_name(error), HistoryEventType.MapRunFailed, details)
+    return FailureEventException(event)
+
+
+def shape_parameters_and_responses() -> None:
+    """Convert what goes between a state and a service: Batch refused names, and dates broke S3's answers."""
+
+    @cache
+    def operation(service: str, action: str) -> Any:
+        model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+        names = {camel_to_snake_case(name): name for name in model.operation_names}
+        return model.operation_model(names[action])
+
+    def shapes(task: Any, service: str | None, action: str | None) -> Any:
+        return operation(task._get_boto_service_name(service), task._get_boto_service_action(action))
+
+    @_method_of(StateTaskService)
+    def _normalise_parameters(
+        self: Any, parameters: Any, boto_service_name: Any = None, service_action_name: Any = None
+    ) -> None:
+        if shape := shapes(self, boto_service_name, service_action_name).input_shape:
+            self._to_boto_request(parameters, shape)
+
+    @_method_of(StateTaskService)
+    def _normalise_response(
+        self: Any, response: Any, boto_service_name: Any = None, service_action_name: Any = None
+    ) -> None:
+        if shape := shapes(self, boto_service_name, service_action_name).output_shape:
+            self._from_boto_response(response, shape)
+        if isinstance(response, dict):
+            response.update(_plain(response))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of an SDK's as JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime.datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, StreamingBody):
+        return value.read().decode()
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Worker(ExecutionWorker):
+    """Runs an execution, whose environment is there from the start; again, where one ended before.
+
+    Parameters
+    ----------
+    previous
+        The environment of what is redriven.
+    """
+
+    def __init__(self, execution: Any, previous: Any = None) -> None:
+        self.__dict__ |= Execution._get_start_execution_worker(execution).__dict__
+        self._program: Any = self._get_evaluation_entrypoint()
+        self.env: Any = self._get_evaluation_environment()
+        # JSON knows no dates.
+        self.env.states.context_object.context_object_data["Execution"]["StartTime"] = _text(execution.start_date)
+        if previous:
+            self._continue(previous, execution.redrive_count)
+            return
+        details = {
+            "input": execution.execution_input,
+            "inputDetails": {"truncated": False},
+            "roleArn": execution.role_arn,
+        }
+        event: Any = {"executionStartedEventDetails": details}
+        self.env.event_manager.add_event(
+            self.env.event_history_context, HistoryEventType.ExecutionStarted, event, update_source_event_id=False
+        )
+
+    def _continue(self, previous: Any, count: int) -> None:
+        env = self.env
+        env.redriven_state, state_input = previous.entered
+        env.states.reset(state_input)
+        env.variable_store = previous.variable_store
+        env.map_run_record_pool_manager = previous.map_run_record_pool_manager
+        env.event_history_context = previous.event_history_context
+        env.event_manager = _copy_history(previous.event_manager, EventManager())
+        details = {"executionRedrivenEventDetails": {"redriveCount": count}}
+        env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionRedriven, details)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        self._program.eval(self.env)
+        self._execution_communication.terminated()
+
+
+def start_as_a_whole() -> None:
+    """Start an execution as a whole, and tell of it: what was asked at once after met one without environment."""
+
+    @_method_of(Execution)
+    def start(self: Any) -> None:
+        self.redrive_count, self.redrive_date, self.ended = 0, None, threading.Event()
+        _start(self, _Worker(self))
+
+
+def _start(execution: Any, worker: _Worker) -> None:
+    execution.exec_worker = worker
+    execution.exec_status = ExecutionStatus.RUNNING
+    _tell(execution)
+    worker.start()
+
+
+def _tell(execution: Any) -> None:
+    if watcher := _watchers.get(execution.role_arn):
+        watcher(execution)
+
+
+def end_as_a_whole() -> None:
+    """End an execution as a whole, and tell of it: the status came before the output, and without a stop's reason."""
+
+    @_method_of(BaseExecutionWorkerCommunication)
+    def terminated(self: Any) -> None:
+        execution, env = self.execution, self.execution.exec_worker.env
+        state = env.program_state()
+        execution.stop_date = datetime.datetime.now(datetime.UTC)
+        if isinstance(state, ProgramEnded):
+            execution.output = env.states.get_input()
+            status = ExecutionStatus.SUCCEEDED
+        elif isinstance(state, ProgramError):
+            error = state.error or {}
+            execution.error, execution.cause = error.get("error"), error.get("cause")
+            status = ExecutionStatus.FAILED
+        elif isinstance(state, ProgramStopped):
+            execution.error, execution.cause = state.error, state.cause
+            status = ExecutionStatus.ABORTED
+        else:
+            status = ExecutionStatus.TIMED_OUT
+        execution.exec_status = status
+        _tell(execution)
+        execution.ended.set()
+
+    original = CommonStateField._eval_body
+
+    @_method_of(CommonStateField)
+    def _eval_body(self: Any, env: Any) -> None:
+        if not env.is_frame():
+            env.entered = (self.name, env.states.get_input())
+        original(self, env)
+
+
+def stop_with_a_reason() -> None:
+    """Stop for a reason: StopExecution forgot error and cause, and answered before the execution was ABORTED."""
+
+    @_method_of(StepFunctionResponse)
+    def stop_execution(self: Any) -> ActionResult:
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if execution.status == "RUNNING":
+            now = datetime.datetime.now(datetime.UTC)
+            execution.stop(stop_date=now, error=self._get_param("error"), cause=self._get_param("cause"))
+            execution.ended.wait(5)
+        return ActionResult({"stopDate": execution.stop_date})
+
+
+def name_executions() -> None:
+    """Name executions: one started without a name had none, and two at once might have the same."""
+    original, lock = StepFunctionsParserBackend.start_execution, threading.Lock()
+
+    @_method_of(StepFunctionsParserBackend)
+    def start_execution(
+        self: Any, state_machine_arn: str, name: str | None = None, *arguments: Any, **more: Any
+    ) -> Any:
+        name = name or str(uuid.uuid4())
+        self._validate_name(name)
+        with lock:
+            return original(self, state_machine_arn, name, *arguments, **more)
+
+
+def describe_all() -> None:
+    """Describe all of an execution: DescribeExecution left out when it timed out, and redrives."""
+    original = StepFunctionResponse.describe_execution
+
+    @_method_of(StepFunctionResponse)
+    def describe_execution(self: Any) -> ActionResult:
+        answer: Any = original(self).result
+        execution = self.stepfunction_backend.describe_execution(answer["executionArn"])
+        if execution.stop_date and answer["status"] != "RUNNING":
+            answer["stopDate"] = execution.stop_date
+        return ActionResult(answer | redrive_state(execution))
+
+
+def redrive_state(execution: Any) -> dict[str, Any]:
+    """Return what DescribeExecution and events say about redriving an execution."""
+    state = {"redriveCount": execution.redrive_count, "redriveStatus": "REDRIVABLE"}
+    if execution.redrive_date:
+        state["redriveDate"] = execution.redrive_date
+    if execution.status in ("RUNNING", "SUCCEEDED"):
+        reason = f"Execution is {execution.status} and cannot be redriven"
+        state |= {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    return state
+
+
+def page_the_history() -> None:
+    """Give the history as it is asked for: GetExecutionHistory ignored reverseOrder and maxResults."""
+
+    @_method_of(StepFunctionResponse)
+    def get_execution_history(self: Any) -> ActionResult:
+        history = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))["events"]
+        if self._get_param("reverseOrder"):
+            history = history[::-1]
+        first, size = int(self._get_param("nextToken") or 0), self._get_param("maxResults") or 1000
+        answer = {"events": history[first : first + size]}
+        if len(history) > first + size:
+            answer["nextToken"] = str(first + size)
+        return ActionResult(answer)
+
+
+class ExecutionNotRedrivableError(AWSError):
+    """The execution runs or has succeeded."""
+
+    TYPE = "ExecutionNotRedrivable"
+    STATUS = 400
+
+
+def redrive() -> None:
+    """Add RedriveExecution, which begins the state anew in which the execution had ended."""
+
+    @_method_of(StepFunctionResponse)
+    def redrive_execution(self: Any) -> ActionResult:
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if reason := redrive_state(execution).get("redriveStatusReason"):
+            raise ExecutionNotRedrivableError(reason)
+        execution.redrive_count += 1
+        execution.redrive_date = datetime.datetime.now(datetime.UTC)
+        execution.stop_date = execution.error = execution.cause = None
+        execution.ended.clear()
+        _start(execution, _Worker(execution, previous=execution.exec_worker.env))
+        return ActionResult({"redriveDate": execution.redrive_date})
+
+
+def _method_of(owner: Any, kind: Callable[[Any], Any] = lambda method: method) -> Callable[[Any], Any]:
+    """Return a decorator that makes a function a method of a class, in place of the one of its name."""
+
+    def put(method: Any) -> Any:
+        setattr(owner, method.__name__, kind(method))
+        return method
+
+    return put
+
+
+def _replace_everywhere(old: Any, new: Any) -> None:
+    """Replace a function in every module that has imported it by name."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("moto."):
+            for name, value in list(vars(module).items()):
+                if value is old:
+                    setattr(module, name, new)
+
+
+def _now() -> str:
+    return _text(datetime.datetime.now(datetime.UTC))
+
+
+def _text(moment: datetime.datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,85 @@
+"""Step Functions on this machine: the template's state machines in moto's interpreter."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from local import moto_mends
+from local.events import event_of
+from local.template import StateMachineResource
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+class StateMachines:
+    """The state machines of one stack.
+
+    Parameters
+    ----------
+    client
+        A client of the stack's Step Functions.
+    put_event
+        What takes the event of each change of an execution's status.
+    """
+
+    def __init__(self, client: "SFNClient", put_event: Callable[[dict[str, object]], None]) -> None:
+        moto_mends.apply()
+        self._client = client
+        self._role_arn = moto_mends.role_of(client.meta.endpoint_url)
+        moto_mends.watch(self._role_arn, lambda execution: put_event(status_event(execution)))
+
+    def create(self, resources: Sequence[StateMachineResource]) -> None:
+        """Create what the template declares."""
+        for resource in resources:
+            self._client.create_state_machine(
+                name=resource.name, definition=resource.definition, roleArn=self._role_arn
+            )
+
+    def close(self) -> None:
+        """Stop what runs, and delete all."""
+        moto_mends.unwatch(self._role_arn)
+        for page in self._client.get_paginator("list_state_machines").paginate():
+            for machine in page["stateMachines"]:
+                arn = machine["stateMachineArn"]
+                # moto's memory is the whole process's.
+                if self._client.describe_state_machine(stateMachineArn=arn)["roleArn"] == self._role_arn:
+                    self._stop(arn)
+                    self._client.delete_state_machine(stateMachineArn=arn)
+
+    def _stop(self, arn: str) -> None:
+        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")
+        for execution in [execution for page in pages for execution in page["executions"]]:
+            self._client.stop_execution(executionArn=execution["executionArn"])
+
+
+def status_event(execution: Any) -> dict[str, object]:
+    """Return EventBridge's event of an execution's status."""
+    redrive = moto_mends.redrive_state(execution)
+    output = json.dumps(execution.output) if execution.status == "SUCCEEDED" else None
+    detail = {
+        "executionArn": execution.exec_arn,
+        "stateMachineArn": execution.state_machine.arn,
+        "name": execution.name,
+        "status": execution.status,
+        "startDate": _milliseconds(execution.start_date),
+        "stopDate": _milliseconds(execution.stop_date),
+        "input": execution.execution_input,
+        "output": output,
+        "stateMachineVersionArn": None,
+        "stateMachineAliasArn": None,
+        "redriveCount": redrive["redriveCount"],
+        "redriveDate": _milliseconds(execution.redrive_date),
+        "redriveStatus": redrive["redriveStatus"],
+        "redriveStatusReason": redrive.get("redriveStatusReason"),
+        "inputDetails": {"included": True},
+        "outputDetails": {"included": True} if output else None,
+        "error": execution.error,
+        "cause": execution.cause,
+    }
+    return event_of("aws.states", "Step Functions Execution Status Change", execution.exec_arn, detail)
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return int(moment.timestamp() * 1000) if moment else None
