@@ -50,11 +50,11 @@ def in_background(work: Any) -> Iterator[None]:
 
 
 def kill_workers(stack: Stack, kills: list[int]) -> Any:
-    """Kill a random worker every half second or so."""
+    """Kill a random worker every half second or so, one for three jobs in all."""
 
     def work(stop: threading.Event) -> None:
         chance = random.Random(7)
-        while not stop.wait(chance.uniform(0.3, 0.9)):
+        while len(kills) < JOBS // 3 and not stop.wait(chance.uniform(0.3, 0.9)):
             if pids := stack.pids["workers"].get("RunTaskFunction"):
                 with suppress(ProcessLookupError):
                     os.kill(chance.choice(pids), signal.SIGKILL)
