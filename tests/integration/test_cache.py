@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from pymongo.database import Database
 
-from studio import mongo
+from studio import mongo, storage
 from studio.caller import Caller
 from studio.settings import Settings
+from studio.tone_mapping.cache import repository
 from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key
 
 CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
@@ -90,6 +92,31 @@ def test_the_least_lately_used_makes_room(configure: Configure, database: Databa
     assert database["toneMappingCache"].count_documents({}) == 3
     assert [ask(number) for number in (1, 3, 4)] == [True, True, True]
     assert not ask(2)
+
+
+def test_what_made_room_keeps_its_pixels(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """URLs to them are out; and the grading functions may not delete."""
+    deleted: list[str] = []
+    monkeypatch.setattr(storage, "delete", deleted.append)
+    configure(CACHE_MAX_ENTRIES="1")
+    hits = []
+    for number in (1, 2, 2, 1):
+        made = Computed({}, f"users/usr_1/results/res_{number}.png", 100)
+        hits.append(find_or_compute(CALLER, make_key("result", CALLER, str(number)), "result", lambda: made)[1])  # noqa: B023
+    assert hits == [False, False, True, False]
+    assert deleted == []
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize(
+    "error", [EndpointConnectionError(endpoint_url="https://s3"), ClientError({"Error": {"Code": "503"}}, "GetObject")]
+)
+def test_aws_that_is_away_while_keeping_costs_no_answer(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(repository, "complete_entry", fail)
+    assert not ask(1)
 
 
 def test_keys_differ_by_everything_that_they_are_made_of() -> None:

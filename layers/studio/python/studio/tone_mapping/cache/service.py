@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
 
 from studio import storage
@@ -22,6 +23,7 @@ from studio.tone_mapping.cache import repository
 from studio.tone_mapping.cache.models import CacheEntry, CacheEntryResponse, CacheResponse, Kind, PurgeCacheResponse
 from studio.tone_mapping.cache.settings import CacheSettings
 
+_AWAY = (PyMongoError, UnavailableError, BotoCoreError, ClientError)
 _POLL_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 20.0
 
@@ -93,7 +95,7 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[], 
     claim = uuid.uuid4().hex
     try:
         found = _find_or_claim(caller, key, kind, claim)
-    except (PyMongoError, UnavailableError):
+    except _AWAY:
         _tell_unreachable()
         return compute(), False
     if found:
@@ -221,14 +223,17 @@ def _keep(caller: Caller, entry: CacheEntry, claim: str) -> None:
 
 
 def _make_room(caller: Caller) -> None:
-    """Delete what was not used for longest until the caller's cache is within its bounds."""
+    """Forget what was not used for longest until the caller's cache is within its bounds.
+
+    The pixels stay until the bucket's lifecycle expires them: URLs to them are out, and live longer than the entry.
+    """
     settings = CacheSettings.load()
     sums = repository.sum_entries(caller.user_id)
     entries, size = sums["entries"], sums["bytes"]
     if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
         return
     for oldest in repository.oldest_entries(caller.user_id):
-        if _delete(oldest):
+        if repository.delete_entry(oldest.id, oldest.user_id):
             entries, size = entries - 1, size - oldest.size_bytes
         if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
             break
@@ -249,7 +254,7 @@ def _delete_pixels(entry: CacheEntry) -> None:
 def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
-    except (PyMongoError, UnavailableError):
+    except _AWAY:
         _tell_unreachable()
 
 
