@@ -59,7 +59,7 @@ def tell_format(text: str) -> FileFormat:
     """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"
-    return "cube" if re.search(r"^\s*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
+    return "cube" if re.search(r"^[ \t]*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
 
 
 def decode_text(data: bytes) -> str:

@@ -62,7 +62,9 @@ class ImportPresetRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["auto"] | FileFormat = Field(default="auto", description="auto tells by the content.")
-    content: str | None = Field(default=None, description="The file's text, at most 4 MB.", repr=False)
+    content: str | None = Field(
+        default=None, max_length=4_000_000, description="The file's text, at most 4 MB.", repr=False
+    )
     file_key: str | None = Field(default=None, max_length=300, description="`image_key` of one of your uploads.")
     name: Name | None = Field(default=None, description="The file's own title by default.")
     description: Description = ""
