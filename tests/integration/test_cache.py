@@ -1,6 +1,7 @@
 """The cache against a real MongoDB: claims, bounds, and a database that is away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from pymongo.database import Database
 from studio import mongo, storage
 from studio.caller import Caller
 from studio.settings import Settings
-from studio.tone_mapping.cache import repository
-from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key
+from studio.tone_mapping.cache import repository, service
+from studio.tone_mapping.cache.models import CacheEntry, PurgeCacheResponse
+from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key, purge
 
 CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
 Configure = Any
@@ -117,6 +119,48 @@ def test_aws_that_is_away_while_keeping_costs_no_answer(error: Exception, monkey
 
     monkeypatch.setattr(repository, "complete_entry", fail)
     assert not ask(1)
+
+
+def fill(database: Database[dict[str, Any]], entries: int, user_id: str = CALLER.user_id) -> None:
+    now = datetime.now(UTC)
+    database["toneMappingCache"].insert_many(
+        CacheEntry(
+            id=f"{user_id}_{number}",
+            user_id=user_id,
+            kind="result",
+            engine_version="1",
+            result_key=f"users/{user_id}/results/res_{number}.png",
+            size_bytes=10,
+            created_at=now,
+            used_at=now,
+            expires_at=now + timedelta(days=1),
+        ).to_mongo()
+        for number in range(entries)
+    )
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_purge_deletes_in_batches(database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[Sequence[str]] = []
+    monkeypatch.setattr(storage, "delete_many", batches.append)
+    fill(database, 2500)
+    fill(database, 3, "usr_2")
+    assert purge(CALLER, everybody=False) == PurgeCacheResponse(entries=2500, bytes=25_000, remaining=0)
+    assert [len(batch) for batch in batches] == [1000, 1000, 500]
+    assert database["toneMappingCache"].count_documents({}) == 3
+    admin = CALLER.model_copy(update={"scopes": frozenset({"admin"})})
+    assert purge(admin, everybody=True).entries == 3
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_purge_that_has_no_time_says_what_remains(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "delete_many", lambda keys: None)
+    monkeypatch.setattr(service, "_LONGEST_PURGE_SECONDS", -1)
+    fill(database, 2500)
+    assert purge(CALLER, everybody=False) == PurgeCacheResponse(entries=1000, bytes=10_000, remaining=1500)
+    assert database["toneMappingCache"].count_documents({}) == 1500
 
 
 def test_keys_differ_by_everything_that_they_are_made_of() -> None:

@@ -52,6 +52,25 @@ def test_an_object_is_written_read_listed_and_deleted(configure: Any, stack: Sta
     assert storage.get_size(key) is None
 
 
+def test_many_objects_are_deleted_at_once_by_md5(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backblaze B2 refuses the CRC that boto3 would send by itself."""
+    monkeypatch.setattr(storage, "_MOST_DELETED", 2)
+    keys = [f"users/usr_1/results/res_many{number}.png" for number in range(5)]
+    for key in keys[:4]:
+        storage.write(key, b"pixels", "image/png", tags={})
+    sent: list[dict[str, str]] = []
+    storage._client().meta.events.register(
+        "before-send.s3.DeleteObjects",
+        lambda request, **_: sent.append({name.lower(): value for name, value in request.headers.items()}),
+    )
+    storage.delete_many(keys)
+    storage.delete_many([])
+    assert not list(storage.list_objects("users/usr_1/results/res_many", 10))
+    assert len(sent) == 3
+    assert all("content-md5" in headers for headers in sent)
+    assert not [name for headers in sent for name in headers if "checksum" in name]
+
+
 def test_a_download_url_reads_one_object(configure: Any) -> None:
     storage.write("users/usr_1/results/res_2.png", b"pixels", "image/png", tags={})
     url, expires_at = storage.presign_download("users/usr_1/results/res_2.png")

@@ -11,6 +11,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local import openapi
+from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,3 +185,7 @@ def test_a_policy_that_allows_everything_would_be_found(action: str | list[str],
 def test_every_role_that_reads_a_secret_may_use_its_key(transformed: dict[str, Any]) -> None:
     readers = {name for name, resource in transformed.items() if reads_secrets(resource)}
     assert readers == {role["Ref"] for role in transformed["SecretsKeyPolicy"]["Properties"]["Roles"]}
+
+
+def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:
+    assert functions["PurgeCacheFunction"]["Timeout"] >= _LONGEST_PURGE_SECONDS + 5

@@ -13,7 +13,8 @@ app = create_app()
     "/tone-mapping/cache",
     operation_id="purge_cache",
     summary="Purge your cache",
-    description="Deletes every entry with its pixels; scope=all deletes everybody's, and takes the scope admin.",
+    description="Deletes every entry with its pixels; scope=all deletes everybody's, and takes the scope admin. "
+    "It ends after about 20 s, and says how many entries remain.",
     tags=["Cache"],
     responses=answers(200, 403, 503),
 )

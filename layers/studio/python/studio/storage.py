@@ -1,11 +1,13 @@
 """Object storage: S3, Backblaze B2 or any S3-compatible store."""
 
+import base64
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
 import boto3
@@ -18,6 +20,8 @@ from studio.settings import Settings, get_secret
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_MOST_DELETED = 1000  # a call, by S3
 
 
 class StorageSettings(Settings):
@@ -78,7 +82,7 @@ def _client() -> "S3Client":
     settings = StorageSettings.load()
     secret = json.loads(get_secret(settings.storage_secret_arn)) if settings.storage_secret_arn else {}
     tracer.patch(["botocore"])
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=settings.storage_endpoint_url,
         aws_access_key_id=secret.get("access_key_id"),
@@ -95,6 +99,17 @@ def _client() -> "S3Client":
             retries={"mode": "standard", "max_attempts": 3},
         ),
     )
+    client.meta.events.register("before-call.s3.DeleteObjects", _use_md5)
+    return client
+
+
+def _use_md5(params: dict[str, Any], **_: Any) -> None:
+    """Send the MD5 that every store knows; a list of deletions must have a checksum, and boto3's is a CRC."""
+    params["headers"]["Content-MD5"] = base64.b64encode(
+        hashlib.md5(params["body"], usedforsecurity=False).digest()
+    ).decode()
+    params["headers"].pop("x-amz-sdk-checksum-algorithm", None)
+    params["context"].pop("checksum", None)
 
 
 def _bucket() -> str:
@@ -248,6 +263,27 @@ def delete(key: str) -> None:
     key : str
     """
     _client().delete_object(Bucket=_bucket(), Key=key)
+
+
+def delete_many(keys: Sequence[str]) -> None:
+    """Delete objects; no error for those that are not there.
+
+    Parameters
+    ----------
+    keys : sequence of str
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        If the store refuses one of them.
+    """
+    for start in range(0, len(keys), _MOST_DELETED):
+        batch = keys[start : start + _MOST_DELETED]
+        answer = _client().delete_objects(
+            Bucket=_bucket(), Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+        )
+        if errors := answer.get("Errors"):
+            raise ClientError({"Error": {"Code": errors[0]["Code"], "Message": errors[0]["Message"]}}, "DeleteObjects")
 
 
 def check() -> None:

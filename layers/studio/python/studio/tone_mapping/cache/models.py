@@ -72,3 +72,4 @@ class PurgeCacheResponse(BaseModel):
 
     entries: int
     bytes: int
+    remaining: int = Field(description="Entries that there was no time for; purge again until it is 0.")

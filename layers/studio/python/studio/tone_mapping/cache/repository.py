@@ -1,6 +1,6 @@
 """The cache's index in MongoDB."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,16 +134,38 @@ def oldest_entries(user_id: str) -> Iterator[CacheEntry]:
         yield CacheEntry.from_mongo(document)
 
 
-def all_entries(user_id: str | None) -> Iterator[CacheEntry]:
-    """Walk through the entries of a user, or of everybody.
+def some_entries(user_id: str | None, limit: int) -> list[CacheEntry]:
+    """Return some of the entries of a user, or of everybody, claimed ones too.
+
+    Parameters
+    ----------
+    user_id : str or None
+    limit : int
+    """
+    found = get_collection("toneMappingCache").find(_whose(user_id)).limit(limit)
+    return [CacheEntry.from_mongo(document) for document in found]
+
+
+def count_entries(user_id: str | None) -> int:
+    """Count the entries of a user, or of everybody, claimed ones too.
 
     Parameters
     ----------
     user_id : str or None
     """
-    whose: dict[str, Any] = {} if user_id is None else {"userId": user_id}
-    for document in get_collection("toneMappingCache").find(whose):
-        yield CacheEntry.from_mongo(document)
+    return get_collection("toneMappingCache").count_documents(_whose(user_id))
+
+
+def delete_entries(keys: Sequence[str], user_id: str | None) -> int:
+    """Delete entries of a user, or of anybody, and return how many there were.
+
+    Parameters
+    ----------
+    keys : sequence of str
+    user_id : str or None
+    """
+    deleted = get_collection("toneMappingCache").delete_many({"_id": {"$in": list(keys)}, **_whose(user_id)})
+    return deleted.deleted_count
 
 
 def delete_entry(key: str, user_id: str) -> CacheEntry | None:
@@ -155,3 +177,7 @@ def delete_entry(key: str, user_id: str) -> CacheEntry | None:
     """
     found = get_collection("toneMappingCache").find_one_and_delete({"_id": key, "userId": user_id})
     return CacheEntry.from_mongo(found) if found else None
+
+
+def _whose(user_id: str | None) -> dict[str, Any]:
+    return {} if user_id is None else {"userId": user_id}
