@@ -1,5 +1,6 @@
 """The cache against a real MongoDB: claims, bounds, and a database that is away."""
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,7 +46,7 @@ def configure(database: Database[dict[str, Any]], mongod: str, monkeypatch: pyte
 def ask(number: int) -> bool:
     """Look up one of many entries; tells whether it was a hit."""
     key = make_key("analysis", CALLER, str(number))
-    computed, is_hit = find_or_compute(CALLER, key, "analysis", lambda: Computed({"number": number}))
+    computed, is_hit = find_or_compute(CALLER, key, "analysis", lambda _: Computed({"number": number}))
     assert computed.answer == {"number": number}
     return is_hit
 
@@ -62,7 +63,7 @@ def test_a_database_that_is_away_costs_time_but_no_answer(configure: Configure) 
 
 @pytest.mark.usefixtures("configure")
 def test_a_failed_computation_leaves_nothing(database: Database[dict[str, Any]]) -> None:
-    def fail() -> Computed:
+    def fail(_: bool) -> Computed:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -75,7 +76,7 @@ def test_the_claim_of_a_dead_worker_runs_out(configure: Configure, database: Dat
     configure(CACHE_CLAIM_SECONDS="1")
     key = make_key("analysis", CALLER, "7")
 
-    def die() -> Computed:
+    def die(_: bool) -> Computed:
         # As a killed worker leaves it: claimed, never released.
         assert database["toneMappingCache"].find_one({"_id": key, "claim": {"$ne": None}})
         assert not ask(7), "whoever waits takes the claim over once it has run out"
@@ -104,7 +105,7 @@ def test_what_made_room_keeps_its_pixels(configure: Configure, monkeypatch: pyte
     hits = []
     for number in (1, 2, 2, 1):
         made = Computed({}, f"users/usr_1/results/res_{number}.png", 100)
-        hits.append(find_or_compute(CALLER, make_key("result", CALLER, str(number)), "result", lambda: made)[1])  # noqa: B023
+        hits.append(find_or_compute(CALLER, make_key("result", CALLER, str(number)), "result", lambda _: made)[1])  # noqa: B023
     assert hits == [False, False, True, False]
     assert deleted == []
 
@@ -137,6 +138,35 @@ def fill(database: Database[dict[str, Any]], entries: int, user_id: str = CALLER
         ).to_mongo()
         for number in range(entries)
     )
+
+
+def test_a_long_wait_ends_in_a_computation_that_is_not_kept(configure: Configure) -> None:
+    configure(CACHE_WAIT_SECONDS="0.2")
+    key, kept = make_key("result", CALLER, "8"), []
+
+    def compute(keep: bool) -> Computed:
+        kept.append(keep)
+        if len(kept) == 1:
+            started = time.monotonic()
+            assert find_or_compute(CALLER, key, "result", compute)[1] is False
+            assert 0.2 <= time.monotonic() - started < 2
+        return Computed({"number": len(kept)})
+
+    find_or_compute(CALLER, key, "result", compute)
+    assert kept == [True, False]
+    assert find_or_compute(CALLER, key, "result", compute)[1] is True
+
+
+def test_nothing_is_kept_where_the_database_is_away(configure: Configure) -> None:
+    configure(MONGODB_URI="mongodb://127.0.0.1:1/", MONGODB_TIMEOUT_MS="100")
+    kept: list[bool] = []
+
+    def compute(keep: bool) -> Computed:
+        kept.append(keep)
+        return Computed({})
+
+    find_or_compute(CALLER, make_key("result", CALLER, "9"), "result", compute)
+    assert kept == [False]
 
 
 @pytest.mark.usefixtures("configure")

@@ -194,7 +194,7 @@ def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
 def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
     """Return the sliders of automatic correction, which are cached by the image alone."""
 
-    def compute() -> Computed:
+    def compute(_: bool = False) -> Computed:
         data = load_image(image, caller)
         with _explained(f"auto.{_image_field(image)}"):
             look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
@@ -254,7 +254,7 @@ def _grade(
         look = json.dumps([grade.model_dump(mode="json") for grade in grades])
         key = make_key("result", caller, *images, asked, look)
         computed, is_hit = find_or_compute(
-            caller, key, "result", lambda: _compute(caller, request, make_chooser, grades, keep=True)
+            caller, key, "result", lambda keep: _compute(caller, request, make_chooser, grades, keep=keep)
         )
     timings = {"cache": (time.perf_counter() - started) * 1000} if is_hit else computed.timings_ms
     started = time.perf_counter()

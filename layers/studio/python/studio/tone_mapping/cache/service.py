@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
@@ -25,7 +25,6 @@ from studio.tone_mapping.cache.settings import CacheSettings
 
 _AWAY = (PyMongoError, UnavailableError, BotoCoreError, ClientError)
 _POLL_SECONDS = 0.05
-_LONGEST_WAIT_SECONDS = 20.0
 _PURGE_BATCH = 1000  # what S3 deletes in a call
 _LONGEST_PURGE_SECONDS = 20.0  # below the function's timeout by more than a batch takes
 
@@ -77,7 +76,7 @@ def make_key(kind: Kind, caller: Caller, *parts: str | bytes) -> str:
     return digest.hexdigest()[:32]
 
 
-def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[], Computed]) -> tuple[Computed, bool]:
+def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[bool], Computed]) -> tuple[Computed, bool]:
     """Answer from the cache, or compute and keep; of several callers at once, one computes and the others wait.
 
     Parameters
@@ -87,7 +86,8 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[], 
         Of `make_key`.
     kind : {"result", "analysis"}
     compute : callable
-        Called at most once; what it raises is raised, and nothing is kept.
+        Called at most once, and told whether it is kept: not while the cache is away, nor where somebody else computes
+        the same for longer than `cache_wait_seconds`. What it raises is raised, and nothing is kept.
 
     Returns
     -------
@@ -99,11 +99,13 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[], 
         found = _find_or_claim(caller, key, kind, claim)
     except _AWAY:
         _tell_unreachable()
-        return compute(), False
+        return compute(False), False
+    if found == "busy":
+        return compute(False), False
     if found:
         return Computed(found.answer, found.result_key, found.size_bytes), True
     try:
-        computed = compute()
+        computed = compute(True)
     except BaseException:
         _quietly(lambda: repository.release_entry(key, claim))
         raise
@@ -202,17 +204,19 @@ def delete_entry(caller: Caller, key: str) -> None:
         storage.delete(entry.result_key)
 
 
-def _find_or_claim(caller: Caller, key: str, kind: Kind, claim: str) -> CacheEntry | None:
-    """Return the entry, waiting for whoever computes it; None where it is the caller's to compute now."""
-    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+def _find_or_claim(caller: Caller, key: str, kind: Kind, claim: str) -> CacheEntry | Literal["busy"] | None:
+    """Return the entry, waiting for whoever computes it; None where it is claimed now, "busy" after a long wait."""
+    deadline = time.monotonic() + CacheSettings.load().cache_wait_seconds
     while True:
         now = _now()
         if found := repository.use_entry(key, now):
             return found
         until = now + timedelta(seconds=CacheSettings.load().cache_claim_seconds)
         claimed = _new_entry(caller, key, kind, now).model_copy(update={"claim": claim, "claimed_until": until})
-        if repository.claim_entry(claimed, now) or time.monotonic() > deadline:
+        if repository.claim_entry(claimed, now):
             return None
+        if time.monotonic() >= deadline:
+            return "busy"
         time.sleep(_POLL_SECONDS)
 
 

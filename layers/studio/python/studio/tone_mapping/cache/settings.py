@@ -14,3 +14,5 @@ class CacheSettings(Settings):
     cache_max_bytes: int = Field(default=5_000_000_000, ge=1)
     # Whoever computes an entry has it this long: a little more than the function's own timeout.
     cache_claim_seconds: int = Field(default=35, ge=1)
+    # For somebody else's computation; then the caller computes by itself, well within the function's timeout.
+    cache_wait_seconds: float = Field(default=8, ge=0)
