@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from studio import storage
 from studio.caller import Caller
@@ -15,11 +17,11 @@ from studio.compute_tasks.models import TaskOptions
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, TooLargeError, UnsupportedMediaError
 from studio.image_source import ImageSource, identify, identify_stored, load_image, load_stored
-from studio.object_keys import missing, result_key
-from studio.observability import tracer
+from studio.object_keys import result_key
+from studio.observability import count, logger, tracer
 from studio.tone_mapping import pipeline
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key
+from studio.tone_mapping.cache.service import Computed, find_or_compute, forget_entry, make_key
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
@@ -246,16 +248,18 @@ def _grade(
 ) -> GradedImageResponse:
     """Answer from the cache, or load, grade and keep; then deliver. The chooser is made only where it is used."""
     started = time.perf_counter()
+
+    def compute(keep: bool) -> Computed:
+        return _compute(caller, request, make_chooser, grades, keep=keep)
+
     images = None if request.dry_run or not request.use_cache else _identify(caller, request)
     if images is None:
-        computed, is_hit = _compute(caller, request, make_chooser, grades, keep=False), False
+        computed, is_hit = compute(False), False
     else:
         asked = request.model_dump_json(exclude=_NOT_IN_THE_KEY)
         look = json.dumps([grade.model_dump(mode="json") for grade in grades])
         key = make_key("result", caller, *images, asked, look)
-        computed, is_hit = find_or_compute(
-            caller, key, "result", lambda keep: _compute(caller, request, make_chooser, grades, keep=keep)
-        )
+        computed, is_hit = _find_whole(caller, key, request.output, compute)
     timings = {"cache": (time.perf_counter() - started) * 1000} if is_hit else computed.timings_ms
     started = time.perf_counter()
     delivery = Delivery() if request.dry_run else _deliver(caller, computed, request.output)
@@ -268,6 +272,24 @@ def _grade(
         timings_ms={name: round(value, 2) for name, value in timings.items()},
         request_id=request_id,
     )
+
+
+def _find_whole(
+    caller: Caller, key: str, options: OutputOptions, compute: Callable[[bool], Computed]
+) -> tuple[Computed, bool]:
+    """Find or compute; a hit whose pixels are gone is forgotten, and computed anew."""
+    for _ in range(2):
+        computed, is_hit = find_or_compute(caller, key, "result", compute)
+        if not is_hit:
+            return computed, False
+        result = computed.result_key or ""
+        if not _goes_inline(computed, options):
+            if storage.get_size(result) is not None:
+                return computed, True
+        elif found := storage.read(result, computed.size_bytes):
+            return replace(computed, data=found[0]), True
+        forget_entry(caller, key, result)
+    return compute(False), False
 
 
 def _identify(caller: Caller, request: GradingRequest) -> tuple[str, ...] | None:
@@ -294,10 +316,15 @@ def _compute(
     with _explained(_image_field(request)):
         graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
     timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
-    key = None
+    key, is_kept = None, keep
     if keep and graded.data is not None:
         started = time.perf_counter()
-        key = _store(caller, graded.data, graded.format)
+        try:
+            key = _store(caller, graded.data, graded.format)
+        except (BotoCoreError, ClientError):  # the answer is there, and may go out inline
+            logger.exception("a result was not stored")
+            count("ResultNotStored")
+            is_kept = False
         timings["store"] = (time.perf_counter() - started) * 1000
     auto = graded.look.auto
     if auto:
@@ -315,7 +342,7 @@ def _compute(
         "statistics": graded.statistics,
         "lut_id": graded.lut_id,
     }
-    return Computed(answer, key, len(graded.data or b""), graded.data, timings)
+    return Computed(answer, key, len(graded.data or b""), graded.data, timings, is_kept)
 
 
 def _limits() -> Limits:
@@ -345,7 +372,7 @@ def _explained(field: str) -> Iterator[None]:
         raise answer(error.message, code=error.code, field=field) from error
 
 
-def _deliver(caller: Caller, computed: Computed, options: OutputOptions) -> Delivery:
+def _goes_inline(computed: Computed, options: OutputOptions) -> bool:
     limit, size = ToneMappingSettings.load().inline_result_max_bytes, computed.size_bytes
     if options.delivery == "inline" and size > limit:
         raise TooLargeError(
@@ -353,22 +380,16 @@ def _deliver(caller: Caller, computed: Computed, options: OutputOptions) -> Deli
             code="RESULT_TOO_LARGE",
             field="output.delivery",
         )
-    if options.delivery == "inline" or (options.delivery == "auto" and size <= limit):
-        return Delivery(image=base64.b64encode(_pixels(computed)).decode())
-    key = computed.result_key or _store(caller, _pixels(computed), computed.answer["format"])
+    return options.delivery == "inline" or (options.delivery == "auto" and size <= limit)
+
+
+def _deliver(caller: Caller, computed: Computed, options: OutputOptions) -> Delivery:
+    data = computed.data or b""  # a hit that goes out by URL has none, and needs none
+    if _goes_inline(computed, options):
+        return Delivery(image=base64.b64encode(data).decode())
+    key = computed.result_key or _store(caller, data, computed.answer["format"])
     url, expires_at = storage.presign_download(key)
     return Delivery(image_url=url, expires_at=expires_at, result_key=key)
-
-
-def _pixels(computed: Computed) -> bytes:
-    """Return the encoded picture: computed just now, or stored."""
-    if computed.data is not None:
-        return computed.data
-    key = computed.result_key or ""
-    found = storage.read(key, computed.size_bytes)
-    if found is None:
-        raise missing(key, "result_key")
-    return found[0]
 
 
 def _store(caller: Caller, data: bytes, image_format: Format) -> str:

@@ -179,5 +179,15 @@ def delete_entry(key: str, user_id: str) -> CacheEntry | None:
     return CacheEntry.from_mongo(found) if found else None
 
 
+def drop_entry(key: str, user_id: str, result_key: str) -> None:
+    """Delete a user's entry, if it is still the one of these pixels.
+
+    Parameters
+    ----------
+    key, user_id, result_key : str
+    """
+    get_collection("toneMappingCache").delete_one({"_id": key, "userId": user_id, "resultKey": result_key})
+
+
 def _whose(user_id: str | None) -> dict[str, Any]:
     return {} if user_id is None else {"userId": user_id}

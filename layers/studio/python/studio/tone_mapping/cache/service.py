@@ -45,6 +45,8 @@ class Computed:
         The pixels themselves, where they were computed just now.
     timings_ms : dict
         Of the computation.
+    is_kept : bool
+        False where the pixels could not be stored: there is no entry of it then.
     """
 
     answer: dict[str, Any]
@@ -52,6 +54,7 @@ class Computed:
     size_bytes: int = 0
     data: bytes | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    is_kept: bool = True
 
 
 def make_key(kind: Kind, caller: Caller, *parts: str | bytes) -> str:
@@ -109,11 +112,25 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[boo
     except BaseException:
         _quietly(lambda: repository.release_entry(key, claim))
         raise
+    if not computed.is_kept:
+        _quietly(lambda: repository.release_entry(key, claim))
+        return computed, False
     entry = _new_entry(caller, key, kind, _now()).model_copy(
         update={"answer": computed.answer, "result_key": computed.result_key, "size_bytes": computed.size_bytes}
     )
     _quietly(lambda: _keep(caller, entry, claim))
     return computed, False
+
+
+def forget_entry(caller: Caller, key: str, result_key: str) -> None:
+    """Drop an entry whose pixels are gone; one that somebody else made of it meanwhile stays.
+
+    Parameters
+    ----------
+    caller : Caller
+    key, result_key : str
+    """
+    _quietly(lambda: repository.drop_entry(key, caller.user_id, result_key))
 
 
 def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:

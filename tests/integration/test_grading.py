@@ -1,0 +1,100 @@
+"""Grading with cache and storage behind it: what happens when one of them fails, and what a hit costs."""
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pymongo
+import pytest
+from PIL import Image
+from pymongo.database import Database
+
+from local.stack import Stack
+from studio import mongo, storage
+from studio.caller import Caller
+from studio.documents import new_id
+from studio.settings import Settings
+from studio.tone_mapping import service
+from studio.tone_mapping.models import AdjustRequest, GradedImageResponse
+
+CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset({"grade"}))
+Configure = Any
+
+
+@pytest.fixture
+def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Set the module's environment; what it caches is dropped before and after."""
+
+    def forget() -> None:
+        mongo.get_database.cache_clear()
+        storage._client.cache_clear()
+        Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+
+    def apply(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    apply(
+        POWERTOOLS_METRICS_NAMESPACE="Studio",
+        POWERTOOLS_SERVICE_NAME="studio",
+        POWERTOOLS_TRACE_DISABLED="true",
+        AWS_ENDPOINT_URL=stack.aws_endpoint_url,
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",
+        MONGODB_URI=stack.mongodb_uri,
+        BUCKET_NAME=stack.bucket_name,
+    )
+    yield apply
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def entries(stack: Stack) -> Iterator[Any]:
+    """Return the caller's cache, empty at first."""
+    with pymongo.MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        database: Database[dict[str, Any]] = client["studio"]
+        database["toneMappingCache"].delete_many({"userId": CALLER.user_id})
+        yield lambda: list(database["toneMappingCache"].find({"userId": CALLER.user_id}))
+
+
+def adjust(delivery: str = "inline") -> GradedImageResponse:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(buffer, "PNG")
+    body = {
+        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "adjustments": {"exposure": 0.5},
+        "output": {"delivery": delivery},
+    }
+    return service.adjust(CALLER, AdjustRequest.model_validate(body), "request-1")
+
+
+def test_a_result_that_cannot_be_stored_is_answered_and_not_kept(
+    configure: Configure, entries: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(BUCKET_NAME="no-such-bucket")
+    for _ in range(2):
+        graded = adjust()
+        assert graded.image
+        assert graded.cache == "miss"
+    assert entries() == []
+    assert capsys.readouterr().out.count('"ResultNotStored":[1') == 2
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize("delivery", ["inline", "url", "auto"])
+def test_a_hit_whose_pixels_are_gone_is_computed_anew(entries: Any, delivery: str) -> None:
+    adjust(delivery)
+    [entry] = entries()
+    storage.delete(entry["resultKey"])
+    again = adjust(delivery)
+    assert again.cache == "miss"
+    assert again.image or (again.image_url and httpx.get(again.image_url).is_success)
+    [anew] = entries()
+    assert anew["resultKey"] != entry["resultKey"]
+    assert adjust(delivery).cache == "hit"
