@@ -14,6 +14,7 @@ from studio.tone_mapping.grade import grade
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, identity_lut
 from studio.tone_mapping.lut_table import write_json, write_png
+from studio.tone_mapping.preset_file import read_preset
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 
 COLOURS = np.random.default_rng(2).random((1, 4000, 3), dtype=np.float32)
@@ -105,6 +106,31 @@ def test_a_png_of_a_lut_has_blue_slices_side_by_side() -> None:
 def test_json_of_a_lut_runs_red_fastest() -> None:
     table = np.array(json.loads(write_json(identity_lut(5)))).reshape(5, 5, 5, 3)
     np.testing.assert_allclose(table[1, 2, 3], [3 / 4, 2 / 4, 1 / 4])
+
+
+def passing() -> Lut:
+    """Return what a .cube of the values -0.1..1.2 comes to."""
+    rows = "\n".join(" ".join(f"{axis * 1.3 - 0.1:.3f}" for axis in (r, g, b)) for b, g, r in np.ndindex(2, 2, 2))
+    lut = read_preset(f"LUT_3D_SIZE 2\n{rows}\n", "cube").lut
+    assert lut is not None
+    assert (lut.min(), lut.max()) == (pytest.approx(-0.1), pytest.approx(1.2))
+    return lut
+
+
+def test_what_passes_the_range_is_clipped_in_a_preview() -> None:
+    decoded = cv2.imdecode(np.frombuffer(write_png(passing()), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None
+    assert decoded[0, 0].tolist() == [0, 0, 0]
+    assert decoded[1, 3].tolist() == [255, 255, 255]
+    table = json.loads(write_json(passing()))
+    assert (min(table), max(table)) == (0, 1)
+
+
+def test_what_passes_the_range_is_clipped_before_it_is_mixed() -> None:
+    mixed = compile_look([Table(passing(), 50)], 33)
+    full = compile_look([Table(passing(), 100)], 33).clip(0, 1)
+    np.testing.assert_allclose(mixed, (identity_lut(33) + full) / 2, atol=1e-5)
+    assert (mixed.min(), mixed.max()) == (0, 1)
 
 
 @pytest.mark.parametrize("preset", BUILTIN_PRESETS.values(), ids=BUILTIN_PRESETS)

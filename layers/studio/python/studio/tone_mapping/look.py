@@ -60,7 +60,8 @@ def _through_table(lut: Lut, table: Table) -> Lut:
     moved = apply_lut(pixels, table.lut)[..., ::-1].reshape(lut.shape)
     if table.strength == 100:
         return np.ascontiguousarray(moved)
-    mixed: Lut = lut + (moved - lut) * np.float32(table.strength / 100)
+    # An imported table may pass 0..1: half of the way to a colour is half of the way to the one that is shown.
+    mixed: Lut = lut + (moved.clip(0, 1) - lut) * np.float32(table.strength / 100)
     return mixed
 
 

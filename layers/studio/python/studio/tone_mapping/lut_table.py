@@ -9,7 +9,7 @@ from studio.tone_mapping.lut import Lut
 
 
 def write_png(lut: Lut) -> bytes:
-    """Write a LUT as a PNG of 8 bits.
+    """Write a LUT as a PNG of 8 bits; what an imported one has outside 0..1 is clipped.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def write_png(lut: Lut) -> bytes:
     """
     size = lut.shape[0]
     slices = lut.transpose(1, 2, 0, 3).reshape(size, size * size, 3)  # green down; blue, then red to the right
-    _, data = cv2.imencode(".png", np.rint(slices[..., ::-1] * 255).astype(np.uint8))
+    _, data = cv2.imencode(".png", np.rint(slices[..., ::-1].clip(0, 1) * 255).astype(np.uint8))
     return data.tobytes()
 
 
 def write_json(lut: Lut) -> bytes:
-    """Write a LUT as a flat JSON list of numbers 0..1, in the order of a .cube: red runs fastest.
+    """Write a LUT as a flat JSON list of numbers, clipped to 0..1, in the order of a .cube: red runs fastest.
 
     Parameters
     ----------
@@ -40,5 +40,5 @@ def write_json(lut: Lut) -> bytes:
     bytes
         ASCII; five decimals, below half a code of 16 bits.
     """
-    values = np.ascontiguousarray(lut.transpose(2, 1, 0, 3)).reshape(-1).astype(np.float64)
+    values = np.ascontiguousarray(lut.transpose(2, 1, 0, 3)).reshape(-1).astype(np.float64).clip(0, 1)
     return json.dumps(np.round(values, 5).tolist(), separators=(",", ":")).encode()
