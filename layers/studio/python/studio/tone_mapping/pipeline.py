@@ -53,11 +53,12 @@ class GradedImage:
     data : bytes | None
         The encoded picture, in `format`, `width` x `height` pixels; None where no pixels were asked for.
     statistics : dict
-        ``before`` and ``after``, as `Analysis.statistics` gives them.
+        ``before`` and ``after``, as `Analysis.statistics` gives them; ``before`` of the picture in its own size.
     lut : ndarray of float32
         What was applied; `lut_id` names it.
     timings_ms : dict
-        Milliseconds of ``probe decode analyse lut apply encode``; the analysis of the result is within ``encode``.
+        Milliseconds of ``probe decode analyse lut apply encode``; fitting into `max_size` is within ``decode``, the
+        analysis of the result within ``encode``.
     """
 
     data: bytes | None
@@ -165,12 +166,15 @@ def grade_image(
         check_limits(header, limits)
         dtype = output_dtype(header, output)
     with stopwatch("decode"):
-        photo = _fitted(decode(data, header), output.max_size)
-    height, width = photo.pixels.shape[:2]
+        photo = decode(data, header)
+    # Of the picture as it came: the look must not depend on the size that it goes out in.
     with stopwatch("analyse"):
         proxy = make_proxy(photo.pixels)
         before = analyse_proxy(proxy)
         look = look_for(proxy, before)
+    with stopwatch("decode"):
+        photo = _fitted(photo, output.max_size)
+    height, width = photo.pixels.shape[:2]
     with stopwatch("lut"):
         lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
         fingerprint = lut_id(lut)
