@@ -253,6 +253,17 @@ def test_exrs_that_cannot_be_read_are_named(data: bytes, named: str) -> None:
     assert caught.value.code == "UNSUPPORTED_FORMAT"
 
 
+def test_long_channel_names_are_cut_in_messages_and_refused_where_no_exr_has_them() -> None:
+    with pytest.raises(UnsupportedImageError) as refused:
+        probe(exr_header([(f"{number:03}" + "n" * 252, 1) for number in range(30)]))
+    assert "channels 000nnn" in refused.value.message
+    assert len(refused.value.message) < 200
+    with pytest.raises(InvalidImageError) as refused_too:
+        probe(exr_header([*RGB, ("n" * 256, 1)]))
+    assert refused_too.value.code == "IMAGE_CORRUPT"
+    assert len(refused_too.value.message) < 200
+
+
 def test_exrs_with_more_than_the_colours_are_read() -> None:
     assert probe(exr_header([("A", 1), *RGB, ("Z", 1), ("diffuse.R", 2)])).mode == "RGBA"
     assert probe(exr_header([("BY", 2), ("RY", 2), ("Y", 1)])).mode == "RGB"

@@ -27,6 +27,8 @@ InputFormat = Format | SceneFormat
 
 ACCEPTED = "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR"
 
+_LONGEST_TEXT = 100  # of a file's own words in a message
+
 _NAMES: dict[InputFormat, str] = {"webp": "WebP", "exr": "OpenEXR", "hdr": "Radiance HDR"}
 
 # The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
@@ -300,8 +302,9 @@ def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
         raise UnsupportedImageError("UNSUPPORTED_FORMAT", "The OpenEXR is a deep one. Accepted are flat ones.")
     if not scene.channels.keys() & {"R", "G", "B", "Y"}:
         names = ", ".join(list(scene.channels)[:20])
+        shown = names if len(names) <= _LONGEST_TEXT else f"{names[: _LONGEST_TEXT - 1]}…"
         raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {names}. Accepted are R, G and B, or Y, RY and BY."
+            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {shown}. Accepted are R, G and B, or Y, RY and BY."
         )
     for name in "RGBYA":
         if scene.channels.get(name, (1, 1)) != (1, 1):

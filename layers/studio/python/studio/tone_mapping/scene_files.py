@@ -11,7 +11,7 @@ from dataclasses import dataclass
 XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1 / 3, 1 / 3)  # primaries of CIE XYZ itself, as OpenEXR writes them
 
 _TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000  # flags beside OpenEXR's version
-_LONGEST_NAME = 256
+_LONGEST_NAME = 256  # with the zero that ends it
 _LONGEST_RADIANCE_HEADER = 65_536
 
 # How a Radiance picture is scanned -> the EXIF orientation that says the same.
@@ -114,7 +114,7 @@ def _attributes(data: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
 def _channels(listed: bytes) -> dict[str, tuple[int, int]]:
     channels, at = {}, 0
     while listed[at] != 0:
-        end = listed.index(b"\0", at)
+        end = listed.index(b"\0", at, at + _LONGEST_NAME)
         x, y = struct.unpack_from("<2i", listed, end + 9)  # behind the type and what is for lossy compression
         channels[listed[at:end].decode("latin-1")] = (x, y)
         at = end + 17
