@@ -1,5 +1,6 @@
 """Put what the event fixtures of events/ speak of into a running stack: two users, their keys, an upload each."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
 from studio.compute_tasks.models import Job
-from studio.object_keys import upload_key
+from studio.object_keys import job_key, upload_key
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cache.models import CacheEntry
@@ -37,6 +38,11 @@ OTHER_JOB_ID = "job_000000000000000000000003"
 WAITING_JOB_ID = "job_000000000000000000000004"
 CRASHED_JOB_ID = "job_000000000000000000000005"
 SILENT_JOB_ID = "job_000000000000000000000006"
+BULK_QUEUED_JOB_ID = "job_000000000000000000000007"
+BULK_RUNNING_JOB_ID = "job_000000000000000000000008"
+BULK_COMPLETING_JOB_ID = "job_000000000000000000000009"
+BULK_ABORTED_JOB_ID = "job_00000000000000000000000a"
+BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
 OTHER_PRESET_ID = "pre_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
 
@@ -113,6 +119,8 @@ def seed(stack: Backend) -> None:
         database["toneMappingCache"].delete_many({"userId": USER_ID})
         database["toneMappingCache"].insert_one(entry.to_mongo())
         database["computeTasks"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID]}})
+        bulk_jobs = [BULK_QUEUED_JOB_ID, BULK_RUNNING_JOB_ID, BULK_COMPLETING_JOB_ID]
+        database["bulkItems"].delete_many({"_id": {"$in": [f"{job_id}:0" for job_id in bulk_jobs]}})
         database["computeTasks"].insert_many([job.to_mongo() for job in _jobs(now)])
     store = boto3.client(
         "s3",
@@ -123,6 +131,8 @@ def seed(stack: Backend) -> None:
     )
     for upload_id in (UPLOAD_ID, SPARE_UPLOAD_ID):
         store.put_object(Bucket=stack.bucket_name, Key=upload_key(USER_ID, upload_id), Body=PHOTO.read_bytes())
+    manifest = json.dumps([upload_key(USER_ID, UPLOAD_ID)]).encode()
+    store.put_object(Bucket=stack.bucket_name, Key=BULK_MANIFEST_KEY, Body=manifest)
     store.put_object(Bucket=stack.bucket_name, Key=upload_key(OTHER_USER_ID, UPLOAD_ID), Body=PHOTO.read_bytes())
 
 
@@ -143,6 +153,14 @@ def _jobs(now: datetime) -> list[Job]:
     running = queued.model_copy(update={"status": "PROCESSING", "started_at": now, "heartbeat_at": now})
     result = {"result_key": f"users/{USER_ID}/results/res_000000000000000000000001.jpeg", "width": 180, "height": 120}
     done = {"id": COMPLETED_JOB_ID, "status": "COMPLETED", "result": result, "finished_at": now}
+    order = {
+        "task_type": "adjust",
+        "parameters": {"adjustments": {"exposure": 0.5}},
+        "concurrency": 8,
+        "total": 1,
+        "manifest_key": BULK_MANIFEST_KEY,
+    }
+    bulk = {"task_type": "bulk_grade", "payload": order}
     long_ago = now - timedelta(hours=1)
     return [
         queued,
@@ -151,4 +169,8 @@ def _jobs(now: datetime) -> list[Job]:
         queued.model_copy(update={"id": WAITING_JOB_ID}),
         running.model_copy(update={"id": CRASHED_JOB_ID, "attempt": 3}),
         running.model_copy(update={"id": SILENT_JOB_ID, "attempt": 3, "heartbeat_at": long_ago}),
+        queued.model_copy(update={**bulk, "id": BULK_QUEUED_JOB_ID}),
+        running.model_copy(update={**bulk, "id": BULK_RUNNING_JOB_ID}),
+        running.model_copy(update={**bulk, "id": BULK_COMPLETING_JOB_ID}),
+        running.model_copy(update={**bulk, "id": BULK_ABORTED_JOB_ID}),
     ]

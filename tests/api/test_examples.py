@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "events/photo.jpg"
 WITHOUT_ROUTE = {
     "auth/authorize_request",
+    "tone_mapping/start_bulk_job",
+    "tone_mapping/grade_bulk_item",
+    "tone_mapping/complete_bulk_job",
     "compute_tasks/run_task",
     "compute_tasks/reconcile_tasks",
     "compute_tasks/clean_up_tasks",
@@ -67,6 +70,8 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
             return [json.loads(run(stack, user, "auth/create_api_key.sh"))["key_id"]]
         case "uploads/create_upload.sh":
             return [PHOTO]
+        case "tone_mapping/bulk_grade.sh":
+            run(stack, user, "uploads/create_upload.sh", PHOTO)
         case "uploads/delete_upload.sh":
             return [json.loads(run(stack, user, "uploads/create_upload.sh", PHOTO))["upload_id"]]
         case "tone_mapping/auto_correct.sh" | "tone_mapping/adjust.sh":

@@ -38,6 +38,16 @@ def preset_key(user_id: str, preset_id: str) -> str:
     return f"users/{user_id}/presets/{preset_id}"
 
 
+def job_key(user_id: str, job_id: str, name: str) -> str:
+    """Key of what belongs to a job; no request can name it as an image.
+
+    Parameters
+    ----------
+    user_id, job_id, name : str
+    """
+    return f"users/{user_id}/jobs/{job_id}/{name}"
+
+
 def require_own(caller: Caller, key: str, field: str) -> None:
     """Refuse a key that is not exactly the form of one of the caller's own objects.
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -15,6 +15,7 @@ from studio.observability import count, logger, tracer
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 @lru_cache(maxsize=4)
@@ -26,6 +27,60 @@ def _client(read_timeout: int) -> "LambdaClient":
     )
 
 
+@cache
+def _steps() -> "SFNClient":
+    tracer.patch(["botocore"])
+    return boto3.client("stepfunctions", config=Config(connect_timeout=2, read_timeout=5))
+
+
+def execution_arn(machine_arn: str, job_id: str) -> str:
+    """Return the ARN of a job's execution, which has the job's id as its name.
+
+    Parameters
+    ----------
+    machine_arn, job_id : str
+    """
+    return f"{machine_arn.replace(':stateMachine:', ':execution:', 1)}:{job_id}"
+
+
+def stop(job: Job) -> None:
+    """Stop the execution of a job that was cancelled; where that fails, its items find that out by themselves.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    if not job.execution_arn:
+        return
+    try:
+        _steps().stop_execution(executionArn=job.execution_arn, error="Cancelled", cause="its user cancelled the job")
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("an execution could not be stopped", job_id=job.id, reason=str(error))
+
+
+def find_execution(job: Job) -> dict[str, str] | None:
+    """Return `status`, and `error` and `cause` where it has them, of a job's execution; None where it has none.
+
+    Parameters
+    ----------
+    job : Job
+    """
+    try:
+        found = _steps().describe_execution(executionArn=job.execution_arn or "")
+    except _steps().exceptions.ExecutionDoesNotExist:
+        return None
+    return {"status": found["status"], "error": found.get("error", ""), "cause": found.get("cause", "")}
+
+
+def _start_execution(job: Job, arn: str) -> None:
+    machine = arn.rpartition(":")[0].replace(":execution:", ":stateMachine:", 1)
+    try:
+        _steps().start_execution(stateMachineArn=machine, name=job.id, input="{}")
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("an execution could not be started", job_id=job.id, reason=str(error))
+        count("DispatchUnanswered")
+
+
 def start(job: Job) -> None:
     """Hand a job to its worker and go on; where that fails it stays queued, and the clean-up hands it over again.
 
@@ -33,6 +88,9 @@ def start(job: Job) -> None:
     ----------
     job : Job
     """
+    if job.execution_arn:
+        _start_execution(job, job.execution_arn)
+        return
     _invoke(job, "Event", read_timeout=5)
 
 

@@ -62,23 +62,27 @@ class Task:
     ----------
     request, function : str
         ``module:name`` of the request's model and of the task's function; loaded when they are needed, so that an
-        API function that only starts jobs does not import what runs them.
+        API function that only starts jobs does not import what runs them. A task of a state machine has no function.
     targets : tuple of str
         Where it may run; the first is the default.
     timeout_seconds : float
         Of one attempt.
     attempts : int
         How often a lost or crashed attempt is followed by another one; refusals (a 4xx) are final.
+    state_machine : str
+        Name of the field of `ComputeTaskSettings` that has the ARN of the state machine that runs it; empty where the
+        worker does.
     enabled : bool
         A disabled task is refused, and costs nothing.
     """
 
     request: str
-    function: str
+    function: str = ""
     targets: tuple[Target, ...] = ("LAMBDA",)
     timeout_seconds: float = 300
     attempts: int = 3
     resources: Resources = Resources()
+    state_machine: str = ""
     enabled: bool = True
 
     def run(self, caller: Caller, payload: dict[str, Any], report: Reporter) -> BaseModel:
@@ -107,5 +111,10 @@ TASKS: dict[str, Task] = {
     "adjust": Task(request="studio.tone_mapping.models:AdjustRequest", function="studio.tone_mapping.tasks:adjust"),
     "apply_preset": Task(
         request="studio.tone_mapping.models:ApplyPresetRequest", function="studio.tone_mapping.tasks:apply_preset"
+    ),
+    "bulk_grade": Task(
+        request="studio.tone_mapping.bulk.models:BulkJob",
+        timeout_seconds=86_400,
+        state_machine="bulk_grade_state_machine",
     ),
 }

@@ -164,6 +164,21 @@ def cancel_job(job_id: str, user_id: str, now: datetime) -> Job | None:
     )
 
 
+def abort_job(job_id: str, error: JobError, now: datetime) -> Job | None:
+    """Cancel a job whose execution was stopped by somebody else than its user; None where it is over.
+
+    Parameters
+    ----------
+    job_id : str
+    error : JobError
+    now : datetime
+    """
+    return _change(
+        {"_id": job_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"status": "CANCELLED", "error": error.to_mongo(), "finishedAt": now},
+    )
+
+
 def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> list[Job]:
     """Find jobs that wait for too long, or whose workers have gone silent.
 

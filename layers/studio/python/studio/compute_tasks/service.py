@@ -1,5 +1,6 @@
 """Jobs: start, watch, cancel, and see to it that every one of them ends."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,13 +24,14 @@ from studio.compute_tasks.models import (
 from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import new_id
-from studio.errors import ConflictError, InvalidFieldError, NotFoundError, StudioError
+from studio.errors import ConflictError, InvalidFieldError, NotFoundError, StudioError, UnavailableError
 from studio.observability import count, logger
 
 _CLEANED_AT_ONCE = 200
+_CAUSE_LENGTH = 500
 
 
-def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOptions) -> Job:
+def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOptions, job_id: str | None = None) -> Job:
     """Start a job, and wait for it where that is asked for.
 
     Once it is stored it is never lost: a worker that cannot be reached or dies is replaced by the clean-up.
@@ -42,6 +44,9 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     request : pydantic.BaseModel
         What the task works on; small, for it is stored.
     options : TaskOptions
+        A job of a state machine is never waited for.
+    job_id : str, optional
+        For a job of which something is stored already.
 
     Returns
     -------
@@ -52,27 +57,31 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     ------
     InvalidFieldError
         If the task is disabled.
+    UnavailableError
+        If its state machine is not configured.
     """
     task = _task(task_type)
     if not task.enabled:
         raise InvalidFieldError(
             f"the task {task_type} is disabled in this deployment", code="TASK_DISABLED", field="use_container"
         )
-    now = _now()
+    now, job_id = _now(), job_id or new_id("job")
+    execution_arn = _execution_arn(task, job_id)
     job = Job(
-        id=new_id("job"),
+        id=job_id,
         user_id=caller.user_id,
         key_id=caller.key_id,
         scopes=sorted(caller.scopes),
         task_type=task_type,
         target=task.targets[0],
         payload=request.model_dump(mode="json"),
+        execution_arn=execution_arn,
         created_at=now,
         queued_at=now,
         expires_at=now + timedelta(days=ComputeTaskSettings.load().job_ttl_days),
     )
     repository.insert_job(job)
-    if not options.wait_for_result:
+    if execution_arn or not options.wait_for_result:
         dispatch.start(job)
         return job
     wait = min(options.wait_timeout_seconds, ComputeTaskSettings.load().wait_timeout_max_seconds)
@@ -179,6 +188,7 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     if cancelled is None:
         job = _find(caller, job_id)
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
+    dispatch.stop(cancelled)
     return tell(cancelled)
 
 
@@ -232,6 +242,35 @@ def reconcile(job_id: str, attempt: int) -> Status | None:
     return left.status if left else None
 
 
+def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | None:
+    """Record how a job's execution ended, where the job does not know it.
+
+    Parameters
+    ----------
+    job_id : str
+    execution : mapping
+        With ``status``, and ``error`` and ``cause`` where there are any.
+
+    Returns
+    -------
+    str or None
+        What the job is now; None where it was over.
+    """
+    status = execution["status"]
+    why = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
+    if status == "ABORTED":
+        error = JobError(code="ABORTED", message=(why or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
+        ended = repository.abort_job(job_id, error, _now())
+    else:
+        code = "EXECUTION_TIMED_OUT" if status == "TIMED_OUT" else "EXECUTION_FAILED"
+        error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
+        job = repository.find_job(job_id)
+        ended = repository.fail_job(job_id, job.attempt, error, _now()) if job else None
+    if ended:
+        count("JobFailed")
+    return ended.status if ended else None
+
+
 def clean_up() -> int:
     """Replace or fail every job whose worker never started or has gone silent.
 
@@ -247,7 +286,11 @@ def clean_up() -> int:
         _CLEANED_AT_ONCE,
     )
     for job in stale:
-        if job.status == "QUEUED":
+        execution = dispatch.find_execution(job) if job.execution_arn else None
+        if execution:
+            if execution["status"] != "RUNNING":  # and its event did not come
+                reconcile_execution(job.id, execution)
+        elif job.status == "QUEUED":
             message = f"it waited for {settings.stale_queued_seconds:g} s; its worker may never have started"
             lose(job, JobError(code="NEVER_STARTED", message=message, status=503))
         else:
@@ -257,16 +300,17 @@ def clean_up() -> int:
 
 
 def fresh(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with a new presigned URL, where it has a stored picture.
+    """Return a result with a new presigned URL, where it has a stored picture or manifest.
 
     Parameters
     ----------
     result : dict
     """
-    if not result.get("result_key"):
-        return result
-    url, expires_at = storage.presign_download(result["result_key"])
-    return {**result, "image_url": url, "expires_at": expires_at.isoformat()}
+    for key, name in (("result_key", "image_url"), ("manifest_key", "manifest_url")):
+        if result.get(key):
+            url, expires_at = storage.presign_download(result[key])
+            return {**result, name: url, "expires_at": expires_at.isoformat()}
+    return result
 
 
 def failure(job: Job) -> StudioError:
@@ -320,6 +364,15 @@ def tell(job: Job) -> JobResponse:
 
 def _task(task_type: str) -> Task:
     return TASKS[task_type]
+
+
+def _execution_arn(task: Task, job_id: str) -> str | None:
+    if not task.state_machine:
+        return None
+    machine: str | None = getattr(ComputeTaskSettings.load(), task.state_machine)
+    if not machine:
+        raise UnavailableError(f"this task is not configured: set {task.state_machine.upper()}")
+    return dispatch.execution_arn(machine, job_id)
 
 
 def _find(caller: Caller, job_id: str) -> Job:

@@ -9,6 +9,7 @@ class ComputeTaskSettings(Settings):
     """Where workers are, and when a job counts as lost."""
 
     task_worker_function: str | None = Field(default=None, description="Name or ARN of the worker Lambda.")
+    bulk_grade_state_machine: str | None = Field(default=None, description="ARN of the state machine for many images.")
     # Below the 30 s of an HTTP API, with room for the answer.
     wait_timeout_max_seconds: float = Field(default=25, gt=0, le=28)
     heartbeat_seconds: float = Field(default=1, gt=0)

@@ -1,0 +1,272 @@
+"""Grading many images: a job whose state machine grades each by a function, and what those functions do."""
+
+import json
+from datetime import UTC, datetime
+from pkgutil import resolve_name
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio import storage
+from studio.caller import Caller
+from studio.compute_tasks import repository as jobs
+from studio.compute_tasks import service as compute_tasks
+from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
+from studio.compute_tasks.registry import TASKS, Reporter
+from studio.documents import new_id
+from studio.errors import ErrorDetail, InvalidFieldError, StudioError
+from studio.image_source import ImageSource
+from studio.object_keys import job_key, missing, require_own, upload_key
+from studio.observability import logger
+from studio.tone_mapping.bulk import repository
+from studio.tone_mapping.bulk.models import MAX_ITEMS, BulkGradeRequest, BulkItem, BulkJob
+
+_MANIFEST_MAX_BYTES = 4_000_000  # 10,000 keys of the longest
+_PAGE = 1000
+_NO_PARAMETERS = {*ImageSource.model_fields, *TaskOptions.model_fields}
+
+
+class JobOverError(Exception):
+    """The job was cancelled, or is over, before its execution began."""
+
+
+def submit(caller: Caller, request: BulkGradeRequest) -> AcceptedResponse:
+    """Start a job that grades many images.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : BulkGradeRequest
+
+    Returns
+    -------
+    AcceptedResponse
+
+    Raises
+    ------
+    ForbiddenError
+        If the caller's key may not grade.
+    InvalidFieldError
+        If a parameter is wrong, or there are no or too many images.
+    NotFoundError
+        If a key is not one of the caller's own.
+    """
+    caller.require("grade")
+    _check_parameters(caller, request)
+    keys = _list_keys(caller, request)
+    job_id = new_id("job")
+    manifest_key = job_key(caller.user_id, job_id, "manifest.json")
+    _write_json(manifest_key, keys)
+    payload = BulkJob(
+        task_type=request.task_type,
+        parameters=request.parameters,
+        concurrency=request.concurrency,
+        total=len(keys),
+        manifest_key=manifest_key,
+    )
+    return compute_tasks.accepted(compute_tasks.submit(caller, "bulk_grade", payload, TaskOptions(), job_id))
+
+
+def start(job_id: str) -> dict[str, Any]:
+    """Begin a job: the first state of its execution.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    dict
+        What the next state needs: ``job_id``, ``manifest_key`` and ``concurrency``.
+
+    Raises
+    ------
+    JobOverError
+        If there is nothing to do.
+    """
+    job = jobs.find_job(job_id)
+    if job and job.status == "QUEUED":
+        job = jobs.start_job(job_id, job.attempt, _now()) or jobs.find_job(job_id)
+    if job is None or job.status != "PROCESSING":  # PROCESSING: this is asked a second time
+        raise JobOverError(f"the job {job_id} is {job.status if job else 'unknown'}")
+    order = BulkJob.model_validate(job.payload)
+    return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
+
+
+def grade_item(job_id: str, index: int, image_key: str) -> str | None:
+    """Grade one image of a job and record how it came out; that one fails is no failure of the job.
+
+    Parameters
+    ----------
+    job_id : str
+    index : int
+        Its place in the manifest.
+    image_key : str
+
+    Returns
+    -------
+    str or None
+        Its status; None where the job is over, or the item was recorded before.
+    """
+    job = _find_running(job_id)
+    if job is None or repository.has_item(job_id, index):
+        return None
+    order = BulkJob.model_validate(job.payload)
+    item = BulkItem(
+        id=repository.item_id(job_id, index),
+        index=index,
+        image_key=image_key,
+        status="COMPLETED",
+        finished_at=_now(),
+        expires_at=job.expires_at,
+    )
+    item = item.model_copy(update={**_grade(job, order, image_key), "finished_at": _now()})
+    if _find_running(job_id) is None or not repository.insert_item(item):
+        return None
+    repository.count_item(job_id, order.total, _now())
+    return item.status
+
+
+def complete(job_id: str) -> dict[str, int] | None:
+    """Write how every image came out, and complete the job: the last state of its execution.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    dict or None
+        How many images there were, were graded, and failed; None where the job is over.
+    """
+    job = _find_running(job_id)
+    if job is None:
+        return None
+    keys = _read_json(BulkJob.model_validate(job.payload).manifest_key)
+    found = {item.index: item for item in repository.find_items(job_id)}
+    items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
+    completed = sum(item["status"] == "COMPLETED" for item in items)
+    counts = {"total": len(items), "completed": completed, "failed": len(items) - completed}
+    result_key = job_key(job.user_id, job_id, "result.json")
+    _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
+    jobs.complete_job(job_id, job.attempt, {"counts": counts, "manifest_key": result_key}, _now())
+    return counts
+
+
+def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
+    """Return what an item's record has of the outcome."""
+    caller = Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
+    try:
+        answer = (
+            TASKS[order.task_type]
+            .run(caller, {**order.parameters, "image_key": image_key}, Reporter(job.id))
+            .model_dump(include={"result_key"})
+        )
+    except StudioError as error:
+        failure = JobError(code=error.code, message=error.message, status=int(error.status))
+        return {"status": "FAILED", "error": failure}
+    except Exception:
+        logger.exception("an image of a bulk job failed", job_id=job.id, image_key=image_key)
+        return {
+            "status": "FAILED",
+            "error": JobError(code="INTERNAL_ERROR", message="something went wrong on our side"),
+        }
+    return answer
+
+
+def _tell(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
+    told = {"index": index, "image_key": image_key, "status": "FAILED", "result_key": None, "error": None}
+    if item is None:
+        return told | {"error": {"code": "WORKER_LOST", "message": "its function crashed or could not be started"}}
+    error = item.error and {"code": item.error.code, "message": item.error.message}
+    return told | {"status": item.status, "result_key": item.result_key, "error": error}
+
+
+def _find_running(job_id: str) -> Job | None:
+    job = jobs.find_job(job_id)
+    return job if job and job.status == "PROCESSING" else None
+
+
+def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
+    details = [
+        ErrorDetail(field=f"parameters.{name}", message="this is not a parameter of many images")
+        for name in sorted(_NO_PARAMETERS & request.parameters.keys())
+    ]
+    if not details:
+        model = resolve_name(TASKS[request.task_type].request)
+        try:
+            model.model_validate({**request.parameters, "image_key": "users/"})
+        except ValidationError as error:
+            details = [
+                ErrorDetail(field=".".join(map(str, ("parameters", *item["loc"]))), message=item["msg"])
+                for item in error.errors()
+            ]
+    if details:
+        refusal = InvalidFieldError("; ".join(f"{detail.field}: {detail.message}" for detail in details[:3]))
+        refusal.details = details
+        raise refusal
+    if reference_key := request.parameters.get("reference_key"):
+        require_own(caller, reference_key, "parameters.reference_key")
+
+
+def _list_keys(caller: Caller, request: BulkGradeRequest) -> list[str]:
+    if request.image_keys is not None:
+        return _check_own(caller, request.image_keys, "image_keys")
+    if request.manifest_key is not None:
+        return _check_own(caller, _read_manifest(caller, request.manifest_key), "manifest_key")
+    keys = _list_uploads(caller)
+    if not 1 <= len(keys) <= MAX_ITEMS:
+        number = f"more than {MAX_ITEMS:,}" if keys else "no"
+        raise InvalidFieldError(f"1 to {MAX_ITEMS:,} images; you have {number} uploads", field="all_uploads")
+    return keys
+
+
+def _check_own(caller: Caller, keys: list[str], field: str) -> list[str]:
+    for index, key in enumerate(keys):
+        require_own(caller, key, f"{field}.{index}")
+    return keys
+
+
+def _list_uploads(caller: Caller) -> list[str]:
+    prefix = upload_key(caller.user_id, "")
+    keys: list[str] = []
+    while len(keys) <= MAX_ITEMS:
+        page = [item.key for item in storage.list_objects(prefix, _PAGE, keys[-1] if keys else "")]
+        keys += page
+        if len(page) < _PAGE:
+            break
+    return keys
+
+
+def _read_manifest(caller: Caller, key: str) -> list[str]:
+    require_own(caller, key, "manifest_key")
+    found = storage.read(key, _MANIFEST_MAX_BYTES)
+    if found is None:
+        raise missing(key, "manifest_key")
+    data, size = found
+    if size > _MANIFEST_MAX_BYTES:
+        message = f"a manifest may have {_MANIFEST_MAX_BYTES:,} bytes; got {size:,}"
+        raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
+    try:
+        keys = json.loads(data)
+    except (ValueError, RecursionError):
+        keys = None
+    if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_ITEMS or not all(isinstance(key, str) for key in keys):
+        message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys"
+        raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
+    return keys
+
+
+def _write_json(key: str, content: Any) -> None:
+    storage.write(key, json.dumps(content).encode(), "application/json", tags={"kind": "result"})
+
+
+def _read_json(key: str) -> Any:
+    found = storage.read(key, _MANIFEST_MAX_BYTES)
+    if found is None:
+        raise missing(key, "manifest_key")
+    return json.loads(found[0])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
