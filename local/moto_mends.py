@@ -3,9 +3,11 @@
 Loading this loads moto's interpreter, which takes a while.
 """
 
+import copy
 import datetime
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ from botocore.config import Config
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.response import StreamingBody
+from jsonpath_ng.ext.parser import parse as jsonpath_parser
 from moto.core.config import default_user_config
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
@@ -40,6 +43,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iter
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.resource_eval.resource_eval_s3 import (
     ResourceEvalS3,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.result_writer_decl import ResultWriter
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.environment import Environment
@@ -51,7 +55,8 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramStopped,
     ProgramTimedOut,
 )
-from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -95,6 +100,8 @@ def apply() -> None:
     keep_names_of_states_errors()
     keep_the_first_end()
     stop_at_once()
+    accept_whole_percentages()
+    give_one_value_for_one_path()
     loop_over_items()
     run_children()
     write_results()
@@ -206,6 +213,27 @@ def _copy_history(source: Any, target: Any) -> Any:
     return target
 
 
+def accept_whole_percentages() -> None:
+    """Accept whole numbers for ToleratedFailurePercentage: a definition with one was refused."""
+    original = AmazonStateLanguageParser.parse
+
+    @_method_of(AmazonStateLanguageParser, staticmethod)
+    def parse(definition: str) -> Any:
+        return original(re.sub(r'("ToleratedFailurePercentage"\s*:\s*\d+)(?=\s*[,}])', r"\1.0", definition))
+
+
+def give_one_value_for_one_path() -> None:
+    """Give the value of a path to one place: of `$.list[0].name` there was a list with it."""
+    original, parser = json_path.extract_json, cache(jsonpath_parser)
+
+    def extract_json(path: str, data: Any) -> Any:
+        if not re.search(r"\*|\.\.|\?|\[[^\]'\"]*[:,]", path) and (matches := parser(path).find(data)):
+            return matches[0].value
+        return original(path, data)
+
+    _replace_everywhere(original, extract_json)
+
+
 def loop_over_items() -> None:
     """Go through the items of a Map in a loop: workers did it by recursion, and failed at some hundreds."""
 
@@ -234,6 +262,9 @@ class _Results(list[Any]):
 
     run: Any
     children: list[dict[str, Any]]
+
+    def __deepcopy__(self, memo: Any) -> list[Any]:
+        return copy.deepcopy(list(self), memo)
 
 
 def run_children() -> None:
@@ -314,7 +345,14 @@ def _run_child(env: Any, program: Any, eval_input: Any, index: int, item: Any) -
 
 
 def write_results() -> None:
-    """Write the results of a distributed Map: there was a manifest that named no files."""
+    """Write the results of a distributed Map: there was a manifest that named no files, in a place without paths."""
+
+    @_method_of(ResultWriter)
+    def _eval_body(self: Any, env: Any) -> None:
+        results = env.stack.pop()
+        self.parargs.eval(env)  # from the input of the state
+        env.stack.insert(-1, results)
+        self.resource_eval.eval_resource(env)
 
     @_method_of(ResourceEvalS3, staticmethod)
     def _handle_put_object(env: Any, resource: Any, credentials: Any) -> None:
@@ -527,7 +565,7 @@ def name_executions() -> None:
 
 
 def describe_all() -> None:
-    """Describe all of an execution: DescribeExecution left out when it timed out, and redrives."""
+    """Describe all of an execution: DescribeExecution left out when it timed out, redrives, and a text's quotes."""
     original = StepFunctionResponse.describe_execution
 
     @_method_of(StepFunctionResponse)
@@ -536,6 +574,8 @@ def describe_all() -> None:
         execution = self.stepfunction_backend.describe_execution(answer["executionArn"])
         if execution.stop_date and answer["status"] != "RUNNING":
             answer["stopDate"] = execution.stop_date
+        if answer["status"] == "SUCCEEDED":
+            answer |= {"output": json.dumps(execution.output), "outputDetails": {"included": True}}
         return ActionResult(answer | redrive_state(execution))
 
 
