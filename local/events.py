@@ -25,10 +25,12 @@ class EventInvoker:
     ----------
     functions
         What is invoked, by name; it may be filled later.
+    send
+        What takes a queue's ARN and a message for it.
     """
 
-    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
-        self._functions = functions
+    def __init__(self, functions: Mapping[str, WorkerPool], send: Callable[[str, str], None]) -> None:
+        self._functions, self._send = functions, send
         self._closed = threading.Event()
 
     def submit(self, name: str, payload: bytes) -> str:
@@ -54,9 +56,12 @@ class EventInvoker:
             print(f"{name} | an event failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
             if self._closed.wait(RETRY_SECONDS if attempt <= function.event_retries else 0):
                 return
-        if function.failure_destination:
-            record = _failure_record(name, payload, request_id, outcome, attempt)
-            self.submit(function.failure_destination, json.dumps(record).encode())
+        if destination := function.failure_destination:
+            record = json.dumps(_failure_record(name, payload, request_id, outcome, attempt))
+            if ":sqs:" in destination:
+                self._send(destination, record)
+            else:
+                self.submit(destination.rpartition(":")[2], record.encode())
 
 
 class Scheduler:

@@ -78,7 +78,7 @@ class Stack:
         self._echo = echo
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
-        self._events = EventInvoker(self.functions)
+        self._events = EventInvoker(self.functions, self._send)
         self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
 
     @property
@@ -144,6 +144,9 @@ class Stack:
             aws.buckets.add(bucket)
             self.bucket_name = self.bucket_name or bucket
 
+        for logical_id in template.resources("AWS::SQS::Queue"):
+            self._make_queue(template.resolve({"Fn::GetAtt": [logical_id, "QueueName"]}))
+
         temporary = scratch / "tmp"
         temporary.mkdir()
         environment = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "HOME": str(temporary), "TMPDIR": str(temporary)}
@@ -153,11 +156,6 @@ class Stack:
         self._cleanup.callback(self._close_workers)
         self._cleanup.callback(self._events.close)
 
-        self._mongod.wait()
-        with pymongo.MongoClient[dict[str, Any]](self.mongodb_uri) as client:
-            create_indexes(client[DATABASE])
-        self._serve(Gateway(template.routes(), template.cors(), self.functions))
-
         self._rules = template.rules()
         if machines := template.state_machines():
             from local.state_machines import StateMachines  # here, since it takes a second to load
@@ -165,6 +163,11 @@ class Stack:
             steps = StateMachines(self.client("stepfunctions"), self.put_event)
             self._cleanup.callback(steps.close)
             steps.create(machines)
+
+        self._mongod.wait()
+        with pymongo.MongoClient[dict[str, Any]](self.mongodb_uri) as client:
+            create_indexes(client[DATABASE])
+        self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
         self._scheduler = Scheduler(template.schedules(), self._deliver)
         self._scheduler.start()
@@ -185,6 +188,16 @@ class Stack:
         if self._data:
             s3_data.restore(s3, bucket, kept)
             self._cleanup.callback(s3_data.save, s3, bucket, kept)
+
+    def _make_queue(self, name: str) -> None:
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        self._cleanup.callback(sqs.delete_queue, QueueUrl=url)
+
+    def _send(self, queue: str, message: str) -> None:
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=message)
 
     def _deliver(self, target: str, event: str) -> None:
         if ":stateMachine:" in target:

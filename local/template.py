@@ -311,6 +311,9 @@ class Template:
             own = self.resolve(resource["Properties"].get("Name", name))
             full = own if own.startswith(stack := self._values["AWS::StackName"]) else f"{stack}-{own}"
             return {"Name": full, "Arn": f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:{full}"}[attribute]
+        if resource["Type"] == "AWS::SQS::Queue":
+            full = f"{self._values['AWS::StackName']}-{name}"  # moto's memory, too
+            return {"QueueName": full, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{full}"}[attribute]
         service = {
             "AWS::Serverless::Function": f"lambda:{REGION}:{ACCOUNT_ID}:function:",
             "AWS::S3::Bucket": "s3:::",
@@ -322,13 +325,11 @@ class Template:
 
 
 def _failure_destination(asynchronous: dict[str, Any]) -> str:
-    """Return the name of the function that events go to when they have failed; empty where there is none."""
-    destination = asynchronous.get("DestinationConfig", {}).get("OnFailure")
-    if not destination:
-        return ""
-    if destination.get("Type", "Lambda") != "Lambda":
+    """Return the function or the queue that events go to when they have failed; empty where there is none."""
+    destination = asynchronous.get("DestinationConfig", {}).get("OnFailure", {})
+    if destination.get("Type", "Lambda") not in ("Lambda", "SQS"):
         raise NotImplementedError(f"failure destination of type {destination['Type']}")
-    return str(destination["Destination"]).rpartition(":")[2]
+    return str(destination.get("Destination", ""))
 
 
 def _rate(schedule: dict[str, Any]) -> timedelta | None:

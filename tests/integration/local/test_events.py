@@ -64,6 +64,15 @@ def test_an_event_may_have_one_attempt_only(aws_lambda: "LambdaClient", records:
     assert len(records.of("WorkOnceFunction")) == 1
 
 
+def test_the_destination_may_be_a_queue(event_stack: Stack, aws_lambda: "LambdaClient", records: Records) -> None:
+    request_id = send(aws_lambda, "WorkToQueueFunction", {"fail": 9})
+    sqs = event_stack.client("sqs")
+    name = event_stack.functions["WorkToQueueFunction"].environment["QUEUE_NAME"]
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    assert json.loads(message["Body"])["requestContext"]["requestId"] == request_id
+
+
 def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> None:
     event_stack.fire("ScheduledFunction")
     [record] = records.wait("ScheduledFunction")
