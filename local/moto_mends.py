@@ -1,4 +1,6 @@
-"""What moto 5.2.5 gets wrong in Step Functions, mended: one function a defect, one test each in test_moto_mends.py.
+"""What moto 5.2.5 gets wrong in Step Functions, mended: one function a defect.
+
+Each has a test in test_moto_mends.py, or in test_state_machines.py where it takes two stacks.
 
 Loading this loads moto's interpreter, which takes a while.
 """

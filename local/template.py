@@ -85,7 +85,6 @@ class StateMachineResource:
     """A state machine of Step Functions; its definition is in JSON."""
 
     name: str
-    arn: str
     definition: str
 
 
@@ -178,7 +177,6 @@ class Template:
         return [
             StateMachineResource(
                 name=self._attribute(name, "Name"),
-                arn=self._attribute(name, "Arn"),
                 definition=json.dumps(self._definition(own)),
             )
             for name, own in self.resources("AWS::Serverless::StateMachine").items()
