@@ -20,7 +20,7 @@ def to_cloudformation(text: str) -> dict[str, Any]:
     """Return the plain CloudFormation template that SAM makes of a template's text."""
     template = yaml_parse(text)
     for resource in template["Resources"].values():
-        for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+        for name in {"CodeUri", "ContentUri", "DefinitionUri"} & resource["Properties"].keys():
             resource["Properties"][name] = "s3://bucket/key"  # as after packaging
     made: dict[str, Any] = transform(template, {}, managed_policy_loader=None)
     return made
