@@ -163,5 +163,8 @@ Resources:
       DestinationConfig: {OnFailure: {Destination: !GetAtt Other.Arn}}
 """
     functions = {function.name: function for function in Template(write(tmp_path, text), {}).functions()}
-    assert (functions["Worker"].event_retries, functions["Worker"].failure_destination) == (0, "Other")
+    assert (functions["Worker"].event_retries, functions["Worker"].failure_destination) == (
+        0,
+        "arn:aws:lambda:us-east-1:123456789012:function:Other",
+    )
     assert (functions["Other"].event_retries, functions["Other"].failure_destination) == (2, "")
