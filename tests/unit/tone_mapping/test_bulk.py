@@ -1,0 +1,70 @@
+"""What the states of a bulk job's execution hold, however many images there are."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from studio import storage
+from studio.compute_tasks import repository as jobs
+from studio.compute_tasks.models import Job
+from studio.object_keys import job_key, upload_key
+from studio.tone_mapping.bulk import repository, service
+from studio.tone_mapping.bulk.models import MAX_ITEMS, BulkJob
+
+LIMIT = 32 * 1024
+USER_ID, JOB_ID = "usr_" + "1" * 24, "job_" + "1" * 24
+DEFINITION = Path(__file__).parents[3] / "statemachines/bulk_grade/definition.asl.yaml"
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    now = datetime.now(UTC)
+    keys = [upload_key(USER_ID, f"upl_{index:024x}") for index in range(MAX_ITEMS)]
+    manifest_key = job_key(USER_ID, JOB_ID, "manifest.json")
+    order = BulkJob(task_type="adjust", parameters={}, concurrency=40, total=MAX_ITEMS, manifest_key=manifest_key)
+    job = Job(
+        id=JOB_ID,
+        user_id=USER_ID,
+        key_id="key_1",
+        scopes=["grade"],
+        task_type="bulk_grade",
+        target="LAMBDA",
+        status="PROCESSING",
+        payload=order.model_dump(),
+        created_at=now,
+        queued_at=now,
+        expires_at=now,
+    )
+    objects = {manifest_key: json.dumps(keys).encode()}
+
+    def write(key: str, data: bytes, content_type: str, tags: Any) -> None:
+        objects[key] = data
+
+    monkeypatch.setattr(jobs, "find_job", lambda job_id: job)
+    monkeypatch.setattr(jobs, "complete_job", lambda *arguments: job)
+    monkeypatch.setattr(repository, "find_items", lambda job_id: iter([]))
+    monkeypatch.setattr(storage, "read", lambda key, max_bytes: (objects[key], len(objects[key])))
+    monkeypatch.setattr(storage, "write", write)
+    return objects
+
+
+def test_the_states_stay_small_with_ten_thousand_images(written: dict[str, bytes]) -> None:
+    started, completed = service.start(JOB_ID), service.complete(JOB_ID)
+    assert len(json.dumps(started)) < LIMIT
+    assert completed == {"total": MAX_ITEMS, "completed": 0, "failed": MAX_ITEMS}
+    assert len(json.dumps({"counts": completed})) < LIMIT
+    result = json.loads(written[job_key(USER_ID, JOB_ID, "result.json")])
+    assert result["items"][-1]["error"]["code"] == "WORKER_LOST"
+
+
+def test_results_are_left_out_of_the_state_and_nothing_is_caught() -> None:
+    text = DEFINITION.read_text()
+    states = yaml_parse(text)["States"]
+    assert states["GradeImages"]["ResultPath"] is None
+    assert "ResultWriter" in states["GradeImages"]
+    assert "Catch" not in text
+    assert {"StartJob", "GradeImages", "CompleteJob"} == states.keys()
