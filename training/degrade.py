@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import LUMINANCE, luminance, to_encoded, to_linear
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.grade import LUMINANCE, bend, luminance, to_encoded, to_linear
 
 Array = NDArray[Any]  # float32 everywhere
 
@@ -17,7 +18,10 @@ CLASSES = ("under", "over", "warm_cool", "tint", "flat", "desat", "mix_dark_cast
 
 @dataclass(frozen=True)
 class Degradation:
-    """Done in linear light in this order: saturation, range, channel gains, exposure. The default does nothing."""
+    """Done in linear light in this order: saturation, range, channel gains, exposure. The default does nothing.
+
+    Contrast, a slider's, is taken off display-encoded tones before all that.
+    """
 
     saturation: float = 1.0
     low: float = 0.0
@@ -25,6 +29,7 @@ class Degradation:
     warm: float = 0.0
     green: float = 0.0
     exposure: float = 0.0
+    contrast: float = 0.0
 
     def gains(self) -> Array:
         """Return gains of red, green and blue that keep the luminance of grey."""
@@ -72,6 +77,16 @@ def draw(name: str, random: np.random.Generator) -> Degradation:
                 green=between(-0.15, 0.15),
                 exposure=between(-1.3, 0.7),
             )
+        case "unretouched":  # not judged by: what a camera makes where a hand at the retouch would do more
+            return Degradation(
+                saturation=between(0.6, 0.95),
+                low=between(0, 0.012),
+                high=between(0.75, 1.0),
+                warm=between(-0.2, 0.2),
+                green=between(-0.06, 0.06),
+                exposure=between(-1.1, 0.0),
+                contrast=between(-60, -15),
+            )
         case _:
             return Degradation()
 
@@ -86,6 +101,7 @@ def milder(degradation: Degradation, share: float) -> Degradation:
         warm=degradation.warm * share,
         green=degradation.green * share,
         exposure=degradation.exposure * share,
+        contrast=degradation.contrast * share,
     )
 
 
@@ -106,6 +122,27 @@ def style(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     return styled
 
 
+def film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Vary a good photograph as film and prints do: tinted shadows and lights, a curve a channel, weak ends."""
+    encoded = pixels.astype(np.float32) / 255
+    bends = random.normal(0.05, 0.12) + random.normal(0, 0.05, 3)
+    encoded = encoded ** np.exp(np.clip(bends, -0.3, 0.4)).astype(np.float32)
+    encoded = degrade(
+        np.rint(encoded * 255).astype(np.uint8),
+        Degradation(
+            saturation=random.uniform(0.7, 1.1), warm=random.uniform(-0.2, 0.2), green=random.uniform(-0.06, 0.06)
+        ),
+    )
+    luma = encoded.mean(2, keepdims=True)
+    shadows, lights = random.normal(0, 0.013, (2, 3)).astype(np.float32)
+    encoded = encoded + shadows * (1 - luma) ** 2 + lights * luma**2 * (1 - luma) * 3
+    black, white = random.uniform(0, 0.08) * random.integers(0, 2), 1 - random.uniform(0, 0.15) * random.integers(0, 2)
+    encoded = black + encoded * np.float32(white - black)
+    grain = random.normal(0, random.uniform(0, 0.02), encoded.shape[:2]).astype(np.float32)
+    filmed: NDArray[np.uint8] = np.rint(np.clip(encoded + grain[..., None], 0, 1) * 255).astype(np.uint8)
+    return filmed
+
+
 def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.random.Generator | None = None) -> Array:
     """Degrade BGR pixels; encoded 0..1.
 
@@ -113,7 +150,10 @@ def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.rand
     be darkened to, or stay white under a cast; over-exposure rolls off. Without it a truth's blown pixels fall to one
     grey or tinted value, which a learner would take for the sign of a degradation.
     """
-    linear = to_linear(np.ascontiguousarray(pixels[..., ::-1].astype(np.float32).transpose(2, 0, 1)) / 255)
+    linear = np.ascontiguousarray(pixels[..., ::-1].astype(np.float32).transpose(2, 0, 1)) / 255
+    if degradation.contrast:
+        linear = bend(linear, Adjustments.model_construct(contrast=degradation.contrast))
+    linear = to_linear(linear)
     grey = luminance(linear)
     blown = np.clip((linear.min(0) - 0.85) / 0.15, 0, 1)
     if camera is not None and camera.random() < 0.6:

@@ -5,6 +5,8 @@ learnt. The same photographs give the same file.
 """
 
 import argparse
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,21 @@ from studio.tone_mapping.analyse import make_proxy
 from studio.tone_mapping.auto import faded, shared_out
 from studio.tone_mapping.grade import grade, to_encoded
 from studio.tone_mapping.learned import MODEL_FILE, OUTPUTS, Model, as_prediction, features
-from training.degrade import CLASSES, Degradation, degrade, draw, milder, seeded, style, through_jpeg
+from training.degrade import CLASSES, Degradation, degrade, draw, film, milder, seeded, style, through_jpeg
 from training.photographs import listed
 
 SAMPLE_FILE = Path(__file__).parents[1] / "tests/unit/tone_mapping/learned_sample.npz"
 SEED = 1
+FOREST_SEEDS = (1, 2)
 # A sample of a good photograph against a spoiled one: for the sliders, and for telling the good ones, which fades them.
 SLIDER_WEIGHT, GOOD_WEIGHT = 2.0, 6.0
-ROUNDS, LEAVES, RATE, BINS = 220, 16, 0.05, 63
+ROUNDS, LEAVES, RATE, BINS = 220, 40, 0.05, 63
 SLIDERS = OUTPUTS[:-1]
+Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 PIXELS = 256  # of each sample, to fit and to judge by
-_LOW = np.array([-3, -100, -90, -70, -40], float)
-_HIGH = np.array([3.5, 0, 90, 70, 100], float)
-_UNIT = np.array([0.2, 5, 8, 5, 10], float)  # steps of about the same visible size
+_LOW = np.array([-3, -100, -90, -70, -40, 0], float)
+_HIGH = np.array([3.5, 0, 90, 70, 100, 80], float)
+_UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visible size
 
 
 def main() -> None:
@@ -59,50 +63,51 @@ def main() -> None:
     print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.root):,} trees")
 
 
-def kinds() -> list[tuple[str, float, bool]]:
-    """List what each photograph is made into: class, the least share of its strength, and whether styled before."""
+def kinds() -> list[tuple[str, float, Style | None]]:
+    """List what each photograph is made into: class, the least share of its strength, and how it is varied before."""
     classes = [name for name in CLASSES if name != "good"]
-    listed = []
-    for styled, times, milder_times in ((False, 3, 6), (True, 2, 4)):
-        listed += [("good", 1.0, styled)] * 6
-        listed += [(name, 1.0, styled) for name in classes for _ in range(times)]
-        listed += [("mix_all", 0.0, styled)] * milder_times
+    listed: list[tuple[str, float, Style | None]] = []
+    for varied, good, times, milder_times, unretouched in ((None, 6, 3, 6, 4), (style, 6, 2, 4, 2), (film, 6, 1, 2, 1)):
+        listed += [("good", 1.0, varied)] * good
+        listed += [(name, 1.0, varied) for name in classes for _ in range(times)]
+        listed += [("mix_all", 0.0, varied)] * milder_times
+        listed += [("unretouched", 0.3, varied)] * unretouched
     return listed
 
 
 def make_samples(files: list[Path]) -> dict[str, NDArray[Any]]:
     """Degrade each photograph in every way, and find statistics and best sliders."""
-    rows, targets, names, photos, before, truths = [], [], [], [], [], []
-    for number, file in enumerate(files):
-        pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if pixels is None:
-            raise FileNotFoundError(file)
-        for turn, (name, least, styled) in enumerate(kinds()):
-            random = seeded(SEED, file.name, turn)
-            degradation = milder(draw(name, random), random.uniform(least, 1))
-            truth = make_proxy(_cropped(np.asarray(pixels, np.uint8), random, 0.4 if styled else 0.65))
-            if styled:
-                truth = style(truth, random)
-            camera = random if random.random() < 0.5 and name != "good" else None
-            spoiled = through_jpeg(degrade(truth, degradation, camera), random)
-            chosen = random.integers(0, truth.shape[0] * truth.shape[1], PIXELS)
-            one, other = (image.reshape(-1, 3)[chosen, ::-1] for image in (spoiled, truth))
-            rows.append(features(spoiled))
-            targets.append(np.zeros(5) if name == "good" else best_sliders(one, other, degradation))
-            names.append(name if least == 1 else "milder")
-            photos.append(number)
-            before.append(one)
-            truths.append(other)
-        if number % 20 == 0:
-            print(f"{number} of {len(files)} photographs", flush=True)
-    return {
-        "features": np.array(rows),
-        "targets": np.array(targets),
-        "name": np.array(names),
-        "photo": np.array(photos),
-        "before": np.array(before),
-        "truth": np.array(truths),
-    }
+    made: list[dict[str, list[Any]]] = []
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as workers:
+        for number, of_photo in enumerate(workers.map(_samples_of, files)):
+            made.append(of_photo | {"photo": [number] * len(of_photo["name"])})
+            if number % 20 == 0:
+                print(f"{number} of {len(files)} photographs", flush=True)
+    return {key: np.concatenate([np.array(of_photo[key]) for of_photo in made]) for key in made[0]}
+
+
+def _samples_of(file: Path) -> dict[str, list[Any]]:
+    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise FileNotFoundError(file)
+    made: dict[str, list[Any]] = {key: [] for key in ("features", "targets", "name", "style", "before", "truth")}
+    for turn, (name, least, varied) in enumerate(kinds()):
+        random = seeded(SEED, file.name, turn)
+        degradation = milder(draw(name, random), random.uniform(least, 1))
+        truth = make_proxy(_cropped(np.asarray(pixels, np.uint8), random, 0.4 if varied else 0.65))
+        if varied:
+            truth = varied(truth, random)
+        camera = random if random.random() < 0.5 and name != "good" else None
+        spoiled = through_jpeg(degrade(truth, degradation, camera), random)
+        chosen = random.integers(0, truth.shape[0] * truth.shape[1], PIXELS)
+        one, other = (image.reshape(-1, 3)[chosen, ::-1] for image in (spoiled, truth))
+        made["features"].append(features(spoiled))
+        made["targets"].append(np.zeros(len(SLIDERS)) if name == "good" else best_sliders(one, other, degradation))
+        made["name"].append("milder" if least == 0 else name)
+        made["style"].append(varied.__name__ if varied else "")
+        made["before"].append(one)
+        made["truth"].append(other)
+    return made
 
 
 def _cropped(pixels: NDArray[np.uint8], random: np.random.Generator, least: float) -> NDArray[np.uint8]:
@@ -130,22 +135,24 @@ def best_sliders(before: NDArray[np.uint8], truth: NDArray[np.uint8], degradatio
     def cost(distances: NDArray[np.float64], sliders: NDArray[np.float64]) -> float:
         return float(np.sqrt((distances**2).sum(1) + 0.25).mean() + 0.002 * np.sum((sliders / _UNIT) ** 2))
 
-    sliders = np.clip(_inverse(degradation), _LOW, _HIGH)
+    # Contrast is asked for only where it was taken: else it would be fitted to what no slider repairs.
+    highest = _HIGH * np.where(degradation.contrast < 0, 1, [1, 1, 1, 1, 1, 0])
+    sliders = np.clip(_inverse(degradation), _LOW, highest)
     now = residual(sliders)
     best = cost(now, sliders)
     damping = 1e-2
     for _ in range(8):
-        inward = np.where(sliders + 0.5 * _UNIT > _HIGH, -1, 1)
+        inward = np.where(sliders + 0.5 * _UNIT > highest, -1, 1)
         columns = [
             (residual(sliders + 0.5 * sign * unit) - now).ravel() / (0.5 * sign)
             for unit, sign in zip(np.diag(_UNIT), inward, strict=True)
         ]
         jacobian = np.array(columns).T
         scale = np.repeat(1 / np.sqrt((now**2).sum(1) + 0.25), 3) / len(now)
-        normal = (jacobian * scale[:, None]).T @ jacobian + 0.004 * np.eye(5)
+        normal = (jacobian * scale[:, None]).T @ jacobian + 0.004 * np.eye(len(_UNIT))
         slope = (jacobian * scale[:, None]).T @ now.ravel() + 0.004 * sliders / _UNIT
         step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope) * _UNIT
-        tried = np.clip(sliders + step, _LOW, _HIGH)
+        tried = np.clip(sliders + step, _LOW, highest)
         after = residual(tried)
         reached = cost(after, tried)
         if reached < best:
@@ -165,13 +172,18 @@ def _inverse(degradation: Degradation) -> NDArray[np.float64]:
     gain = -degradation.exposure - np.log2(degradation.high - degradation.low)
     warm, green = degradation.warm, degradation.green
     saturation = 1 / degradation.saturation - 1
-    return np.array([gain, -low / 0.0035, -62.5 * warm, 125 * green, 100 * saturation])
+    return np.array([gain, -low / 0.0035, -62.5 * warm, 125 * green, 100 * saturation, -degradation.contrast])
 
 
 def _adjustments(sliders: NDArray[np.float64]) -> Adjustments:
-    gain, blacks, temperature, tint, saturation = sliders.tolist()
+    gain, blacks, temperature, tint, saturation, contrast = sliders.tolist()
     return Adjustments.model_construct(
-        exposure=gain, blacks=blacks, temperature=temperature, tint=tint, saturation=saturation
+        exposure=gain,
+        blacks=blacks,
+        temperature=temperature,
+        tint=tint,
+        saturation=saturation,
+        contrast=contrast,
     )
 
 
@@ -181,7 +193,7 @@ def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fit(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> list[tuple[int, float, lightgbm.Booster]]:
-    """Fit every output: the mean of a forest of least absolute and one of least squares for the sliders."""
+    """Fit every output: the mean of forests of least absolute and of least squares for the sliders, of every seed."""
     rows, names, targets = samples["features"][chosen], samples["name"][chosen], samples["targets"][chosen]
     good = names == "good"
     strong = np.where(np.abs(targets[:, 2]) > 30, 1.5, 1)  # casts: rare, and seen at once
@@ -193,7 +205,6 @@ def fit(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> list[tup
         "bagging_freq": 1,
         "min_data_in_leaf": 20,
         "lambda_l2": 1.0,
-        "seed": SEED,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": 1,
@@ -208,7 +219,9 @@ def fit(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> list[tup
             losses, answer, of_good = [("regression_l1", 0.5), ("regression", 0.5)], targets[:, output], SLIDER_WEIGHT
         for objective, share in losses:
             data = lightgbm.Dataset(rows, answer, weight=strong * np.where(good, of_good, 1), params={"max_bin": BINS})
-            boosters.append((output, share, lightgbm.train({**common, "objective": objective}, data, ROUNDS)))
+            for seed in FOREST_SEEDS:
+                booster = lightgbm.train({**common, "objective": objective, "seed": seed}, data, ROUNDS)
+                boosters.append((output, share / len(FOREST_SEEDS), booster))
     return boosters
 
 

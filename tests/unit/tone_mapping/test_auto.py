@@ -116,7 +116,7 @@ def test_flat_pictures_are_survived(value: int) -> None:
 
 def test_every_step_says_why_with_numbers_and_confidence_is_a_share() -> None:
     result = chosen_for(degraded("astronaut", gain=0.3))
-    assert len({step.name for step in result.steps}) == len(result.steps) == 6
+    assert len({step.name for step in result.steps}) == len(result.steps) == 7
     assert all(any(character.isdigit() for character in step.reason) for step in result.steps)
     assert 0 <= result.confidence <= 1
     assert any(step.applied for step in result.steps)

@@ -22,9 +22,7 @@ def proxy() -> NDArray[Any]:
 
 
 def prediction(**outputs: float) -> Prediction:
-    return Prediction(
-        **{"gain": 0.0, "blacks": 0.0, "temperature": 0.0, "tint": 0.0, "saturation": 0.0, "good": 0.0} | outputs
-    )
+    return Prediction(**dict.fromkeys(OUTPUTS, 0.0) | outputs)
 
 
 def test_it_says_what_the_trainer_says() -> None:
@@ -136,6 +134,12 @@ def test_much_white_is_hardly_balanced() -> None:
 def test_the_black_point_does_not_pass_the_darkest() -> None:
     assert shared_out(prediction(blacks=-20.0), darkest=0.035).blacks == -10
     assert shared_out(prediction(blacks=-20.0), darkest=0.0).blacks == 0
+
+
+def test_contrast_is_only_ever_added_and_not_much() -> None:
+    assert shared_out(prediction(contrast=-30.0)).contrast == 0
+    assert shared_out(prediction(contrast=25.0)).contrast == 25
+    assert shared_out(prediction(contrast=1e3)).contrast <= 60
 
 
 def test_extremes_stay_in_range() -> None:

@@ -47,21 +47,23 @@ class _Taken:
 # Chosen by cross-validation over sources, then faded somewhat more: training/README.md tells what was looked at.
 _TAKEN = {
     "gain": _Taken(unit=0.2, onset=1.0, share=1.0),
-    "blacks": _Taken(unit=5, onset=0.25, share=1.0),
-    "temperature": _Taken(unit=8, onset=0.0, share=1.0),
-    "tint": _Taken(unit=5, onset=0.0, share=1.1),
-    "saturation": _Taken(unit=10, onset=1.25, share=0.9),
+    "blacks": _Taken(unit=5, onset=1.0, share=1.0),
+    "temperature": _Taken(unit=8, onset=0.5, share=1.0),
+    "tint": _Taken(unit=5, onset=0.5, share=1.15),
+    "saturation": _Taken(unit=10, onset=1.75, share=1.0),
+    "contrast": _Taken(unit=10, onset=0.75, share=0.8),
 }
-_GOOD = (0.7, 0.3)  # likelihood of being good as it is, from no to full effect
-_SEEN = (2.25, 4.9)  # size of the whole change, from no to full effect
+_GOOD = (0.5, 0.1)  # likelihood of being good as it is, from no to full effect
+_SEEN = (2.0, 3.5)  # size of the whole change, from no to full effect
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
-_DARKER_WHITE, _DARKEST_WHITE = 0.3, 0.08
-_BLOWN = (0.0, 0.01)
+_DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
+_BLOWN = (0.0, 0.004)
+_CONTRAST_MOST = 60
 _LITTLE = 0.5  # of a gain near zero, which may be a picture's intent, up to all of 1 EV
-_DARKER = 1.5  # of a gain below zero: what holds white may go further
+_DARKER = 1.75  # of a gain below zero: what holds white may go further
 _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much white takes away
 # Sliders per EV: first highlights, and shadows for what they cannot. At more of either, noise next to white would show.
-_HIGHLIGHTS, _SHADOWS, _MOST = 150, 90, 75
+_HIGHLIGHTS, _SHADOWS, _MOST = 150, 130, 90
 
 
 Group = Literal["tone", "white_balance", "colour"]
@@ -193,6 +195,11 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
             "white_balance",
             f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green",
             {"temperature": chosen.temperature, "tint": chosen.tint},
+        ),
+        _step(
+            "contrast",
+            f"The middle half of the pixels spans {analysis.luma[75] - analysis.luma[25]:.0%}",
+            {"contrast": chosen.contrast},
         ),
         _step("saturation", f"Mean chroma is {chroma:.0f}", {"saturation": chosen.saturation}),
         Step("already_good", chosen == Adjustments(), f"By the model {good}."),
@@ -350,6 +357,7 @@ def shared_out(prediction: Prediction, blown: float = 0.0, darkest: float = 1.0)
     bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
     return Adjustments(
         exposure=round(exposure, 2),
+        contrast=round(float(np.clip(prediction.contrast, 0, _CONTRAST_MOST))),
         highlights=-round(min(_HIGHLIGHTS * bent, _MOST)),
         shadows=-round(min(_SHADOWS * max(bent - _MOST / _HIGHLIGHTS, 0), _MOST)),
         whites=whites,

@@ -19,7 +19,7 @@ Array = NDArray[Any]  # float32 everywhere
 
 # What the model tells, in this order: sliders, where `gain` is exposure in EV before it is shared out between
 # exposure and whites, and last the log-odds that the picture is good as it is.
-OUTPUTS = ("gain", "blacks", "temperature", "tint", "saturation", "good")
+OUTPUTS = ("gain", "blacks", "temperature", "tint", "saturation", "contrast", "good")
 
 MODEL_FILE = Path(__file__).with_name("auto_model.npz")
 
@@ -67,6 +67,7 @@ class Prediction:
     temperature: float
     tint: float
     saturation: float
+    contrast: float
     good: float
 
 
@@ -92,8 +93,9 @@ def predict(proxy: NDArray[Any]) -> Prediction | None:
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     """Name the model's sums, in the order of `OUTPUTS`."""
-    gain, blacks, temperature, tint, saturation, odds = sums.tolist()
-    return Prediction(gain, blacks, temperature, tint, saturation, good=1 / (1 + math.exp(-odds)))
+    gain, blacks, temperature, tint, saturation, contrast, odds = sums.tolist()
+    good = 1 / (1 + math.exp(-odds))
+    return Prediction(gain, blacks, temperature, tint, saturation, contrast, good)
 
 
 def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
@@ -130,6 +132,8 @@ def features(proxy: NDArray[Any]) -> Array:
         _places(luma, a, b),
         _lights(linear, luma, largest),
         _detail(luma),
+        _plateaus(rgb, luma),
+        _ratios(linear, luma, largest),
     ]
     row = np.concatenate([np.asarray(part, np.float32) for part in parts])
     return np.nan_to_num(row, nan=0, posinf=1e6, neginf=-1e6)
@@ -272,3 +276,63 @@ def _detail(luma: Array) -> Array:
     step = np.abs(np.diff(luma, axis=1)) if luma.shape[1] > 1 else luma
     smooth = np.abs(luma - cv2.blur(luma, (9, 9)))
     return np.concatenate([_percentiles(step, _FEW), _percentiles(smooth, _FEW), [step.mean(), smooth.mean()]])
+
+
+def _plateaus(rgb: Array, luma: Array) -> Array:
+    """Tell clipping from bright tones: what is full in one, two or all channels, how compact, what is next to it."""
+    full = rgb >= 1 - _STEP
+    count = full.sum(0)
+    told = [(count >= number).mean() for number in (1, 2, 3)]
+    for plane, is_full in zip(rgb, full, strict=True):
+        share = float(is_full.mean())
+        compact = (is_full[1:, 1:] & is_full[:-1, 1:] & is_full[1:, :-1] & is_full[:-1, :-1]).mean()
+        others = rgb.sum(0) - plane
+        told += [compact / max(share, 1e-4), (others * is_full).mean() / max(share, 1e-4) if share else -1.0]
+        near = [((plane >= 1 - width) & ~is_full).mean() for width in (0.02, 0.06, 0.15)]
+        told += [*near, share / (share + near[1] + 1e-4)]
+    full_rows = (count == 3).mean(1)  # skies are above
+    third = max(1, len(full_rows) // 3)
+    told += [full_rows[:third].mean(), full_rows[-third:].mean(), (luma > 0.9).mean(), (luma > 0.8).mean()]
+    return np.array(told, np.float32)
+
+
+def _ratios(linear: Array, luma: Array, largest: Array) -> Array:
+    """Colour of pixels in EV, warm and green, which a cast shifts as a whole: by tone, most frequent, over steps."""
+    usable = ((luma > 0.06) & (largest < 0.97)).ravel()
+    if usable.sum() < _LEAST_SIDE**2:
+        usable[:] = True
+    logs = np.log2(np.compress(usable, linear.reshape(3, -1), axis=1) + _TINY)
+    warm, green = logs[0] - logs[2], logs[1] - (logs[0] + logs[2]) / 2
+    tones = np.compress(usable, luma.ravel())
+    told: list[Any] = [_percentiles(warm, _PERCENTS[4:17]), _percentiles(green, _PERCENTS[4:17])]
+    # The most frequent colour of all pixels, of the darker and of the brighter half, and how much of them has it.
+    columns = np.clip((warm + 3) * 8, 0, 47).astype(np.intp)
+    lines = np.clip((green + 1.5) * 16, 0, 47).astype(np.intp)
+    middle = _percentiles(tones, (50,))[0]
+    for chosen in (slice(None), tones <= middle, tones >= middle):
+        votes: Array = np.bincount(columns[chosen] * 48 + lines[chosen], minlength=48 * 48).reshape(48, 48).astype(np.float32)
+        votes = cv2.blur(
+            cv2.blur(votes, (3, 3), borderType=cv2.BORDER_CONSTANT), (3, 3), borderType=cv2.BORDER_CONSTANT
+        )
+        column, line = divmod(int(votes.argmax()), 48)
+        told.append([column / 8 - 3, line / 16 - 1.5, votes[column, line] / max(float(votes.sum()), 1)])
+    # Means by tone: a tint of film differs from dark to bright, a cast does not.
+    ranked = np.searchsorted(_percentiles(tones, (10, 25, 50, 75, 90)), tones)
+    counts = np.maximum(np.bincount(ranked, minlength=6), 1)
+    told += [np.bincount(ranked, plane, 6) / counts for plane in (warm, green)]
+    # Small chroma about each of a few candidate lights: how many pixels each would make grey.
+    for candidate in (-0.8, -0.4, 0.0, 0.4, 0.8):
+        away = np.abs(warm - candidate)
+        told.append([((away < 0.2) & (np.abs(green - at) < 0.1)).mean() for at in (-0.3, 0.0, 0.3)])
+    # The same estimators over coarser pixels and coarser steps.
+    coarse = np.stack([cv2.resize(plane, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) for plane in linear])
+    steps = [np.abs(np.diff(coarse, axis=axis)).reshape(3, -1) for axis in (1, 2)]
+    flat, edge = coarse.reshape(3, -1), np.concatenate(steps, axis=1)
+    for values in (flat, edge, np.compress(flat.max(0) < 0.9, flat, axis=1)):
+        if values.shape[1] < 4:
+            values = flat
+        scaled = values / max(float(values.max()), 1e-4)
+        for power in (1, 4):
+            red, green_, blue = np.log2(np.maximum((scaled**power).mean(1) ** (1 / power), 1e-5)).tolist()
+            told.append([red - blue, green_ - (red + blue) / 2])
+    return np.concatenate([np.asarray(part, np.float32) for part in told])
