@@ -310,7 +310,9 @@ def _ratios(linear: Array, luma: Array, largest: Array) -> Array:
     lines = np.clip((green + 1.5) * 16, 0, 47).astype(np.intp)
     middle = _percentiles(tones, (50,))[0]
     for chosen in (slice(None), tones <= middle, tones >= middle):
-        votes: Array = np.bincount(columns[chosen] * 48 + lines[chosen], minlength=48 * 48).reshape(48, 48).astype(np.float32)
+        votes: Array = (
+            np.bincount(columns[chosen] * 48 + lines[chosen], minlength=48 * 48).reshape(48, 48).astype(np.float32)
+        )
         votes = cv2.blur(
             cv2.blur(votes, (3, 3), borderType=cv2.BORDER_CONSTANT), (3, 3), borderType=cv2.BORDER_CONSTANT
         )
