@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
+from studio.tone_mapping.colour import reach
 from studio.tone_mapping.grade import bend, grade, luminance, to_encoded, to_linear
 from tests.unit.tone_mapping.sliders import GLOBAL, moved
 
@@ -211,14 +212,28 @@ def test_saturation_keeps_luminance_and_never_clips_a_colour() -> None:
     assert graded.max() < 1
 
 
-def test_vibrance_moves_dull_colours_more_than_vivid_ones_and_skin_less() -> None:
-    def gain(rgb: list[float]) -> float:
-        before = np.array([rgb], np.float32)
-        after = grade(before, Adjustments(vibrance=60))
-        return float(np.ptp(to_linear(after)) / np.ptp(to_linear(before)))
+def vibrance_gain(linear: NDArray[Any]) -> float:
+    graded = to_linear(grade(to_encoded(linear), Adjustments(vibrance=60)))
+    return float(np.ptp(graded) / np.ptp(linear))
 
-    assert gain([0.5, 0.55, 0.6]) > gain([0.2, 0.5, 0.9]) > 1
-    assert gain([0.7, 0.55, 0.47]) < gain([0.47, 0.55, 0.7])
+
+def test_vibrance_moves_dull_colours_more_than_vivid_ones() -> None:
+    dull, vivid = (to_linear(np.array(rgb, np.float32)) for rgb in ([0.5, 0.55, 0.6], [0.2, 0.5, 0.9]))
+    assert vibrance_gain(dull) > vibrance_gain(vivid) > 1
+
+
+def test_vibrance_moves_skin_less_than_other_hues_as_far_from_grey() -> None:
+    def colour(red: float, green: float, blue: float) -> NDArray[Any]:
+        """Return a colour of this hue on the luminance 0.3, 40 % of the way to the gamut's edge."""
+        hue = np.array([red, green, blue], np.float32)
+        away = hue - luminance(hue)
+        return 0.3 + away * (0.4 / reach(0.3 + away, np.array(0.3, np.float32)))
+
+    skin, sky, leaf = colour(1, 0.4, 0), colour(0, 0.4, 1), colour(0.4, 1, 0)
+    for other in (sky, leaf):
+        assert reach(skin, luminance(skin)) == pytest.approx(reach(other, luminance(other)), abs=1e-4)
+        assert vibrance_gain(skin) < vibrance_gain(other) - 0.05
+    assert vibrance_gain(skin) > 1
 
 
 @pytest.mark.parametrize(
