@@ -152,6 +152,15 @@ def test_an_uploaded_file_is_imported(user: Any) -> None:
     assert preset["lut_size"] == 2
 
 
+def test_a_result_is_not_imported(user: Any) -> None:
+    body = {"adjustments": {"contrast": 5}, "size": 17, "delivery": "url"}
+    url = user.http.post("/tone-mapping/lut", json=body).raise_for_status().json()["lut_url"]
+    key = "users/" + url.partition("/users/")[2].partition("?")[0]
+    assert key.endswith(".cube")
+    answer = user.http.post(f"{ROUTE}/import", json={"file_key": key})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "OBJECT_NOT_FOUND")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code", "field"),
     [

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import NotFoundError
-from studio.object_keys import require_own, result_key, upload_key
+from studio.object_keys import require_own, require_upload, result_key, upload_key
 
 CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset())
 
@@ -13,6 +13,13 @@ CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset())
 def test_own_keys_are_accepted() -> None:
     require_own(CALLER, upload_key(CALLER.user_id, new_id("upl")), "image_key")
     require_own(CALLER, result_key(CALLER.user_id, new_id("res"), "jpeg"), "image_key")
+
+
+def test_only_uploads_are_uploads() -> None:
+    require_upload(CALLER, upload_key(CALLER.user_id, new_id("upl")), "file_key")
+    for key in (result_key(CALLER.user_id, new_id("res"), "jpeg"), upload_key(new_id("usr"), new_id("upl"))):
+        with pytest.raises(NotFoundError):
+            require_upload(CALLER, key, "file_key")
 
 
 @pytest.mark.parametrize(

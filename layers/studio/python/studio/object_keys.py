@@ -68,6 +68,26 @@ def require_own(caller: Caller, key: str, field: str) -> None:
         raise missing(key, field)
 
 
+def require_upload(caller: Caller, key: str, field: str) -> None:
+    """Refuse a key that is not exactly the form of one of the caller's uploads: results are refused, too.
+
+    Parameters
+    ----------
+    caller : Caller
+    key : str
+    field : str
+        Named in the error.
+
+    Raises
+    ------
+    NotFoundError
+        The same for what is another user's and for what does not exist.
+    """
+    require_own(caller, key, field)
+    if not key.startswith(upload_key(caller.user_id, "")):
+        raise missing(key, field)
+
+
 def missing(key: str, field: str) -> NotFoundError:
     """Error for an object that the caller does not have.
 

@@ -8,7 +8,7 @@ import numpy as np
 from studio import storage
 from studio.caller import Caller
 from studio.errors import InvalidFieldError, TooLargeError
-from studio.object_keys import missing, preset_key, require_own
+from studio.object_keys import missing, preset_key, require_upload
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
@@ -130,7 +130,7 @@ def _read_text(caller: Caller, request: ImportPresetRequest) -> str:
         return request.content
     limit = PresetSettings.load().preset_file_max_bytes
     key = request.file_key or ""
-    require_own(caller, key, "file_key")
+    require_upload(caller, key, "file_key")  # all that the function's role may read
     found = storage.read(key, limit)
     if found is None:
         raise missing(key, "file_key")
