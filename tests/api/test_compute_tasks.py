@@ -57,6 +57,14 @@ def test_an_offloaded_request_is_a_job_with_a_result(user: Any) -> None:
     assert pixels.mean() < 0.8 * skimage.data.coffee()[::4, ::4].mean()
 
 
+def test_a_key_without_the_scope_starts_no_job(user: Any) -> None:
+    key = user.http.post("/auth/api-keys", json={"name": "films", "scopes": ["export"]}).json()["api_key"]
+    refused = user.http.post(ADJUST, json=body(), headers={"X-API-KEY": key})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "MISSING_SCOPE")
+    assert user.http.get("/compute-tasks").json()["items"] == []
+    assert user.http.get("/uploads").json()["items"] == [], "and its image is not kept"
+
+
 def test_one_that_is_waited_for_answers_as_if_run_at_once(user: Any) -> None:
     answer = user.http.post(ADJUST, json=body(wait_for_result=True), timeout=40)
     assert answer.status_code == 200

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from studio.caller import Caller
 from studio.compute_tasks import service
 from studio.compute_tasks.models import AcceptedResponse, TaskOptions
+from studio.compute_tasks.registry import TASKS
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -45,11 +46,14 @@ def run_or_submit(
 
     Raises
     ------
+    ForbiddenError
+        If a job is asked for by a key without the task's scope.
     StudioError
         What the task refuses.
     """
     if not request.use_container:
         return run(), HTTPStatus.OK
+    caller.require(TASKS[task_type].scope)  # before anything is stored for the job
     job = service.submit(caller, task_type, prepare(), request)
     if job.status == "COMPLETED" and job.result is not None:
         return model.model_validate(service.fresh(job.result)), HTTPStatus.OK

@@ -63,6 +63,8 @@ class Task:
     request, function : str
         ``module:name`` of the request's model and of the task's function; loaded when they are needed, so that an
         API function that only starts jobs does not import what runs them. A task of a state machine has no function.
+    scope : str
+        What the key of whoever starts it must have.
     targets : tuple of str
         Where it may run; the first is the default.
     timeout_seconds : float
@@ -78,6 +80,7 @@ class Task:
 
     request: str
     function: str = ""
+    scope: str = "grade"
     targets: tuple[Target, ...] = ("LAMBDA",)
     timeout_seconds: float = 300
     attempts: int = 3
