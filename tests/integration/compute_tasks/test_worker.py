@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from studio.caller import Caller
-from studio.compute_tasks import repository, service, worker
+from studio.compute_tasks import dispatch, repository, service, worker
 from studio.compute_tasks.models import Job, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.errors import InvalidFieldError, NotFoundError
@@ -144,6 +144,26 @@ def test_signals_are_as_before_afterwards() -> None:
     worker.run_job(submit("soup").id, 1)
     assert [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)] == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_the_clean_up_goes_on_where_step_functions_does_not_answer(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01", AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_MAX_ATTEMPTS="1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    dispatch._steps.cache_clear()
+    arn = "arn:aws:states:us-east-1:123456789012:execution:m:j"
+    of_a_machine = submit("soup").model_copy(update={"id": "job_" + "0" * 24, "execution_arn": arn})
+    repository.insert_job(of_a_machine)
+    behind = submit("soup").model_copy(update={"id": "job_" + "1" * 24})
+    repository.insert_job(behind)
+    time.sleep(0.05)
+    service.clean_up()
+    dispatch._steps.cache_clear()
+    assert (stored(behind).status, stored(behind).attempt) == ("QUEUED", 2)
+    assert stored(of_a_machine).attempt == 1, "nobody knows whether its execution runs"
 
 
 def test_the_clean_up_ends_what_nobody_works_on(configure: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from studio import storage
@@ -286,7 +287,11 @@ def clean_up() -> int:
         _CLEANED_AT_ONCE,
     )
     for job in stale:
-        execution = dispatch.find_execution(job) if job.execution_arn else None
+        try:
+            execution = dispatch.find_execution(job) if job.execution_arn else None
+        except (BotoCoreError, ClientError):
+            logger.exception("Step Functions does not answer; the job waits for the next clean-up", job_id=job.id)
+            continue
         if execution:
             if execution["status"] != "RUNNING":  # and its event did not come
                 reconcile_execution(job.id, execution)
