@@ -91,6 +91,12 @@ def test_a_preset_is_created_read_replaced_listed_and_deleted(user: Any) -> None
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "PRESET_NOT_FOUND")
 
 
+def test_a_name_of_blanks_is_no_name(user: Any) -> None:
+    refused = user.http.post(ROUTE, json={"name": "   ", "adjustments": {}})
+    assert (refused.status_code, refused.json()["error"]["details"][0]["field"]) == (422, "name")
+    assert user.http.post(ROUTE, json={"name": " Mine ", "adjustments": {}}).json()["name"] == "Mine"
+
+
 def test_pages_go_through_builtin_and_own_presets(user: Any) -> None:
     for number in range(3):
         user.http.post(ROUTE, json={"name": f"P{number}", "adjustments": {}})

@@ -74,7 +74,7 @@ def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str
     caller : Caller
     preset_id : str
     size : int or None
-        Grid points a side; the preset's own by default.
+        Grid points a side; by default the preset's own, at most 33.
 
     Returns
     -------

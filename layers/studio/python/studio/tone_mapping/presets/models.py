@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from studio.documents import Document
 from studio.tone_mapping.adjustments import Adjustments
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Description = Annotated[str, Field(max_length=500)]
 FileFormat = Literal["cube", "3dl", "xmp"]
 
