@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from studio.tone_mapping.grade import LUMINANCE, to_encoded
 from studio.tone_mapping.guided import STRIP, Enlarged, guided_coefficients, shrink
 from studio.tone_mapping.scene_files import XYZ
+from studio.tone_mapping.white_balance import bradford
 
 Array = NDArray[Any]  # float32
 
@@ -43,9 +44,7 @@ _KNEE = 0.6  # linear light where the shoulder begins
 
 _ENCODED = np.rint(to_encoded((np.arange(65536) / 65535) ** 2) * 65535).astype(np.uint16)
 
-
 _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
-_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 @dataclass(frozen=True)
@@ -142,9 +141,8 @@ def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
 def _adaptation(primaries: tuple[float, ...]) -> NDArray[np.float64]:
     if np.allclose(primaries[:6], XYZ[:6], atol=1e-3):
         return np.eye(3)
-    source, target = (_BRADFORD @ np.array([x / y, 1, (1 - x - y) / y]) for x, y in (primaries[6:], _REC709[6:]))
-    adapted: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(target / source) @ _BRADFORD
-    return adapted
+    source, target = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in (primaries[6:], _REC709[6:]))
+    return bradford(source, target)
 
 
 def _mend(strip: Array) -> None:
