@@ -1,12 +1,11 @@
 """Jobs in MongoDB: every change of state is one guarded update, so that two workers never both own a job."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from studio.compute_tasks.models import Job, JobError, Status
+from studio.compute_tasks.models import Job, JobError
 from studio.mongo import Record, get_collection
 
 INDEXES = {
@@ -197,17 +196,6 @@ def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> l
         {"result": 0},
     )
     return [Job.from_mongo(document) for document in found.limit(limit)]
-
-
-def count_by_status(user_id: str, statuses: Sequence[Status]) -> int:
-    """Count a user's jobs in some states.
-
-    Parameters
-    ----------
-    user_id : str
-    statuses : sequence of str
-    """
-    return get_collection("computeTasks").count_documents({"userId": user_id, "status": {"$in": list(statuses)}})
 
 
 def _change(guard: Record, values: Record) -> Job | None:

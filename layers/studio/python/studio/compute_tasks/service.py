@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -61,7 +62,7 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     UnavailableError
         If its state machine is not configured.
     """
-    task = _task(task_type)
+    task = TASKS[task_type]
     if not task.enabled:
         raise InvalidFieldError(
             f"the task {task_type} is disabled in this deployment", code="TASK_DISABLED", field="use_container"
@@ -327,7 +328,7 @@ def failure(job: Job) -> StudioError:
     """
     error = job.error or JobError(code=f"JOB_{job.status}", message=f"the job {job.id} is {job.status}", status=409)
     answer = StudioError(error.message, code=error.code)
-    answer.status = error.status  # type: ignore[assignment]
+    answer.status = HTTPStatus(error.status)
     return answer
 
 
@@ -365,10 +366,6 @@ def tell(job: Job) -> JobResponse:
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
-
-
-def _task(task_type: str) -> Task:
-    return TASKS[task_type]
 
 
 def _execution_arn(task: Task, job_id: str) -> str | None:

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.decode import Photo
 from studio.tone_mapping.grade import luminance, to_encoded, to_linear
 
 PROXY_SIDE = 384
@@ -91,11 +90,6 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
     if longest > 2 * PROXY_SIDE:
         pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def analyse(photo: Photo) -> Analysis:
-    """Analyse a decoded picture."""
-    return analyse_proxy(make_proxy(photo.pixels))
 
 
 def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
