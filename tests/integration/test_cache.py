@@ -1,7 +1,7 @@
 """The cache against a real MongoDB: claims, bounds, and a database that is away."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,38 +9,14 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from pymongo.database import Database
 
-from studio import mongo, storage
+from studio import storage
 from studio.caller import Caller
-from studio.settings import Settings
 from studio.tone_mapping.cache import repository, service
 from studio.tone_mapping.cache.models import CacheEntry, PurgeCacheResponse
 from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key, purge
 
 CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
 Configure = Any
-
-
-@pytest.fixture
-def configure(database: Database[dict[str, Any]], mongod: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
-    """Set the module's environment; what it caches is dropped before and after."""
-
-    def forget() -> None:
-        mongo.get_database.cache_clear()
-        Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
-
-    def apply(**variables: str) -> None:
-        for name, value in ({"MONGODB_URI": mongod, "MONGODB_DATABASE": database.name} | variables).items():
-            monkeypatch.setenv(name, value)
-        forget()
-
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "studio")
-    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
-    monkeypatch.setenv("BUCKET_NAME", "unused")
-    apply()
-    yield apply
-    monkeypatch.undo()
-    forget()
 
 
 def ask(number: int) -> bool:

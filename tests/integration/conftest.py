@@ -26,6 +26,7 @@ def configure(database: Database[dict[str, Any]], mongod: str, monkeypatch: pyte
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "studio")
     monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    monkeypatch.setenv("BUCKET_NAME", "unused")
     monkeypatch.delenv("TASK_WORKER_FUNCTION", raising=False)
     apply()
     yield apply
