@@ -1,0 +1,1 @@
+"""Grading many images by one job of a state machine."""
