@@ -4,7 +4,7 @@ from typing import Annotated, Any
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from botocore.exceptions import ClientError, EndpointConnectionError
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from studio.errors import ConflictError, UnavailableError
@@ -14,6 +14,13 @@ from studio.http import Handler, answers, create_app, create_handler, get_caller
 class Order(BaseModel, extra="forbid"):
     count: int = Field(ge=1, le=9)
     password: SecretStr | None = Field(default=None, min_length=12)
+
+    @field_validator("count")
+    @classmethod
+    def _free(cls, count: int) -> int:
+        if count == 7:
+            raise ValueError("seven is taken")
+        return count
 
 
 class Receipt(BaseModel):
@@ -60,6 +67,11 @@ def handler() -> Handler:
     def delete() -> None: ...
 
     return create_handler(app)
+
+
+def test_what_a_validator_of_ours_says_is_told_as_it_is(handler: Handler, invoke: Any) -> None:
+    [detail] = invoke(handler, "POST", "/orders", {"count": 7})["body"]["error"]["details"]
+    assert detail == {"field": "count", "message": "seven is taken; got 7"}
 
 
 def test_success_carries_the_request_id(handler: Handler, invoke: Any) -> None:

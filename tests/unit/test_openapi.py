@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from local import openapi
-from studio.http import SECRET_FIELDS
+from studio.errors import SECRET_FIELDS
 
 ROOT = Path(__file__).parents[2]
 

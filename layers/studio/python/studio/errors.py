@@ -1,8 +1,13 @@
 """What a caller is told when a request cannot be served."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, Field
+
+# Never repeated in an error; a test holds it against every password in the OpenAPI document.
+SECRET_FIELDS = frozenset({"password", "invite"})
 
 
 class ErrorDetail(BaseModel):
@@ -116,3 +121,29 @@ class UnavailableError(StudioError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "UNAVAILABLE"
+
+
+def refuse_fields(problems: Iterable[tuple[Sequence[str | int], Mapping[str, Any]]]) -> InvalidFieldError:
+    """Turn what pydantic finds wrong into the answer that names each field, its limit and what was given.
+
+    Parameters
+    ----------
+    problems : iterable of (path, error)
+        The path of the field as the sender knows it, and one of pydantic's ``errors()``.
+
+    Returns
+    -------
+    InvalidFieldError
+    """
+    details = []
+    for path, error in problems:
+        field, given = ".".join(map(str, path)), error.get("input")
+        # A field that we do not know may be a misspelt password.
+        is_secret = field in SECRET_FIELDS or error["type"] == "extra_forbidden"
+        tell = isinstance(given, str | int | float | bool) and not is_secret
+        shown = f"; got {given!r:.100}" if tell else ""
+        why = error["msg"].removeprefix("Value error, ")  # pydantic's word for what a validator of ours raises
+        details.append(ErrorDetail(field=field, message=f"{why}{shown}"))
+    refusal = InvalidFieldError("; ".join(f"{detail.field}: {detail.message}" for detail in details[:3]))
+    refusal.details = details
+    return refusal

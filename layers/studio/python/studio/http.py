@@ -22,20 +22,16 @@ from studio.caller import Caller
 from studio.errors import (
     BadRequestError,
     ErrorBody,
-    ErrorDetail,
     ErrorResponse,
     ForbiddenError,
-    InvalidFieldError,
     StudioError,
     UnavailableError,
     UnsupportedMediaError,
+    refuse_fields,
 )
 from studio.observability import count, logger, tracer
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-
-# Never repeated in an error; a test holds it against every password in the OpenAPI document.
-SECRET_FIELDS = frozenset({"password", "invite"})
 
 # Told by name, since a function imports only the libraries of what it uses.
 _UNAVAILABLE = {
@@ -227,15 +223,5 @@ def _explain(error: RequestValidationError) -> StudioError:
     errors = error.errors()
     if any(item["type"] == "json_invalid" for item in errors):
         return BadRequestError(f"the body is not valid JSON: {errors[0]['ctx']['error']}", code="MALFORMED_JSON")
-    refusal = InvalidFieldError("")
-    for item in errors:
-        # The first part says where the field is (body, query, path): nobody names a field so.
-        field = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
-        given = item.get("input")
-        # A field that we do not know may be a misspelt password.
-        is_secret = field in SECRET_FIELDS or item["type"] == "extra_forbidden"
-        tell = isinstance(given, str | int | float | bool) and not is_secret
-        shown = f"; got {given!r:.100}" if tell else ""
-        refusal.details.append(ErrorDetail(field=field, message=f"{item['msg']}{shown}"))
-    refusal.message = "; ".join(f"{detail.field}: {detail.message}" for detail in refusal.details[:3])
-    return refusal
+    # The first part says where the field is (body, query, path): nobody names a field so.
+    return refuse_fields([(item["loc"][1:] or item["loc"][:1], item) for item in errors])

@@ -14,7 +14,7 @@ from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.documents import new_id
-from studio.errors import ErrorDetail, InvalidFieldError, StudioError
+from studio.errors import InvalidFieldError, StudioError, refuse_fields
 from studio.image_source import ImageSource
 from studio.object_keys import job_key, missing, require_own, upload_key
 from studio.observability import logger
@@ -188,23 +188,12 @@ def _find_running(job_id: str) -> Job | None:
 
 
 def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
-    details = [
-        ErrorDetail(field=f"parameters.{name}", message="this is not a parameter of many images")
-        for name in sorted(_NO_PARAMETERS & request.parameters.keys())
-    ]
-    if not details:
-        model = resolve_name(TASKS[request.task_type].request)
-        try:
-            model.model_validate({**request.parameters, "image_key": "users/"})
-        except ValidationError as error:
-            details = [
-                ErrorDetail(field=".".join(map(str, ("parameters", *item["loc"]))), message=item["msg"])
-                for item in error.errors()
-            ]
-    if details:
-        refusal = InvalidFieldError("; ".join(f"{detail.field}: {detail.message}" for detail in details[:3]))
-        refusal.details = details
-        raise refusal
+    if foreign := sorted(_NO_PARAMETERS & request.parameters.keys()):
+        raise InvalidFieldError("this is not a parameter of many images", field=f"parameters.{foreign[0]}")
+    try:
+        resolve_name(TASKS[request.task_type].request).model_validate({**request.parameters, "image_key": "users/"})
+    except ValidationError as error:
+        raise refuse_fields([(("parameters", *item["loc"]), item) for item in error.errors()]) from error
     if reference_key := request.parameters.get("reference_key"):
         require_own(caller, reference_key, "parameters.reference_key")
 
