@@ -37,7 +37,8 @@ from studio.tone_mapping.pipeline import (
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.probe import Format
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff"}  # what is taken out of folders
+# What is taken out of folders.
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".exr", ".hdr"}
 
 
 class Task(NamedTuple):

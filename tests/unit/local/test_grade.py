@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -46,6 +47,14 @@ def is_graded(source: Path, target: Path, look_for: Chooser, output: Output | No
 
 def files_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_scene_light_in_a_folder_is_graded_too(tmp_path: Path) -> None:
+    (tmp_path / "scenes").mkdir()
+    light = np.linspace(0, 20, 64 * 48 * 3, dtype=np.float32).reshape(48, 64, 3)
+    (tmp_path / "scenes" / "sun.hdr").write_bytes(cv2.imencode(".hdr", light)[1].tobytes())
+    assert run(tmp_path / "scenes", "--out", tmp_path / "out").returncode == 0
+    assert is_graded(tmp_path / "scenes" / "sun.hdr", tmp_path / "out" / "sun.png", automatic(100))
 
 
 def test_a_folder_is_graded_as_the_api_would(photos: Path, tmp_path: Path) -> None:
