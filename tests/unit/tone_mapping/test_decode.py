@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from studio.tone_mapping.decode import Photo, decode
+from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError
 from studio.tone_mapping.probe import Limits, check_limits, probe
 
@@ -23,6 +23,10 @@ Saved = Callable[..., bytes]
 
 def decoded(data: bytes) -> Photo:
     return decode(data, probe(data))
+
+
+def reduced(data: bytes, enough: int) -> Photo:
+    return decode(data, probe(data), enough)
 
 
 def bgr(image: Image.Image) -> NDArray[Any]:
@@ -137,6 +141,36 @@ def test_orientation_is_applied_once(
     assert np.abs(photo.pixels.astype(int) - bgr(upright)).mean() < 4
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(("enough", "divisor"), [(800, 1), (401, 1), (400, 2), (201, 2), (200, 4), (100, 8), (10, 8)])
+def test_a_jpeg_comes_smaller_where_that_is_enough(
+    picture: Image.Image, saved: Saved, orientation: int, mode: str, enough: int, divisor: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(picture.convert(mode).resize((801, 530)), "JPEG", exif=exif.tobytes(), quality=95)
+
+    full, small = decoded(data).pixels, reduced(data, enough).pixels
+
+    height, width = full.shape[:2]
+    assert reduction(probe(data), enough) == divisor
+    assert small.shape == (-(-height // divisor), -(-width // divisor), 3)
+    averaged = cv2.resize(full, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(float) - averaged).mean() < 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_other_formats_come_as_they_are(picture: Image.Image, saved: Saved, kind: str) -> None:
+    data = saved(picture, kind)
+    assert (reduced(data, 5).pixels == decoded(data).pixels).all()
+
+
+def test_a_cmyk_jpeg_comes_as_it_is(picture: Image.Image, saved: Saved) -> None:
+    data = saved(picture.convert("CMYK"), "JPEG")
+    assert reduced(data, 5).pixels.shape == (32, 48, 3)
+
+
 @pytest.mark.parametrize("orientation", [3, 6])
 @pytest.mark.parametrize("mode", ["L", "P", "LA", "1", "CMYK"])
 def test_orientation_of_tiffs_in_other_modes(picture: Image.Image, saved: Saved, mode: str, orientation: int) -> None:
@@ -195,10 +229,12 @@ def test_truncated_files_are_refused(saved: Saved, kind: str, share: float) -> N
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
     data = saved(noise, kind)
 
-    with pytest.raises(InvalidImageError) as caught:
-        decoded(data[: int(len(data) * share)])
+    cut = data[: int(len(data) * share)]
 
-    assert caught.value.code == "IMAGE_TRUNCATED"
+    for read in (decoded, lambda cut: reduced(cut, 30)):
+        with pytest.raises(InvalidImageError) as caught:
+            read(cut)
+        assert caught.value.code == "IMAGE_TRUNCATED"
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg"])

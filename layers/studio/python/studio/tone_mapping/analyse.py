@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linear
 
 PROXY_SIDE = 384
 PERCENTS = (0.1, 0.5, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9)
@@ -119,7 +119,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
         blown=float((darkest >= _CLIPPED).mean()),
         clipped_low=float((brightest <= 1 - _CLIPPED).mean()),
         chroma_mean=float(chroma.mean()),
-        chroma_90=float(_at(np.sort(chroma, axis=None), 90)),
+        chroma_90=float(_at(in_order(chroma), 90)),
         casts=casts,
         cast=cast,
         cast_spread=spread,
@@ -131,7 +131,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
 
 
 def _percentiles(values: NDArray[np.float32]) -> dict[float, float]:
-    ordered = np.sort(values, axis=None)  # numpy sorts float32 faster than it partitions for percentiles
+    ordered = in_order(values)
     return {percent: _at(ordered, percent) for percent in PERCENTS}
 
 
@@ -162,7 +162,7 @@ def _casts(linear: NDArray[np.float32], luma: NDArray[np.float32], brightest: ND
     if usable[1:, 1:].sum() < 0.05 * usable.size:
         return {}
     pixels, tones = _taken(linear, usable), luma[usable]
-    ordered = np.sort(tones)
+    ordered = in_order(tones)
     dark, bright, brightest_tones = (_at(ordered, percent) for percent in (3.5, 96.5, 97))
     ends = _taken(pixels, (tones <= dark) | (tones >= bright)).astype(np.float64)
     # Steps to the right and down, over the pixels that both start from.

@@ -48,7 +48,7 @@ def apply_lut(
 
     height, width, _ = pixels.shape
     dithered = pixels.dtype == np.uint8
-    pattern = dither_pattern(width)
+    pattern = dither_pattern(width if dithered else 0)
     processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
 
     def grade_strip(top: int) -> None:

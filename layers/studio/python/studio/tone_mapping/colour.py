@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +29,12 @@ def luminance(linear: Array) -> Array:
     red, green, blue = linear
     weighed: Array = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
     return weighed
+
+
+def in_order(values: Array) -> Array:
+    """Sort all values into one row: OpenCV sorts float32 several times faster than numpy's wheels for Lambda do."""
+    ordered: Array = cv2.sort(np.ascontiguousarray(values).reshape(1, -1), cv2.SORT_EVERY_ROW)[0]
+    return ordered
 
 
 def largest(planes: Array) -> Array:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
 from studio.tone_mapping.probe import Format, ImageHeader
 
@@ -101,9 +102,9 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     profile = usable_profile(header.icc_profile)
 
     if kind == "jpeg":
-        return add_to_jpeg(_encode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, output.quality]), exif, profile)
+        return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile)
     if kind == "tiff":
-        return add_to_tiff(_encode(".tiff", pixels, []), exif, profile, alpha is not None)
+        return add_to_tiff(cv2.imencode(".tiff", pixels)[1].tobytes(), exif, profile, alpha is not None)
     options = {
         "png": [],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, output.quality],
@@ -141,11 +142,6 @@ def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
         share = alpha[rows, :, None].astype(np.float32) / np.iinfo(alpha.dtype).max
         composed[rows] = np.rint(white - (white - pixels[rows].astype(np.float32)) * share)
     return composed
-
-
-def _encode(extension: str, pixels: Pixels, options: list[int]) -> bytes:
-    _, encoded = cv2.imencode(extension, pixels, options)
-    return encoded.tobytes()
 
 
 def _encode_with_metadata(

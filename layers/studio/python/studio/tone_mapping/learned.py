@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linear
 
 Array = NDArray[Any]  # float32 everywhere
 
@@ -140,7 +140,7 @@ def features(proxy: NDArray[Any]) -> Array:
 
 
 def _percentiles(values: NDArray[Any], percents: tuple[float, ...]) -> Array:
-    ordered = np.sort(values, axis=None)
+    ordered = in_order(values)
     at = np.rint(np.array(percents) / 100 * (ordered.size - 1)).astype(np.intp)
     taken: Array = ordered[at]
     return taken

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.analyse import Analysis, analyse_proxy, make_proxy
+from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.auto import AutoResult, Group, choose, skipping
-from studio.tone_mapping.decode import Photo, decode
+from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.learned import predict
@@ -22,6 +22,8 @@ from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sli
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
 from studio.tone_mapping.match import match
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
+
+_ENOUGH = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ class GradedImage:
     data : bytes | None
         The encoded picture, in `format`, `width` x `height` pixels; None where no pixels were asked for.
     statistics : dict
-        ``before`` and ``after``, as `Analysis.statistics` gives them; ``before`` of the picture in its own size.
+        ``before`` and ``after``, as `Analysis.statistics` gives them, of the proxy before and after the grade.
     lut : ndarray of float32
         What was applied; `lut_id` names it.
     timings_ms : dict
-        Milliseconds of ``probe decode analyse lut apply encode``; fitting into `max_size` is within ``decode``, the
-        analysis of the result within ``encode``.
+        Milliseconds of ``probe decode analyse lut apply encode``, one after the other: ``analyse`` is what is left to
+        do of it once the picture is decoded. Fitting into `max_size` is within ``decode``.
     """
 
     data: bytes | None
@@ -152,7 +154,7 @@ def grade_image(
     limits : Limits | None
         Of what is decoded.
     dry_run : bool
-        Leave the pixels out: everything else is told, the statistics after from the proxy.
+        Leave the pixels out: everything else is told.
 
     Raises
     ------
@@ -165,44 +167,59 @@ def grade_image(
         header = probe(data)
         check_limits(header, limits)
         dtype = output_dtype(header, output)
-    with stopwatch("decode"):
-        photo = decode(data, header)
-    # Of the picture as it came: the look must not depend on the size that it goes out in.
-    with stopwatch("analyse"):
-        proxy = make_proxy(photo.pixels)
-        before = analyse_proxy(proxy)
-        look = look_for(proxy, before)
-    with stopwatch("decode"):
-        photo = _fitted(photo, output.max_size)
-    height, width = photo.pixels.shape[:2]
-    with stopwatch("lut"):
-        lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
-        fingerprint = lut_id(lut)
-    with stopwatch("apply"):
-        spatial = spatial_sliders(look.grades)
-        is_spatial = any(spatial.values())
-        pixels = proxy if dry_run else photo.pixels
-        if dtype == np.uint16 or is_spatial:
-            pixels = with_dtype(pixels, np.dtype(np.uint16))
-        # The pixels are ours, so the grade overwrites them.
-        pixels = apply_lut(pixels, lut, out=pixels)
-        if is_spatial:
-            pixels = apply_detail(pixels, spatial["clarity"], spatial["texture"], spatial["dehaze"])
-    # The result is looked at while it is being encoded, which takes one core only.
-    with stopwatch("encode"), ThreadPoolExecutor(1) as pool:
-        after = pool.submit(lambda: analyse_proxy(make_proxy(pixels)).statistics())
-        encoded = None if dry_run else encode(pixels, photo.alpha, photo.header, output)
-    return GradedImage(
-        data=encoded,
-        format=output_format(header, output),
-        width=width,
-        height=height,
-        look=look,
-        statistics={"before": before.statistics(), "after": after.result()},
-        lut=lut,
-        lut_id=fingerprint,
-        timings_ms=stopwatch.timings_ms,
-    )
+    # Decoding takes one core only. On another one, the look is chosen meanwhile, where the picture can be had small
+    # before it is there as a whole, and the result is judged while it is written.
+    with ThreadPoolExecutor(1) as beside:
+        seen = None
+        if reduction(header, _ENOUGH) != reduction(header, output.max_size):
+            seen = beside.submit(lambda: _see(decode(data, header, _ENOUGH).pixels, look_for))
+        with stopwatch("decode"):
+            photo = decode(data, header, output.max_size)
+        # Of the picture as it came: the look must not depend on the size that it goes out in.
+        with stopwatch("analyse"):
+            proxy, before, look = seen.result() if seen else _see(photo.pixels, look_for)
+        with stopwatch("decode"):
+            photo = _fitted(photo, output.max_size)
+        height, width = photo.pixels.shape[:2]
+        with stopwatch("lut"):
+            lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
+            fingerprint = lut_id(lut)
+            spatial = spatial_sliders(look.grades)
+        own = proxy.copy()  # it may be the picture itself, which the grade overwrites
+        after = beside.submit(lambda: analyse_proxy(_grade(own, lut, spatial, dtype)))
+        encoded = None
+        if not dry_run:
+            with stopwatch("apply"):
+                pixels = _grade(photo.pixels, lut, spatial, dtype)
+            with stopwatch("encode"):
+                encoded = encode(pixels, photo.alpha, photo.header, output)
+        return GradedImage(
+            data=encoded,
+            format=output_format(header, output),
+            width=width,
+            height=height,
+            look=look,
+            statistics={"before": before.statistics(), "after": after.result().statistics()},
+            lut=lut,
+            lut_id=fingerprint,
+            timings_ms=stopwatch.timings_ms,
+        )
+
+
+def _see(pixels: NDArray[Any], look_for: Chooser) -> tuple[Proxy, Analysis, Look]:
+    proxy = make_proxy(pixels)
+    analysis = analyse_proxy(proxy)
+    return proxy, analysis, look_for(proxy, analysis)
+
+
+def _grade(pixels: NDArray[Any], lut: Lut, spatial: dict[str, float], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Grade pixels, which are ours: they may be overwritten."""
+    if dtype == np.uint16 or any(spatial.values()):
+        pixels = with_dtype(pixels, np.dtype(np.uint16))
+    pixels = apply_lut(pixels, lut, out=pixels)
+    if any(spatial.values()):
+        pixels = apply_detail(pixels, spatial["clarity"], spatial["texture"], spatial["dehaze"])
+    return pixels
 
 
 def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) -> Look:
@@ -219,8 +236,7 @@ def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) ->
     ImageError
         One of its subclasses.
     """
-    proxy = load_proxy(data, limits)
-    return look_for(proxy, analyse_proxy(proxy))
+    return _see(load_proxy(data, limits), look_for)[2]
 
 
 def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
@@ -243,7 +259,7 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
     """
     header = probe(data)
     check_limits(header, limits or Limits())
-    return make_proxy(decode(data, header).pixels)
+    return make_proxy(decode(data, header, _ENOUGH).pixels)
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:
