@@ -16,9 +16,12 @@ from local.stack import Stack
 from studio import mongo, storage
 from studio.caller import Caller
 from studio.documents import new_id
+from studio.object_keys import preset_key
 from studio.settings import Settings
 from studio.tone_mapping import service
-from studio.tone_mapping.models import AdjustRequest, GradedImageResponse
+from studio.tone_mapping.models import AdjustRequest, ApplyPresetRequest, GradedImageResponse
+from studio.tone_mapping.presets.files import import_preset
+from studio.tone_mapping.presets.models import ImportPresetRequest
 
 CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset({"grade"}))
 Configure = Any
@@ -63,11 +66,15 @@ def entries(stack: Stack) -> Iterator[Any]:
         yield lambda: list(database["toneMappingCache"].find({"userId": CALLER.user_id}))
 
 
-def adjust(delivery: str = "inline") -> GradedImageResponse:
+def picture() -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def adjust(delivery: str = "inline") -> GradedImageResponse:
     body = {
-        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "image": picture(),
         "adjustments": {"exposure": 0.5},
         "output": {"delivery": delivery},
     }
@@ -98,3 +105,16 @@ def test_a_hit_whose_pixels_are_gone_is_computed_anew(entries: Any, delivery: st
     [anew] = entries()
     assert anew["resultKey"] != entry["resultKey"]
     assert adjust(delivery).cache == "hit"
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_hit_on_a_preset_that_is_a_table_needs_no_table(entries: Any) -> None:
+    swap = "LUT_3D_SIZE 2\n" + "\n".join(f"{b} {g} {r}" for b in (0, 1) for g in (0, 1) for r in (0, 1))
+    preset = import_preset(CALLER, ImportPresetRequest(content=swap, name="swapped"))
+    request = ApplyPresetRequest(image=picture(), preset_id=preset.preset_id)
+    first = service.apply_preset(CALLER, request, "request-1")
+    storage.delete(preset_key(CALLER.user_id, preset.preset_id))
+    again = service.apply_preset(CALLER, request, "request-1")
+    assert (first.cache, again.cache) == ("miss", "hit")
+    assert again.image == first.image
+    assert len(entries()) == 1

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede94, deltaE_ciede2000, rgb2lab
@@ -58,13 +58,25 @@ def off(pixels: NDArray[Any], sliders: Adjustments, size: int) -> NDArray[Any]:
 
 
 @given(MODERATE)
+@example(  # of 3,000 random ones, what 65 nodes were furthest off
+    Adjustments(
+        exposure=0.89,
+        contrast=-46,
+        highlights=-6,
+        shadows=45,
+        whites=41,
+        blacks=4,
+        vibrance=-45,
+        saturation=-2,
+        temperature=-12,
+        tint=-13,
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adjustments) -> None:
-    """65 nodes are taken where 33 are too few; only darks that are lifted about tenfold are too much for both."""
-    size = lut_size(sliders, 8)
-    difference = off(pixels, sliders, size)
+    difference = off(pixels, sliders, lut_size(sliders, 8))
     assert difference.mean() <= 0.5
-    assert np.percentile(difference, 99.9) <= (1.5 if size == 33 else 6)
+    assert np.percentile(difference, 99.9) <= 1.5
 
 
 @pytest.mark.parametrize("slider", GLOBAL)
@@ -122,17 +134,19 @@ def test_the_error_is_measured_as_the_lut_makes_it(size: int) -> None:
     ("sliders", "bit_depth", "size"),
     [
         (Adjustments(exposure=1, contrast=50), 8, 33),
-        (Adjustments(exposure=3), 8, 65),
+        (Adjustments(exposure=2), 8, 65),
+        (Adjustments(exposure=3), 8, 97),
         (Adjustments(exposure=1, shadows=50, blacks=-50), 8, 65),
         (Adjustments(exposure=-3), 8, 33),
         (Adjustments(tint=-30), 8, 33),
         (Adjustments(tint=-100), 8, 65),
         (moved("tone_curve.rgb", 30), 8, 33),
-        (Adjustments(tone_curve=ToneCurve(rgb=((0, 0), (0.5, 0.2), (0.52, 0.8), (1, 1)))), 8, 65),
+        (Adjustments(tone_curve=ToneCurve(rgb=((0, 0), (0.5, 0.2), (0.52, 0.8), (1, 1)))), 8, 97),
         (moved("hsl.blue.saturation", -30), 8, 33),
-        (every(50), 8, 65),
+        (every(50), 8, 97),
         (Adjustments(), 8, 33),
         (Adjustments(), 16, 65),
+        (every(50), 16, 97),
     ],
 )
 def test_size_follows_strength_and_depth(sliders: Adjustments, bit_depth: int, size: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, UnsupportedImageError
-from studio.tone_mapping.probe import ImageHeader, Limits, check_limits, probe
+from studio.tone_mapping.probe import ImageHeader, InputFormat, Limits, check_limits, probe
 
 Saved = Callable[..., bytes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -163,6 +163,15 @@ def test_a_side_can_be_too_long_by_itself() -> None:
 def test_what_the_limits_allow_exactly_passes() -> None:
     header = ImageHeader("png", 100, 100, "RGB", 8, has_alpha=False)
     check_limits(header, Limits(max_pixels=10_000, max_dimension=100))
+
+
+@pytest.mark.parametrize("kind", ["exr", "hdr"])
+def test_scene_light_has_a_limit_of_its_own(kind: InputFormat) -> None:
+    limits = Limits(max_pixels=10_000, max_scene_pixels=5_000)
+    check_limits(ImageHeader(kind, 100, 50, "RGB", 16, has_alpha=False), limits)
+    with pytest.raises(ImageTooLargeError) as caught:
+        check_limits(ImageHeader(kind, 100, 51, "RGB", 16, has_alpha=False), limits)
+    assert "5,100 pixels of scene light; the limit is 5,000" in caught.value.message
 
 
 def box(name: bytes, body: bytes) -> bytes:

@@ -87,7 +87,8 @@ class CreateLutRequest(BaseModel):
     strength: Strength = Field(default=100, description="How much of the preset, in percent.")
     auto: ImageSource | None = Field(default=None, description="An image; its automatic correction comes first.")
     size: Literal[17, 33, 65] | None = Field(
-        default=None, description="Grid points a side; what grading an 8-bit image with it takes by default."
+        default=None,
+        description="Grid points a side; by default what grading an 8-bit image takes, at most 65.",
     )
     format: Literal["cube", "png", "json"] = Field(
         default="cube",

@@ -42,9 +42,10 @@ _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest picture that is decoded."""
+    """The largest picture that is decoded; the light of OpenEXR and Radiance HDR takes several times the memory."""
 
     max_pixels: int = 100_000_000
+    max_scene_pixels: int = 40_000_000
     max_dimension: int = 30_000
 
 
@@ -124,10 +125,13 @@ def check_limits(header: ImageHeader, limits: Limits) -> None:
         ``IMAGE_ANIMATED``.
     """
     width, height = header.width, header.height
-    if width * height > limits.max_pixels:
+    is_scene = header.format in ("exr", "hdr")
+    most = min(limits.max_pixels, limits.max_scene_pixels) if is_scene else limits.max_pixels
+    if width * height > most:
+        kind = " of scene light" if is_scene else ""
         raise ImageTooLargeError(
             "IMAGE_TOO_LARGE",
-            f"The picture has {width} x {height} = {width * height:,} pixels; the limit is {limits.max_pixels:,}.",
+            f"The picture has {width} x {height} = {width * height:,} pixels{kind}; the limit is {most:,}.",
         )
     if max(width, height) > limits.max_dimension:
         raise ImageTooLargeError(

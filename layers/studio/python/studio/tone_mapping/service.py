@@ -40,7 +40,7 @@ from studio.tone_mapping.models import (
     GradingRequest,
     OutputOptions,
 )
-from studio.tone_mapping.presets.files import find_grade
+from studio.tone_mapping.presets.files import find_grade, find_sliders, read_table
 from studio.tone_mapping.probe import Limits
 from studio.tone_mapping.settings import ToneMappingSettings
 
@@ -140,22 +140,19 @@ def apply_preset(caller: Caller, request: ApplyPresetRequest, request_id: str) -
         4xx where the image cannot be had, read or delivered as asked, 404 where the caller has no such preset.
     """
     caller.require("grade")
-    preset = find_grade(caller, request.preset_id, request.strength)
-    then = [preset] if request.adjustments == Adjustments() else [preset, request.adjustments]
+    sliders = find_sliders(caller, request.preset_id, request.strength)
+    after = [] if request.adjustments == Adjustments() else [request.adjustments]
+
+    def make_chooser() -> pipeline.Chooser:  # a table is read where it is used: a hit needs none
+        preset = read_table(caller, request.preset_id, request.strength) if sliders is None else sliders
+        return pipeline.automatic(100, preset, *after) if request.auto else pipeline.fixed(preset, *after)
+
     grades = [
-        AppliedGrade(
-            source="preset",
-            preset_id=request.preset_id,
-            strength=request.strength,
-            adjustments=preset if isinstance(preset, Adjustments) else None,
-        )
+        *([AppliedGrade(source="auto", adjustments=None)] if request.auto else []),
+        AppliedGrade(source="preset", preset_id=request.preset_id, strength=request.strength, adjustments=sliders),
+        *(AppliedGrade(source="adjustments", adjustments=adjustments) for adjustments in after),
     ]
-    if len(then) == 2:
-        grades.append(AppliedGrade(source="adjustments", adjustments=request.adjustments))
-    if not request.auto:
-        return _grade(caller, request, request_id, lambda: pipeline.fixed(*then), grades)
-    grades.insert(0, AppliedGrade(source="auto", adjustments=None))
-    return _grade(caller, request, request_id, lambda: pipeline.automatic(100, *then), grades)
+    return _grade(caller, request, request_id, make_chooser, grades)
 
 
 def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
@@ -183,7 +180,7 @@ def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
         grades.append(find_grade(caller, request.preset_id, request.strength))
     if request.adjustments:
         grades.append(request.adjustments)
-    lut = compile_look(grades, request.size or look_size(grades, bit_depth=8))
+    lut = compile_look(grades, request.size or min(look_size(grades, bit_depth=8), 65))
     told = CreateLutResponse(
         lut_id=lut_id(lut),
         size=lut.shape[0],
@@ -347,7 +344,11 @@ def _compute(
 
 def _limits() -> Limits:
     settings = ToneMappingSettings.load()
-    return Limits(max_pixels=settings.image_max_pixels, max_dimension=settings.image_max_dimension)
+    return Limits(
+        max_pixels=settings.image_max_pixels,
+        max_scene_pixels=settings.scene_image_max_pixels,
+        max_dimension=settings.image_max_dimension,
+    )
 
 
 def _output(options: OutputOptions) -> Output:

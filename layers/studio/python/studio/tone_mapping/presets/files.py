@@ -114,11 +114,48 @@ def find_grade(caller: Caller, preset_id: str, strength: float) -> Grade:
     NotFoundError
         If there is no such look, and the caller has no such preset.
     """
+    sliders = find_sliders(caller, preset_id, strength)
+    return read_table(caller, preset_id, strength) if sliders is None else sliders
+
+
+def find_sliders(caller: Caller, preset_id: str, strength: float) -> Adjustments | None:
+    """Return the sliders of a preset; None for one that is a table, see `read_table`.
+
+    Parameters
+    ----------
+    caller : Caller
+    preset_id : str
+    strength : float
+        0..100 percent.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such look, and the caller has no such preset.
+    """
     if builtin := BUILTIN_PRESETS.get(preset_id):
         return builtin.adjustments.scaled(strength)
     preset = service.find_own(caller, preset_id)
-    if preset.adjustments is not None:
-        return Adjustments.model_validate(preset.adjustments).scaled(strength)
+    if preset.adjustments is None:
+        return None
+    return Adjustments.model_validate(preset.adjustments).scaled(strength)
+
+
+def read_table(caller: Caller, preset_id: str, strength: float) -> Table:
+    """Read the table of one of the caller's presets.
+
+    Parameters
+    ----------
+    caller : Caller
+    preset_id : str
+    strength : float
+        0..100 percent.
+
+    Raises
+    ------
+    NotFoundError
+        If it is gone.
+    """
     found = storage.read(preset_key(caller.user_id, preset_id), PresetSettings.load().preset_file_max_bytes)
     if found is None:
         raise service.no_such(preset_id)
