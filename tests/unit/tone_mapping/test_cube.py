@@ -1,7 +1,10 @@
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import av.filter
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
 import pytest
@@ -79,6 +82,26 @@ def test_pillow_is_within_a_code_value_of_what_is_read_back() -> None:
     by_us = np.rint(apply_imported(imported, FLOAT_RGB) * 255)
 
     assert np.abs(by_pillow - by_us).max() <= 1
+
+
+def test_ffmpeg_is_within_a_code_value_of_us(tmp_path: Path) -> None:
+    """By its filter lut3d, in PyAV's build of it."""
+    path = tmp_path / "look.cube"
+    path.write_text(write_cube(SMOOTH, "t"))
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=64, height=64, format="rgb24", time_base=Fraction(1, 25))
+    lut3d = graph.add("lut3d", f"file={path}:interp=tetrahedral")
+    sink = graph.add("buffersink")
+    source.link_to(lut3d)
+    lut3d.link_to(sink)
+    graph.configure()
+    source.push(av.VideoFrame.from_ndarray(RGB, format="rgb24"))
+    by_ffmpeg = sink.pull().to_ndarray(format="rgb24")
+
+    by_us = np.rint(apply_lut(np.ascontiguousarray(FLOAT_RGB[..., ::-1]), SMOOTH)[..., ::-1] * 255)
+
+    assert np.abs(by_ffmpeg - by_us).max() <= 1
+    assert np.abs(by_ffmpeg.astype(int) - RGB).max() > 20
 
 
 @pytest.mark.parametrize(
