@@ -89,14 +89,16 @@ def test_ffmpeg_is_within_a_code_value_of_us(tmp_path: Path) -> None:
     path = tmp_path / "look.cube"
     path.write_text(write_cube(SMOOTH, "t"))
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=64, height=64, format="rgb24", time_base=Fraction(1, 25))
+    source = graph.add_buffer(width=64, height=64, format=av.VideoFormat("rgb24"), time_base=Fraction(1, 25))
     lut3d = graph.add("lut3d", f"file={path}:interp=tetrahedral")
     sink = graph.add("buffersink")
     source.link_to(lut3d)
     lut3d.link_to(sink)
     graph.configure()
     source.push(av.VideoFrame.from_ndarray(RGB, format="rgb24"))
-    by_ffmpeg = sink.pull().to_ndarray(format="rgb24")
+    frame = sink.pull()
+    assert isinstance(frame, av.VideoFrame)
+    by_ffmpeg = frame.to_ndarray(format="rgb24")
 
     by_us = np.rint(apply_lut(np.ascontiguousarray(FLOAT_RGB[..., ::-1]), SMOOTH)[..., ::-1] * 255)
 
