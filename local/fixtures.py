@@ -13,7 +13,7 @@ from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
 from studio.compute_tasks.models import Job
-from studio.object_keys import job_key, upload_key
+from studio.object_keys import job_key, result_key, upload_key
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cache.models import CacheEntry
@@ -42,6 +42,7 @@ BULK_QUEUED_JOB_ID = "job_000000000000000000000007"
 BULK_RUNNING_JOB_ID = "job_000000000000000000000008"
 BULK_COMPLETING_JOB_ID = "job_000000000000000000000009"
 BULK_ABORTED_JOB_ID = "job_00000000000000000000000a"
+RESULT_KEY = result_key(USER_ID, "res_000000000000000000000001", "jpeg")
 BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
 OTHER_PRESET_ID = "pre_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
@@ -129,11 +130,15 @@ def seed(stack: Backend) -> None:
         aws_secret_access_key="local",  # noqa: S106 the embedded stack takes any
         region_name="us-east-1",
     )
-    for upload_id in (UPLOAD_ID, SPARE_UPLOAD_ID):
-        store.put_object(Bucket=stack.bucket_name, Key=upload_key(USER_ID, upload_id), Body=PHOTO.read_bytes())
+    photos = [
+        upload_key(USER_ID, UPLOAD_ID),
+        upload_key(USER_ID, SPARE_UPLOAD_ID),
+        upload_key(OTHER_USER_ID, UPLOAD_ID),
+    ]
+    for key in (*photos, RESULT_KEY):
+        store.put_object(Bucket=stack.bucket_name, Key=key, Body=PHOTO.read_bytes())
     manifest = json.dumps([upload_key(USER_ID, UPLOAD_ID)]).encode()
     store.put_object(Bucket=stack.bucket_name, Key=BULK_MANIFEST_KEY, Body=manifest)
-    store.put_object(Bucket=stack.bucket_name, Key=upload_key(OTHER_USER_ID, UPLOAD_ID), Body=PHOTO.read_bytes())
 
 
 def _jobs(now: datetime) -> list[Job]:
@@ -151,7 +156,7 @@ def _jobs(now: datetime) -> list[Job]:
         expires_at=now + timedelta(days=1),
     )
     running = queued.model_copy(update={"status": "PROCESSING", "started_at": now, "heartbeat_at": now})
-    result = {"result_key": f"users/{USER_ID}/results/res_000000000000000000000001.jpeg", "width": 180, "height": 120}
+    result = {"result_key": RESULT_KEY, "width": 180, "height": 120}
     done = {"id": COMPLETED_JOB_ID, "status": "COMPLETED", "result": result, "finished_at": now}
     order = {
         "task_type": "adjust",

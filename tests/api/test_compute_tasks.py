@@ -57,6 +57,14 @@ def test_an_offloaded_request_is_a_job_with_a_result(user: Any) -> None:
     assert pixels.mean() < 0.8 * skimage.data.coffee()[::4, ::4].mean()
 
 
+def test_a_result_that_has_expired_is_told(stack: Stack, user: Any) -> None:
+    result = user.http.post(ADJUST, json=body(wait_for_result=True, use_cache=False), timeout=40).json()
+    [job] = user.http.get("/compute-tasks").json()["items"]
+    stack.client("s3").delete_object(Bucket=stack.bucket_name, Key=result["result_key"])
+    gone = user.http.get(job["result_url"])
+    assert (gone.status_code, gone.json()["error"]["code"]) == (410, "RESULT_EXPIRED")
+
+
 def test_a_key_without_the_scope_starts_no_job(user: Any) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "films", "scopes": ["export"]}).json()["api_key"]
     refused = user.http.post(ADJUST, json=body(), headers={"X-API-KEY": key})

@@ -14,7 +14,7 @@ app = create_app()
     summary="Fetch a job's result",
     description="What the request would have been answered at once; its URLs are fresh.",
     tags=["Compute tasks"],
-    responses=answers(200, 403, 404, 409, 503),
+    responses=answers(200, 403, 404, 409, 410, 503),
 )
 def get_job_result(job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
     return service.get_result(get_caller(app), job_id)

@@ -95,6 +95,13 @@ class ConflictError(StudioError):
     code = "CONFLICT"
 
 
+class GoneError(StudioError):
+    """What was asked for was there once, and has expired."""
+
+    status = HTTPStatus.GONE
+    code = "GONE"
+
+
 class TooLargeError(StudioError):
     """More bytes or pixels than allowed."""
 

@@ -26,7 +26,7 @@ from studio.compute_tasks.models import (
 from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import new_id
-from studio.errors import ConflictError, InvalidFieldError, NotFoundError, StudioError, UnavailableError
+from studio.errors import ConflictError, GoneError, InvalidFieldError, NotFoundError, StudioError, UnavailableError
 from studio.observability import count, logger
 
 _CLEANED_AT_ONCE = 200
@@ -157,6 +157,8 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
         If the caller has no such job.
     ConflictError
         If it is not over, or did not end well.
+    GoneError
+        If its picture or manifest has expired: objects live shorter than jobs.
     """
     job = _find(caller, job_id)
     if job.status not in FINAL:
@@ -164,6 +166,9 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     if job.result is None:
         why = f": {job.error.code}: {job.error.message}" if job.error else ""
         raise ConflictError(f"the job is {job.status} and has no result{why}", code=f"JOB_{job.status}")
+    key = _result_key(job.result)
+    if key and storage.get_size(key) is None:
+        raise GoneError(f"the result of the job {job.id} has expired; run it again", code="RESULT_EXPIRED")
     return fresh(job.result)
 
 
@@ -312,11 +317,15 @@ def fresh(result: dict[str, Any]) -> dict[str, Any]:
     ----------
     result : dict
     """
-    for key, name in (("result_key", "image_url"), ("manifest_key", "manifest_url")):
-        if result.get(key):
-            url, expires_at = storage.presign_download(result[key])
-            return {**result, name: url, "expires_at": expires_at.isoformat()}
+    if key := _result_key(result):
+        url, expires_at = storage.presign_download(key)
+        name = "image_url" if result.get("result_key") else "manifest_url"
+        return {**result, name: url, "expires_at": expires_at.isoformat()}
     return result
+
+
+def _result_key(result: Mapping[str, Any]) -> str | None:
+    return result.get("result_key") or result.get("manifest_key")
 
 
 def failure(job: Job) -> StudioError:
