@@ -135,8 +135,8 @@ def seed(stack: Backend) -> None:
         upload_key(USER_ID, SPARE_UPLOAD_ID),
         upload_key(OTHER_USER_ID, UPLOAD_ID),
     ]
-    for key in (*photos, RESULT_KEY):
-        store.put_object(Bucket=stack.bucket_name, Key=key, Body=PHOTO.read_bytes())
+    for photo in (*photos, RESULT_KEY):
+        store.put_object(Bucket=stack.bucket_name, Key=photo, Body=PHOTO.read_bytes())
     manifest = json.dumps([upload_key(USER_ID, UPLOAD_ID)]).encode()
     store.put_object(Bucket=stack.bucket_name, Key=BULK_MANIFEST_KEY, Body=manifest)
 
