@@ -24,8 +24,8 @@ CORES = os.cpu_count() or 1
 
 
 def photographs() -> list[bytes]:
-    """Encode ten of six megapixels, which differ."""
-    picture = photo(3000, 2000)
+    """Encode ten of twelve megapixels, which differ."""
+    picture = photo(4000, 3000)
     return [encoded(cv2.convertScaleAbs(picture, alpha=1 + number / 40)) for number in range(10)]
 
 
