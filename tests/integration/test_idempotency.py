@@ -20,12 +20,19 @@ from pymongo.errors import AutoReconnect
 
 from local.mongod import Mongod
 from studio import mongo
+from studio.caller import Caller
+from studio.compute_tasks import repository
+from studio.compute_tasks import service as compute_tasks
+from studio.compute_tasks.models import Job, TaskOptions
 from studio.errors import ConflictError
 from studio.http import create_app, create_handler, get_job_id
 from studio.idempotency import KEPT_SECONDS, MongoPersistenceLayer
 from studio.indexes import create_indexes
+from studio.tone_mapping.bulk import service as bulk
+from studio.tone_mapping.bulk.models import BulkGradeRequest
 
 OWNER, OTHER = "usr_1", "usr_2"
+CALLER = Caller(user_id=OWNER, key_id="key_1", scopes=frozenset({"grade"}))
 
 
 class DiedError(BaseException):
@@ -219,6 +226,40 @@ def test_the_request_of_a_function_that_died_is_taken_over_with_its_job(service:
     assert first is not None
     assert first.startswith("job_")
     assert service.send("k", {"n": 1})[2]["idempotency-replayed"] == "true"
+
+
+@pytest.fixture
+def begun(configure: Callable[..., None]) -> Job:
+    """Return a job as a request that died has left it."""
+    now = datetime.now(UTC)
+    job = Job(
+        id=f"job_{'0' * 24}",
+        user_id=CALLER.user_id,
+        key_id=CALLER.key_id,
+        scopes=["grade"],
+        task_type="adjust",
+        target="LAMBDA",
+        status="PROCESSING",
+        payload={},
+        created_at=now,
+        queued_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    assert repository.insert_job(job)
+    return job
+
+
+def test_a_job_that_is_there_is_answered_and_none_is_started(begun: Job, database: Database[Any]) -> None:
+    found = compute_tasks.submit(CALLER, "auto_correct", TaskOptions(), TaskOptions(), begun.id)
+    assert (found.id, found.task_type, found.status) == (begun.id, "adjust", "PROCESSING")
+    assert database["computeTasks"].count_documents({}) == 1
+
+
+def test_a_bulk_job_that_is_there_keeps_its_manifest(begun: Job, database: Database[Any]) -> None:
+    """It is not even read which images there are: the bucket of this environment does not exist."""
+    request = BulkGradeRequest(all_uploads=True, task_type="auto_correct")
+    assert bulk.submit(CALLER, request, begun.id).job_id == begun.id
+    assert database["computeTasks"].count_documents({}) == 1
 
 
 @pytest.mark.parametrize(
