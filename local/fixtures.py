@@ -119,6 +119,7 @@ def seed(stack: Backend) -> None:
             database["toneMappingPresets"].replace_one({"_id": look.id}, look.to_mongo(), upsert=True)
         database["toneMappingCache"].delete_many({"userId": USER_ID})
         database["toneMappingCache"].insert_one(entry.to_mongo())
+        database["idempotency"].delete_many({"_id": {"$regex": f"^{USER_ID}#"}})
         database["computeTasks"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID]}})
         bulk_jobs = [BULK_QUEUED_JOB_ID, BULK_RUNNING_JOB_ID, BULK_COMPLETING_JOB_ID]
         database["bulkItems"].delete_many({"_id": {"$in": [f"{job_id}:0" for job_id in bulk_jobs]}})

@@ -10,10 +10,21 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, License
 
 import studio
+from studio.idempotency import HEADER, KEPT_SECONDS, KEY_PATTERN, REPLAYED_HEADER
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "functions/web/serve_pages/openapi.json"
 PUBLIC_PATHS = {"/health", "/auth/register", "/auth/login"}
+IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Makes it safe to send the request again; any text of your own, a UUID say. For "
+    f"{KEPT_SECONDS // 3600} hours the same body with the same key is answered what it was answered first, with the "
+    f"header `{REPLAYED_HEADER}: true`. A picture's URL in it is fresh; an upload's form is the first one, and ends at "
+    "its `expires_at`. Another body is a 409 `IDEMPOTENCY_MISMATCH`; as long as the first request runs, the same body "
+    "is a 409 `IDEMPOTENCY_IN_PROGRESS`. Errors are not kept: the same key tries anew.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
+}
 # Powertools documents its own validation answers beside the envelope that ours replace them with.
 UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
@@ -21,6 +32,11 @@ UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationE
 def api_files() -> list[Path]:
     """Handlers that describe their routes, which is every one built by `studio.http.create_app`."""
     return sorted(path for path in ROOT.glob("functions/*/*/app.py") if "create_app()" in path.read_text())
+
+
+def idempotent_operations() -> set[str]:
+    """Operations that take an Idempotency-Key; an operation has the name of its function's folder."""
+    return {path.parent.name for path in api_files() if "idempotent=True" in path.read_text()}
 
 
 def build() -> dict[str, Any]:
@@ -45,11 +61,15 @@ def build() -> dict[str, Any]:
     for path in api_files():
         merge.add_file(path)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    idempotent = idempotent_operations()
     for path, operations in document["paths"].items():
         for operation in operations.values():
             operation["responses"]["500"] = _error_response("Internal Server Error")
             if path in PUBLIC_PATHS:
                 operation["security"] = []
+            if operation["operationId"] in idempotent:
+                operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
+    document["components"]["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
     for name in UNUSED_SCHEMAS:
         document["components"]["schemas"].pop(name, None)
     return document

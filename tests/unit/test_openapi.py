@@ -64,6 +64,21 @@ def test_every_password_is_kept_out_of_errors(document: dict[str, Any]) -> None:
     assert secret == SECRET_FIELDS
 
 
+def test_what_begins_or_makes_something_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    without = {
+        *("register_user", "login_user", "create_api_key"),  # their answers carry secrets, which are not to be kept
+        "create_lut",  # keeps nothing
+        "cancel_job",  # a second time, it changes nothing
+    }
+    posts = [operations["post"] for operations in document["paths"].values() if "post" in operations]
+    parameter = {"$ref": "#/components/parameters/IdempotencyKey"}
+    taking = {operation["operationId"] for operation in posts if parameter in operation.get("parameters", [])}
+    assert taking == {operation["operationId"] for operation in posts} - without
+    assert taking == openapi.idempotent_operations()
+    assert all("409" in operation["responses"] for operation in posts if operation["operationId"] in taking)
+    assert document["components"]["parameters"]["IdempotencyKey"]["name"] == "Idempotency-Key"
+
+
 def test_every_error_has_the_envelope(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -187,5 +187,12 @@ def test_every_role_that_reads_a_secret_may_use_its_key(transformed: dict[str, A
     assert readers == {role["Ref"] for role in transformed["SecretsKeyPolicy"]["Properties"]["Roles"]}
 
 
+def test_what_takes_an_idempotency_key_can_reach_mongodb(resources: dict[str, Any], functions: dict[str, Any]) -> None:
+    taking = [name for name, item in functions.items() if Path(item["CodeUri"]).name in openapi.idempotent_operations()]
+    assert len(taking) == len(openapi.idempotent_operations())
+    assert [name for name in taking if "MongoDbSecretArn" not in references(functions[name]["Policies"])] == []
+    assert "idempotency-replayed" in resources["HttpApi"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
+
+
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:
     assert functions["PurgeCacheFunction"]["Timeout"] >= _LONGEST_PURGE_SECONDS + 5

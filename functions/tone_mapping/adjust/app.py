@@ -1,6 +1,6 @@
 from studio.compute_tasks.api import run_or_submit
 from studio.compute_tasks.models import AcceptedResponse
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_caller, get_job_id
 from studio.image_source import store_inline
 from studio.tone_mapping import service
 from studio.tone_mapping.models import AdjustRequest, GradedImageResponse
@@ -14,7 +14,7 @@ app = create_app()
     summary="Adjust an image by sliders",
     description="Applies sliders of your own to the image.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 404, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
+    responses=answers(200, 400, 403, 404, 409, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
 )
 def adjust(request: AdjustRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
     caller = get_caller(app)
@@ -25,7 +25,8 @@ def adjust(request: AdjustRequest) -> tuple[GradedImageResponse | AcceptedRespon
         run=lambda: service.adjust(caller, request, app.current_event.request_context.request_id),
         model=GradedImageResponse,
         prepare=lambda: store_inline(request, caller),
+        job_id=get_job_id(app),
     )
 
 
-lambda_handler = create_handler(app)
+lambda_handler = create_handler(app, idempotent=True)

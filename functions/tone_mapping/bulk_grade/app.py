@@ -1,7 +1,7 @@
 from http import HTTPStatus
 
 from studio.compute_tasks.models import AcceptedResponse
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_caller, get_job_id
 from studio.tone_mapping.bulk import service
 from studio.tone_mapping.bulk.models import BulkGradeRequest
 
@@ -14,10 +14,10 @@ app = create_app()
     summary="Grade many images",
     description="Starts a job that grades up to 10,000 of your images alike; one that fails does not stop the others.",
     tags=["Tone mapping"],
-    responses=answers(202, 400, 403, 404, 503, models={202: AcceptedResponse}),
+    responses=answers(202, 400, 403, 404, 409, 503, models={202: AcceptedResponse}),
 )
 def bulk_grade(request: BulkGradeRequest) -> tuple[AcceptedResponse, int]:
-    return service.submit(get_caller(app), request), HTTPStatus.ACCEPTED
+    return service.submit(get_caller(app), request, get_job_id(app)), HTTPStatus.ACCEPTED
 
 
-lambda_handler = create_handler(app)
+lambda_handler = create_handler(app, idempotent=True)

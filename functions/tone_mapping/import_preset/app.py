@@ -18,4 +18,4 @@ def import_preset(request: ImportPresetRequest) -> ImportPresetResponse:
     return files.import_preset(get_caller(app), request)
 
 
-lambda_handler = create_handler(app)
+lambda_handler = create_handler(app, idempotent=True)

@@ -12,10 +12,10 @@ app = create_app()
     summary="Start an upload",
     description="Answers a presigned form (or PUT) through which you send one file; `image_key` names it from then on.",
     tags=["Uploads"],
-    responses=answers(201, 400, 403, 413, 415, 503),
+    responses=answers(201, 400, 403, 409, 413, 415, 503),
 )
 def create_upload(request: CreateUploadRequest) -> CreateUploadResponse:
     return service.create_upload(get_caller(app), request)
 
 
-lambda_handler = create_handler(app)
+lambda_handler = create_handler(app, idempotent=True)

@@ -63,6 +63,22 @@ def get_caller(app: APIGatewayHttpResolver) -> Caller:
     return Caller(user_id=found["user_id"], key_id=found["key_id"], scopes=frozenset(found["scopes"].split()))
 
 
+def get_job_id(app: APIGatewayHttpResolver) -> str | None:
+    """Id for the job that a request starts, where it has an Idempotency-Key.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    str or None
+        Of a request that is sent again because its first function died, the same as then: the job may be there.
+    """
+    job_id: str | None = app.context.get("job_id")
+    return job_id
+
+
 def answers(
     success: HTTPStatus | int, *errors: HTTPStatus | int, models: dict[int, type[BaseModel]] | None = None
 ) -> dict[int, OpenAPIResponse]:
@@ -158,12 +174,14 @@ def create_app() -> APIGatewayHttpResolver:
     return app
 
 
-def create_handler(app: APIGatewayHttpResolver) -> Handler:
+def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> Handler:
     """Make the Lambda handler of an app.
 
     Parameters
     ----------
     app : APIGatewayHttpResolver
+    idempotent : bool
+        Whether its route takes an Idempotency-Key: see `studio.idempotency.run_once`.
 
     Returns
     -------
@@ -171,6 +189,8 @@ def create_handler(app: APIGatewayHttpResolver) -> Handler:
         Takes an HTTP API event (payload 2.0) and Lambda's context. Neither event nor answer is logged or traced:
         both may carry secrets.
     """
+    if idempotent:
+        app.use(middlewares=[_run_once])
 
     @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
     @tracer.capture_lambda_handler(capture_response=False)
@@ -216,6 +236,15 @@ def _add_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.body = ""  # Powertools would write None as null
     return response
+
+
+def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    if "idempotency-key" not in app.current_event.headers:
+        return next_middleware(app)
+    # Not at the top: it brings MongoDB's library, which a request without a key may do without.
+    from studio.idempotency import run_once
+
+    return run_once(app, get_caller(app), next_middleware)
 
 
 def _explain(error: RequestValidationError) -> StudioError:

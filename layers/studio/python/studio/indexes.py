@@ -2,6 +2,7 @@
 
 from pymongo.database import Database
 
+from studio import idempotency
 from studio.auth import repository as auth
 from studio.compute_tasks import repository as compute_tasks
 from studio.mongo import Record, get_database
@@ -9,7 +10,14 @@ from studio.tone_mapping.bulk import repository as bulk
 from studio.tone_mapping.cache import repository as cache
 from studio.tone_mapping.presets import repository as presets
 
-INDEXES = {**auth.INDEXES, **presets.INDEXES, **cache.INDEXES, **compute_tasks.INDEXES, **bulk.INDEXES}
+INDEXES = {
+    **auth.INDEXES,
+    **presets.INDEXES,
+    **cache.INDEXES,
+    **compute_tasks.INDEXES,
+    **bulk.INDEXES,
+    **idempotency.INDEXES,
+}
 
 
 def create_indexes(database: Database[Record]) -> None:

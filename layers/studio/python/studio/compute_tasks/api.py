@@ -21,6 +21,7 @@ def run_or_submit(
     run: Callable[[], Answer],
     model: type[Answer],
     prepare: Callable[[], BaseModel],
+    job_id: str | None = None,
 ) -> tuple[Answer | AcceptedResponse, int]:
     """Run a request at once, or as a job where it asks for that.
 
@@ -37,6 +38,8 @@ def run_or_submit(
         Of the answer.
     prepare : callable
         Makes the job's payload of the request: what is big goes to the bucket first.
+    job_id : str, optional
+        For the job; where there is one of that id already, it is answered.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def run_or_submit(
     if not request.use_container:
         return run(), HTTPStatus.OK
     caller.require(TASKS[task_type].scope)  # before anything is stored for the job
-    job = service.submit(caller, task_type, prepare(), request)
+    job = service.submit(caller, task_type, prepare(), request, job_id)
     if job.status == "COMPLETED" and job.result is not None:
         return model.model_validate(service.fresh(job.result)), HTTPStatus.OK
     if job.status in ("FAILED", "CANCELLED"):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
 
 from studio.compute_tasks.models import Job, JobError
 from studio.mongo import Record, get_collection
@@ -17,14 +18,18 @@ INDEXES = {
 }
 
 
-def insert_job(job: Job) -> None:
-    """Store a new job.
+def insert_job(job: Job) -> bool:
+    """Store a new job; False where there is one of its id already.
 
     Parameters
     ----------
     job : Job
     """
-    get_collection("computeTasks").insert_one(job.to_mongo())
+    try:
+        get_collection("computeTasks").insert_one(job.to_mongo())
+    except DuplicateKeyError:
+        return False
+    return True
 
 
 def find_job(job_id: str, user_id: str | None = None) -> Job | None:

@@ -48,7 +48,7 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     options : TaskOptions
         A job of a state machine is never waited for.
     job_id : str, optional
-        For a job of which something is stored already.
+        For a job of which something is stored already, or all of it: then it is answered, and none is started.
 
     Returns
     -------
@@ -82,7 +82,8 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
         queued_at=now,
         expires_at=now + timedelta(days=ComputeTaskSettings.load().job_ttl_days),
     )
-    repository.insert_job(job)
+    if not repository.insert_job(job):
+        return repository.find_job(job.id) or job
     if execution_arn or not options.wait_for_result:
         dispatch.start(job)
         return job

@@ -30,13 +30,15 @@ class JobOverError(Exception):
     """The job was cancelled, or is over, before its execution began."""
 
 
-def submit(caller: Caller, request: BulkGradeRequest) -> AcceptedResponse:
+def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None) -> AcceptedResponse:
     """Start a job that grades many images.
 
     Parameters
     ----------
     caller : Caller
     request : BulkGradeRequest
+    job_id : str, optional
+        For the job; where there is one of that id already, it is answered.
 
     Returns
     -------
@@ -52,9 +54,11 @@ def submit(caller: Caller, request: BulkGradeRequest) -> AcceptedResponse:
         If a key is not one of the caller's own.
     """
     caller.require("grade")
+    if job_id and (begun := jobs.find_job(job_id, caller.user_id)):  # before its manifest is written over
+        return compute_tasks.accepted(begun)
     _check_parameters(caller, request)
     keys = _list_keys(caller, request)
-    job_id = new_id("job")
+    job_id = job_id or new_id("job")
     manifest_key = job_key(caller.user_id, job_id, "manifest.json")
     _write_json(manifest_key, keys)
     payload = BulkJob(
