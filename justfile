@@ -40,13 +40,15 @@ test *arguments: install
 test-chaos *arguments: install
 	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s tests/chaos "$@"
 
-# Lint, types, templates
+# Lint, types, templates, state machines
 check: install
+	@uv pip install --quiet --group states
 	ruff check .
 	ruff format --check .
 	mypy
 	cfn-lint template.yaml
 	sam validate --lint
+	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator --yaml-path statemachines/*/definition.asl.yaml
 
 # Compile the pinned, hashed requirements of every layer, the web function and development
 lock:
