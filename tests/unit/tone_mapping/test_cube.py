@@ -312,6 +312,6 @@ def test_garbage_raises_nothing_but_our_error(text: str) -> None:
 @pytest.mark.parametrize("size", [33, 65])
 def test_reading_is_quick(size: int) -> None:
     text = write_cube(compile_lut(Adjustments(contrast=20), size), "")
-    started = time.perf_counter()
+    started = time.process_time()
     read_cube(text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -26,10 +26,10 @@ def test_the_format_is_told_by_the_content(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", ["\n" * 150_000, " \n" * 150_000, "\t" * 300_000, "\n" * 4_000_000 + "x"])
 def test_white_space_is_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PresetFileError):
         read_preset(text, tell_format(text))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_content_has_a_limit() -> None:

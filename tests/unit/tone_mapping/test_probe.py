@@ -143,9 +143,9 @@ def test_a_thumbnail_in_a_tiff_is_no_second_page(picture: Image.Image, saved: Sa
 
 
 def test_limits_are_judged_by_the_header_alone() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     header = probe(png_of(30_000, 30_000))
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
     with pytest.raises(ImageTooLargeError) as caught:
         check_limits(header, Limits())
     assert caught.value.code == "IMAGE_TOO_LARGE"

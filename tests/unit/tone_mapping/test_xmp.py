@@ -205,11 +205,11 @@ LAUGHS = '<!DOCTYPE lolz [<!ENTITY a "ha">' + "".join(
     ],
 )
 def test_errors_say_what_is_wrong_and_where(text: str, message: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PresetFileError) as caught:
         read_xmp(text)
     assert caught.value.message == message
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_the_limit_is_a_parameter() -> None:
@@ -231,9 +231,9 @@ def test_the_limit_is_a_parameter() -> None:
     ],
 )
 def test_a_hostile_file_within_the_limit_is_read_quickly(elements: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_xmp(preset("", elements))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 NUMBERS = st.one_of(st.integers(-200, 200).map(str), st.floats().map(str), st.text("0123456789+-.e, ", max_size=6))
