@@ -15,10 +15,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from studio.errors import InvalidFieldError, TooLargeError
-from studio.fetch import fetch, is_public
+from studio.fetch import check_url, fetch, is_public, post
 
 
 class Server(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        received = self.rfile.read(int(self.headers["content-length"]))
+        match self.path.split("/")[1:]:
+            case ["expect", text]:
+                is_right = received == text.encode() and self.headers["x-test"] == "yes"
+                self.send_response(204 if is_right else 400)
+                self.end_headers()
+            case ["endless"]:
+                self.send_response(200)
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"x" * 65_536)
+            case _:
+                self.do_GET()
+
     def do_GET(self) -> None:
         match self.path.split("/")[1:]:
             case ["bytes", count]:
@@ -47,6 +63,10 @@ class Server(BaseHTTPRequestHandler):
                     for _ in range(600):
                         self.wfile.write(b"x")
                         time.sleep(0.05)
+            case ["slow", seconds]:
+                time.sleep(float(seconds))
+                self.send_response(200)
+                self.end_headers()
             case _:
                 self.send_error(404)
 
@@ -162,6 +182,55 @@ def test_redirects_are_followed_and_checked(base_url: str, trust: ssl.SSLContext
 def test_other_answers_are_refused(base_url: str, trust: ssl.SSLContext) -> None:
     with pytest.raises(InvalidFieldError, match="answered 404"):
         fetch(f"{base_url}/missing", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+def send(base_url: str, path: str, trust: ssl.SSLContext, max_seconds: float = 10) -> int:
+    return post(
+        f"{base_url}{path}",
+        b"hello",
+        {"x-test": "yes"},
+        "callback_url",
+        max_seconds=max_seconds,
+        is_allowed=is_loopback,
+        context=trust,
+    )
+
+
+def test_a_post_is_answered_by_a_status(base_url: str, trust: ssl.SSLContext) -> None:
+    assert send(base_url, "/expect/hello", trust) == 204
+    assert send(base_url, "/missing", trust) == 404
+
+
+def test_the_body_that_answers_a_post_is_not_waited_for(base_url: str, trust: ssl.SSLContext) -> None:
+    started = time.monotonic()
+    assert send(base_url, "/endless", trust) == 200
+    assert time.monotonic() - started < 3
+
+
+def test_a_post_follows_no_redirect(base_url: str, trust: ssl.SSLContext) -> None:
+    assert send(base_url, "/redirect//expect/hello", trust) == 302
+
+
+def test_a_post_that_takes_too_long_is_cut(base_url: str, trust: ssl.SSLContext) -> None:
+    for path in ("/drip/headers", "/slow/5"):
+        started = time.monotonic()
+        with pytest.raises(InvalidFieldError, match=r"longer than 0\.5 s"):
+            send(base_url, path, trust, max_seconds=0.5)
+        assert time.monotonic() - started < 3
+
+
+def test_a_server_may_think_until_the_deadline(base_url: str, trust: ssl.SSLContext) -> None:
+    assert send(base_url, "/slow/3.5", trust) == 200
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1/", "https://localhost/", "http://8.8.8.8/", "https://8.8.8.8/\t"])
+def test_what_could_not_be_posted_to_is_refused_before(url: str) -> None:
+    for refuse in (lambda: check_url(url, "callback_url"), lambda: post(url, b"", {}, "callback_url")):
+        with pytest.raises(InvalidFieldError) as refusal:
+            refuse()
+        assert (refusal.value.code, refusal.value.details[0].field) == ("URL_REFUSED", "callback_url")
+    check_url("https://8.8.8.8/", "callback_url")
+    check_url("http://10.0.0.1/", "callback_url", is_allowed=lambda _: True, schemes=("https", "http"))
 
 
 @pytest.mark.parametrize("where", ["headers", "body"])

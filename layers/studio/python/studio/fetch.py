@@ -1,4 +1,4 @@
-"""Fetch an https URL that a stranger named, without becoming their way into our network (SSRF)."""
+"""Fetch from or post to a URL that a stranger named, without becoming their way into our network (SSRF)."""
 
 import http.client
 import ipaddress
@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -14,6 +14,8 @@ from studio.errors import InvalidFieldError, TooLargeError
 
 MAX_REDIRECTS = 3
 MAX_SECONDS = 10.0
+HTTPS = ("https",)
+_PORTS = {"https": 443, "http": 80}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 64 * 1024
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291, section 2.4; what wraps IPv4 is outside
@@ -72,37 +74,134 @@ def fetch(
     TooLargeError
         If the answer has more bytes than allowed.
     """
-    deadline = time.monotonic() + max_seconds
-    context = context or ssl.create_default_context()
+    terms = _Terms(field, max_seconds, is_allowed, HTTPS, context)
     for _ in range(MAX_REDIRECTS + 1):
-        parts = _split(url, field)
-        connection = _PinnedConnection(parts, _resolve(parts, field, is_allowed), deadline, context)
-        try:
-            with connection.cut_at_deadline():
-                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                connection.request("GET", target, headers={"accept": "image/*"})
-                answer = connection.getresponse()
-                location = answer.getheader("location")
-                if answer.status in _REDIRECTS and location:
-                    url = urljoin(url, location)
-                    continue
-                if answer.status != 200:
-                    raise _refusal(f"{parts.hostname} answered {answer.status}", field)
-                data = _read(answer, max_bytes, field)
-        except (OSError, http.client.HTTPException) as error:
-            why = f"took longer than {max_seconds:g} s" if time.monotonic() > deadline else type(error).__name__
-            raise _refusal(f"{parts.hostname} cannot be read: {why}", field) from error
-        finally:
-            connection.close()
-        return data
+        with _request(terms, "GET", url, None, {"accept": "image/*"}) as answer:
+            location = answer.getheader("location")
+            if answer.status in _REDIRECTS and location:
+                url = urljoin(url, location)
+                continue
+            if answer.status != 200:
+                raise _refusal(f"{urlsplit(url).hostname} answered {answer.status}", field)
+            return _read(answer, max_bytes, field)
     raise _refusal(f"more than {MAX_REDIRECTS} redirects", field)
 
 
-class _PinnedConnection(http.client.HTTPSConnection):
+def post(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    field: str,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    is_allowed: Callable[[IPAddress], bool] = is_public,
+    schemes: Collection[str] = HTTPS,
+    context: ssl.SSLContext | None = None,
+) -> int:
+    """Post to a URL and return the status of the answer, whose body is not read; redirects are not followed.
+
+    Parameters
+    ----------
+    url : str
+    body : bytes
+    headers : dict of str to str
+    field : str
+        Named in errors.
+    max_seconds : float
+        For all of it.
+    is_allowed : callable
+        Says which addresses may be connected to.
+    schemes : collection of str
+        https, and http where that is allowed.
+    context : ssl.SSLContext, optional
+        The system's certificates where not given.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InvalidFieldError
+        If the URL has another scheme, leads to an address that is not allowed, or does not answer in time.
+    """
+    terms = _Terms(field, max_seconds, is_allowed, schemes, context)
+    with _request(terms, "POST", url, body, headers) as answer:
+        return answer.status
+
+
+def check_url(
+    url: str,
+    field: str,
+    *,
+    is_allowed: Callable[[IPAddress], bool] = is_public,
+    schemes: Collection[str] = HTTPS,
+) -> None:
+    """Refuse a URL now that could not be posted to later.
+
+    Parameters
+    ----------
+    url : str
+    field : str
+        Named in errors.
+    is_allowed : callable
+        Says which addresses may be connected to.
+    schemes : collection of str
+        https, and http where that is allowed.
+
+    Raises
+    ------
+    InvalidFieldError
+        If the URL has another scheme, or leads to an address that is not allowed.
+    """
+    _resolve(_split(url, field, schemes), field, is_allowed)
+
+
+class _Terms:
+    """What a request is held to, its redirects included."""
+
+    def __init__(
+        self,
+        field: str,
+        max_seconds: float,
+        is_allowed: Callable[[IPAddress], bool],
+        schemes: Collection[str],
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self.field, self.is_allowed, self.schemes, self.context = field, is_allowed, schemes, context
+        self.max_seconds, self.deadline = max_seconds, time.monotonic() + max_seconds
+
+
+@contextmanager
+def _request(
+    terms: _Terms, method: str, url: str, body: bytes | None, headers: dict[str, str]
+) -> Iterator[http.client.HTTPResponse]:
+    """Send one request to the addresses that were checked, and yield the answer; all of it ends at the deadline."""
+    parts = _split(url, terms.field, terms.schemes)
+    addresses = _resolve(parts, terms.field, terms.is_allowed)
+    tls = (terms.context or ssl.create_default_context()) if parts.scheme == "https" else None
+    connection = _PinnedConnection(parts, addresses, terms.deadline, tls)
+    try:
+        with connection.cut_at_deadline():
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request(method, target, body, headers)
+            yield connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        is_late = time.monotonic() > terms.deadline
+        why = f"took longer than {terms.max_seconds:g} s" if is_late else type(error).__name__
+        raise _refusal(f"{parts.hostname} cannot be reached: {why}", terms.field) from error
+    finally:
+        connection.close()
+
+
+class _PinnedConnection(http.client.HTTPConnection):
     """Connects to the addresses that were checked, not to what the name resolves to a moment later."""
 
-    def __init__(self, parts: SplitResult, addresses: list[str], deadline: float, context: ssl.SSLContext) -> None:
-        super().__init__(parts.hostname or "", parts.port or 443)
+    def __init__(
+        self, parts: SplitResult, addresses: list[str], deadline: float, context: ssl.SSLContext | None
+    ) -> None:
+        self.default_port = _PORTS[parts.scheme]
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
         self._addresses = addresses
         self._deadline = deadline
         self._tls = context
@@ -110,8 +209,10 @@ class _PinnedConnection(http.client.HTTPSConnection):
 
     def connect(self) -> None:
         # Kept beside self.sock, which http.client lets go while an answer without a length is being read.
-        self._socket = self._connect_to_any()
-        self.sock = self._socket = self._tls.wrap_socket(self._socket, server_hostname=self.host)
+        self.sock = self._socket = self._connect_to_any()
+        if self._tls:
+            self.sock = self._socket = self._tls.wrap_socket(self._socket, server_hostname=self.host)
+        self.sock.settimeout(max(0.1, self._deadline - time.monotonic()))
 
     @contextmanager
     def cut_at_deadline(self) -> Iterator[None]:
@@ -149,20 +250,22 @@ class _PinnedConnection(http.client.HTTPSConnection):
         raise failure
 
 
-def _split(url: str, field: str) -> SplitResult:
+def _split(url: str, field: str, schemes: Collection[str] = HTTPS) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
         raise _refusal(f"not a URL: {error}", field) from error
-    if parts.scheme != "https" or not parts.hostname or parts.username or not url.isascii() or " " in url:
-        raise _refusal("it must be an https URL without user name, in ASCII", field)
+    # Blanks are a header's or a request line's; urlsplit drops some of them.
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in schemes or not parts.hostname or parts.username is not None or not is_plain:
+        raise _refusal(f"it must be an {' or '.join(schemes)} URL without user name, in ASCII", field)
     return parts
 
 
 def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], bool]) -> list[str]:
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme], type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise _refusal(f"{parts.hostname} cannot be resolved", field) from error
     addresses = [str(item[4][0]).split("%")[0] for item in found]
