@@ -1,4 +1,4 @@
-"""What invokes functions without waiting for them: Lambda's own queue for events, schedules, and rules."""
+"""What invokes functions without waiting for them: Lambda's own queue for events, SQS, schedules, and rules."""
 
 import json
 import logging
@@ -7,14 +7,21 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.lambda_runtime import Outcome, TooManyRequestsError, WorkerPool, function_arn
-from local.template import ACCOUNT_ID, REGION, Rule, Schedule
+from local.template import ACCOUNT_ID, REGION, QueueMapping, Rule, Schedule
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 log = logging.getLogger(__name__)
 
 EVENT_AGE_SECONDS = 21_600  # how long Lambda keeps an event that it cannot run yet
+POLLERS = 2  # of a queue; Lambda begins with five
 RETRY_SECONDS = 0.2  # Lambda waits one minute, then two
 
 
@@ -114,6 +121,78 @@ class Scheduler:
         self._deliver(schedule.target, schedule.input or json.dumps(_scheduled_event(schedule)))
 
 
+class QueuePoller:
+    """Lambda's pollers of SQS: each takes a batch, invokes the function, and deletes what was not refused.
+
+    Parameters
+    ----------
+    mappings
+        Which queue's messages go to which function.
+    functions
+        What is invoked, by name.
+    connect
+        Makes a client of SQS.
+    """
+
+    def __init__(
+        self,
+        mappings: Sequence[QueueMapping],
+        functions: Mapping[str, WorkerPool],
+        connect: Callable[[], "SQSClient"],
+    ) -> None:
+        self._mappings, self._functions, self._connect = mappings, functions, connect
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Begin to poll."""
+        for mapping in self._mappings:
+            for _ in range(POLLERS):
+                threading.Thread(
+                    target=self._poll, args=(mapping,), name=f"{mapping.function}-queue", daemon=True
+                ).start()
+
+    def close(self) -> None:
+        """Take no more messages."""
+        self._closed.set()
+
+    def _poll(self, mapping: QueueMapping) -> None:
+        sqs = self._connect()
+        url = sqs.get_queue_url(QueueName=mapping.queue_arn.rpartition(":")[2])["QueueUrl"]
+        while not self._closed.is_set():
+            try:
+                found = sqs.receive_message(
+                    QueueUrl=url,
+                    MaxNumberOfMessages=mapping.batch_size,
+                    WaitTimeSeconds=1,
+                    AttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                ).get("Messages", [])
+                refused = self._invoke(mapping, found) if found else set()
+                for message in found:
+                    if message["MessageId"] not in refused:
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            except (BotoCoreError, ClientError):
+                if not self._closed.wait(RETRY_SECONDS):
+                    log.exception("%s does not answer", mapping.queue_arn)
+
+    def _invoke(self, mapping: QueueMapping, messages: Sequence["MessageTypeDef"]) -> set[str]:
+        """Return the ids of the messages that go back to the queue."""
+        everything = {message["MessageId"] for message in messages}
+        records = [_queue_record(mapping, message) for message in messages]
+        try:
+            outcome = self._functions[mapping.function].invoke(json.dumps({"Records": records}).encode())
+        except TooManyRequestsError:
+            return everything
+        if outcome.is_error:
+            print(f"{mapping.function} | a batch failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
+            return everything
+        if not mapping.reports_failures:
+            return set()
+        failures = (json.loads(outcome.payload) or {}).get("batchItemFailures") or []
+        refused = {failure.get("itemIdentifier") for failure in failures}
+        return refused if refused <= everything else everything  # a name that is unknown fails the whole batch
+
+
 def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable[[str, str], None]) -> None:
     """Deliver an event to the targets of the rules that it matches."""
     for rule in rules:
@@ -164,6 +243,20 @@ def _scheduled_event(schedule: Schedule) -> dict[str, object]:
         return event_of("aws.scheduler", "Scheduled Event", arn, "{}")
     arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
     return event_of("aws.events", "Scheduled Event", arn, {})
+
+
+def _queue_record(mapping: QueueMapping, message: "MessageTypeDef") -> dict[str, object]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": message.get("MessageAttributes", {}),
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": mapping.queue_arn,
+        "awsRegion": REGION,
+    }
 
 
 def timestamp() -> str:

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
 import threading
 import uuid
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +20,12 @@ import uvicorn
 
 from local import s3_data
 from local.aws import AwsServer
-from local.events import EventInvoker, Scheduler, put_event
+from local.events import EventInvoker, QueuePoller, Scheduler, put_event
 from local.gateway import Gateway
 from local.lambda_runtime import CREDENTIALS, WorkerPool, function_arn
 from local.layers import ROOT
 from local.mongod import Mongod
-from local.template import REGION, Template
+from local.template import REGION, QueueResource, Template
 from studio.indexes import create_indexes
 
 if TYPE_CHECKING:
@@ -134,7 +136,8 @@ class Stack:
         self.aws_endpoint_url = aws.endpoint_url
 
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
-        given["MongoDbSecretArn"] = self._make_secret()
+        given["MongoDbSecretArn"] = self._make_secret("mongodb", self.mongodb_uri)
+        given["CallbackSecretArn"] = self._make_secret("callback", secrets.token_hex(32))
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
         template = Template(self._template_path, given | self._parameters, name)
@@ -144,12 +147,12 @@ class Stack:
             aws.buckets.add(bucket)
             self.bucket_name = self.bucket_name or bucket
 
-        for logical_id in template.resources("AWS::SQS::Queue"):
-            self._make_queue(template.resolve({"Fn::GetAtt": [logical_id, "QueueName"]}))
+        self._make_queues(template.queues())
 
         temporary = scratch / "tmp"
         temporary.mkdir()
         environment = {"AWS_ENDPOINT_URL": self.aws_endpoint_url, "HOME": str(temporary), "TMPDIR": str(temporary)}
+        environment["CALLBACK_PRIVATE_ALLOWED"] = "true"  # receivers are on this machine, too
         for function in template.functions():
             log = LOGS / f"{function.name}.log"
             self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
@@ -169,14 +172,17 @@ class Stack:
             create_indexes(client[DATABASE])
         self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
+        queues = QueuePoller(template.queue_mappings(), self.functions, lambda: self.client("sqs"))
+        queues.start()
+        self._cleanup.callback(queues.close)
+
         self._scheduler = Scheduler(template.schedules(), self._deliver)
         self._scheduler.start()
         self._cleanup.callback(self._scheduler.close)
 
-    def _make_secret(self) -> str:
-        secrets = self.client("secretsmanager")
-        name = f"studio-local-mongodb-{uuid.uuid4()}"
-        arn: str = secrets.create_secret(Name=name, SecretString=self.mongodb_uri)["ARN"]
+    def _make_secret(self, kind: str, value: str) -> str:
+        name = f"studio-local-{kind}-{uuid.uuid4()}"
+        arn: str = self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"]
         return arn
 
     def _make_bucket(self, bucket: str, properties: dict[str, Any], kept: Path) -> None:
@@ -189,10 +195,12 @@ class Stack:
             s3_data.restore(s3, bucket, kept)
             self._cleanup.callback(s3_data.save, s3, bucket, kept)
 
-    def _make_queue(self, name: str) -> None:
+    def _make_queues(self, queues: Iterable[QueueResource]) -> None:
         sqs = self.client("sqs")
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        self._cleanup.callback(sqs.delete_queue, QueueUrl=url)
+        urls = [sqs.create_queue(QueueName=queue.name)["QueueUrl"] for queue in queues]
+        for queue, url in zip(queues, urls, strict=True):  # afterwards, since one may name another
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=queue.attributes)
+            self._cleanup.callback(sqs.delete_queue, QueueUrl=url)
 
     def _send(self, queue: str, message: str) -> None:
         sqs = self.client("sqs")

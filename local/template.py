@@ -81,6 +81,24 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class QueueResource:
+    """A queue of SQS, with its attributes as SQS's API names them."""
+
+    name: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class QueueMapping:
+    """What invokes a function with the messages of a queue."""
+
+    function: str
+    queue_arn: str
+    batch_size: int
+    reports_failures: bool
+
+
+@dataclass(frozen=True)
 class StateMachineResource:
     """A state machine of Step Functions; its definition is in JSON."""
 
@@ -170,6 +188,32 @@ class Template:
         return [
             Rule(target, event["Properties"]["Pattern"], event["Properties"].get("Input"))
             for _, target, event in self._events("EventBridgeRule", "CloudWatchEvent")
+        ]
+
+    def queues(self) -> list[QueueResource]:
+        """Return every queue."""
+        return [
+            QueueResource(
+                name=self._attribute(name, "QueueName"),
+                attributes={
+                    key: json.dumps(value) if isinstance(value, dict) else _text(value) for key, value in own.items()
+                },
+            )
+            for name, own in self.resources("AWS::SQS::Queue").items()
+        ]
+
+    def queue_mappings(self) -> list[QueueMapping]:
+        """Return every function that is invoked with the messages of a queue."""
+        return [
+            QueueMapping(
+                function=function,
+                queue_arn=event["Properties"]["Queue"],
+                batch_size=int(event["Properties"].get("BatchSize", 10)),
+                reports_failures="ReportBatchItemFailures" in event["Properties"].get("FunctionResponseTypes", []),
+            )
+            for function, properties in self.resources("AWS::Serverless::Function").items()
+            for event in properties.get("Events", {}).values()
+            if event["Type"] == "SQS"
         ]
 
     def state_machines(self) -> list[StateMachineResource]:
@@ -300,6 +344,8 @@ class Template:
                 return f"{self._values['AWS::StackName']}-{name}".lower()
             case "AWS::Serverless::StateMachine":
                 return self._attribute(name, "Arn")
+            case "AWS::SQS::Queue":
+                return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{self._attribute(name, 'QueueName')}"
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:

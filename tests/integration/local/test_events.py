@@ -14,6 +14,7 @@ from tests.integration.local.conftest import Records, WaitUntil
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
 
 
 @pytest.fixture
@@ -71,6 +72,61 @@ def test_the_destination_may_be_a_queue(event_stack: Stack, aws_lambda: "LambdaC
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
     assert json.loads(message["Body"])["requestContext"]["requestId"] == request_id
+
+
+@pytest.fixture
+def queue_url(event_stack: Stack, records: Records) -> str:
+    return event_stack.functions["TakeFunction"].environment["QUEUE_URL"]
+
+
+def taken(records: Records) -> list[dict[str, Any]]:
+    """Messages that the function was invoked with until now."""
+    return [message for record in records.of("TakeFunction") for message in record["event"]["Records"]]
+
+
+def test_a_function_takes_the_messages_of_its_queue(
+    event_stack: Stack, records: Records, queue_url: str, wait_until: WaitUntil
+) -> None:
+    sqs = event_stack.client("sqs")
+    sent = sqs.send_message(QueueUrl=queue_url, MessageBody="take")
+    records.wait("TakeFunction")
+    [message] = taken(records)
+    name = event_stack.functions["TakeFunction"].environment["QUEUE_URL"].rpartition("/")[2]
+    assert message.pop("receiptHandle")
+    attributes = message.pop("attributes")
+    assert attributes["ApproximateReceiveCount"] == "1"
+    assert int(attributes["SentTimestamp"]) > 0
+    assert message == {
+        "messageId": sent["MessageId"],
+        "body": "take",
+        "messageAttributes": {},
+        "md5OfBody": sent["MD5OfMessageBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{name}",
+        "awsRegion": "us-east-1",
+    }
+    wait_until(lambda: in_queue(sqs, queue_url) == 0)
+
+
+@pytest.mark.parametrize("bodies", [["take", "refuse"], ["crash"]])
+def test_what_is_refused_comes_back_and_ends_in_the_dead_letter_queue(
+    event_stack: Stack, records: Records, queue_url: str, wait_until: WaitUntil, bodies: list[str]
+) -> None:
+    sqs = event_stack.client("sqs")
+    dead = event_stack.functions["TakeFunction"].environment["DEAD_LETTER_QUEUE_URL"]
+    before = in_queue(sqs, dead)
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+    wait_until(lambda: in_queue(sqs, dead) > before)
+    counts = [(message["body"], message["attributes"]["ApproximateReceiveCount"]) for message in taken(records)]
+    assert sorted(counts) == sorted([*((body, "1") for body in bodies), (bodies[-1], "2")])
+    assert (in_queue(sqs, dead) - before, in_queue(sqs, queue_url)) == (1, 0)
+
+
+def in_queue(sqs: "SQSClient", url: str) -> int:
+    """Messages of a queue, those in flight included."""
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
 
 
 def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> None:
