@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
-from studio.compute_tasks.models import Job
+from studio.compute_tasks.models import Callback, Job
 from studio.object_keys import job_key, result_key, upload_key
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
@@ -42,6 +42,8 @@ BULK_QUEUED_JOB_ID = "job_000000000000000000000007"
 BULK_RUNNING_JOB_ID = "job_000000000000000000000008"
 BULK_COMPLETING_JOB_ID = "job_000000000000000000000009"
 BULK_ABORTED_JOB_ID = "job_00000000000000000000000a"
+TOLD_JOB_ID = "job_00000000000000000000000b"
+PRIVATE_CALLBACK_JOB_ID = "job_00000000000000000000000c"
 RESULT_KEY = result_key(USER_ID, "res_000000000000000000000001", "jpeg")
 BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
 OTHER_PRESET_ID = "pre_000000000000000000000003"
@@ -167,10 +169,15 @@ def _jobs(now: datetime) -> list[Job]:
         "manifest_key": BULK_MANIFEST_KEY,
     }
     bulk = {"task_type": "bulk_grade", "payload": order}
+    cancelled = {"status": "CANCELLED", "finished_at": now}
+    told = Callback(url="https://example.com/studio", status="DELIVERED", tries=1, delivered_at=now)
+    private = Callback(url="https://127.0.0.1/studio", status="QUEUED")
     long_ago = now - timedelta(hours=1)
     return [
         queued,
         running.model_copy(update=done),
+        queued.model_copy(update={**cancelled, "id": TOLD_JOB_ID, "callback": told}),
+        queued.model_copy(update={**cancelled, "id": PRIVATE_CALLBACK_JOB_ID, "callback": private}),
         queued.model_copy(update={"id": OTHER_JOB_ID, "user_id": OTHER_USER_ID}),
         queued.model_copy(update={"id": WAITING_JOB_ID}),
         running.model_copy(update={"id": CRASHED_JOB_ID, "attempt": 3}),

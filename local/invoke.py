@@ -97,10 +97,14 @@ def prepare(backend: fixtures.Backend) -> Iterator[SamLocal]:
     host = _bridge_address() if sys.platform == "linux" else "host.docker.internal"
     ports = [port for url in local_urls if (port := urlsplit(url).port)] if sys.platform == "linux" else []
     with Forwarder(host, ports), tempfile.NamedTemporaryFile("w", dir=BUILD, suffix=".json") as file:
-        secret_arn = _make_secret(backend.aws_endpoint_url, _seen_from_container(backend.mongodb_uri, host))
+        mongodb_uri = _seen_from_container(backend.mongodb_uri, host)
+        secret_arns = {
+            "MongoDbSecretArn": _make_secret(backend.aws_endpoint_url, mongodb_uri),
+            "CallbackSecretArn": _make_secret(backend.aws_endpoint_url, "of the fixtures"),
+        }
         document = yaml_parse(built.read_text())
         declared: set[str] = set()
-        for function in list_functions(MongoDbSecretArn=secret_arn):
+        for function in list_functions(**secret_arns):
             variables = {
                 **function.environment,
                 "AWS_ENDPOINT_URL": _seen_from_container(backend.aws_endpoint_url, host),

@@ -61,9 +61,12 @@ def build() -> dict[str, Any]:
     for path in api_files():
         merge.add_file(path)
     document: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    schemas = document["components"]["schemas"]
     idempotent = idempotent_operations()
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            if "callback_url" in _body_schema(operation, schemas).get("properties", {}):
+                operation["callbacks"] = {"job_is_over": {"{$request.body#/callback_url}": {"post": _callback()}}}
             operation["responses"]["500"] = _error_response("Internal Server Error")
             if path in PUBLIC_PATHS:
                 operation["security"] = []
@@ -71,8 +74,36 @@ def build() -> dict[str, Any]:
                 operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
     document["components"]["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
     for name in UNUSED_SCHEMAS:
-        document["components"]["schemas"].pop(name, None)
+        schemas.pop(name, None)
     return document
+
+
+def _body_schema(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an operation's body; empty where it has none."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    found: dict[str, Any] = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
+def _callback() -> dict[str, Any]:
+    """Return what a receiver of callbacks must take, which Powertools has no way to say."""
+    headers = {
+        "studio-signature": "`t=<seconds>,v1=<hexadecimal>`; see `GET /compute-tasks/callback-secret`.",
+        "studio-delivery": "The same for every try.",
+    }
+    return {
+        "summary": "The job is over",
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobResponse"}}},
+        },
+        "responses": {"2XX": {"description": "Taken"}, "410": {"description": "Not wanted; it is not tried again"}},
+        "security": [],
+    }
 
 
 def _error_response(description: str) -> dict[str, Any]:

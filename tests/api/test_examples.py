@@ -24,6 +24,7 @@ WITHOUT_ROUTE = {
     "compute_tasks/run_task",
     "compute_tasks/reconcile_tasks",
     "compute_tasks/clean_up_tasks",
+    "compute_tasks/deliver_callback",
 }
 SCRIPTS = sorted(str(path.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/*/*.sh"))
 

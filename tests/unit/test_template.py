@@ -11,6 +11,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local import openapi
+from studio.compute_tasks.settings import CallbackSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +193,37 @@ def test_what_takes_an_idempotency_key_can_reach_mongodb(resources: dict[str, An
     assert len(taking) == len(openapi.idempotent_operations())
     assert [name for name in taking if "MongoDbSecretArn" not in references(functions[name]["Policies"])] == []
     assert "idempotency-replayed" in resources["HttpApi"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
+
+
+def test_callbacks_are_tried_as_often_as_their_queue_lets_them(
+    resources: dict[str, Any], functions: dict[str, Any]
+) -> None:
+    queue = resources["CallbackQueue"]["Properties"]
+    function = functions["DeliverCallbackFunction"]
+    attempts = int(function["Environment"]["Variables"]["CALLBACK_ATTEMPTS"])
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == attempts
+    # A batch has time for receivers that do not answer, and its messages stay hidden meanwhile.
+    seconds = CallbackSettings.model_fields["callback_timeout_seconds"].default
+    assert function["Timeout"] >= 2 * seconds * function["Events"]["Queue"]["Properties"]["BatchSize"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+
+
+def test_whoever_ends_jobs_may_tell_so(transformed: dict[str, Any]) -> None:
+    senders = {
+        name.removesuffix("FunctionRole")
+        for name, resource in transformed.items()
+        if any("sqs:SendMessage" in statement["Action"] for statement in statements(resource))
+    }
+    assert senders == {
+        "AutoCorrect",  # one that waits for its job ends it where the worker crashed
+        "Adjust",
+        "ApplyPreset",
+        "CompleteBulkJob",
+        "CancelJob",
+        "RunTask",
+        "ReconcileTasks",
+        "CleanUpTasks",
+    }
 
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:

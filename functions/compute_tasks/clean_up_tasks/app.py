@@ -1,9 +1,13 @@
-"""On a schedule: jobs whose worker never started or has gone silent get another attempt, or fail."""
+"""On a schedule: jobs whose worker never started or has gone silent get another attempt, or fail.
+
+Callbacks that the queue did not take are sent again.
+"""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from studio.compute_tasks.callbacks import announce_untold
 from studio.compute_tasks.service import clean_up
 from studio.observability import logger, tracer
 
@@ -11,4 +15,4 @@ from studio.observability import logger, tracer
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return {"stale": clean_up()}
+    return {"stale": clean_up(), "callbacks": announce_untold()}

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from studio.caller import Caller
-from studio.compute_tasks import service
+from studio.compute_tasks import callbacks, service
 from studio.compute_tasks.models import AcceptedResponse, TaskOptions
 from studio.compute_tasks.registry import TASKS
 
@@ -51,12 +51,18 @@ def run_or_submit(
     ------
     ForbiddenError
         If a job is asked for by a key without the task's scope.
+    InvalidFieldError
+        If the job's callback URL is refused.
+    UnavailableError
+        If callbacks are not configured.
     StudioError
         What the task refuses.
     """
     if not request.use_container:
         return run(), HTTPStatus.OK
-    caller.require(TASKS[task_type].scope)  # before anything is stored for the job
+    # Before anything is stored for the job.
+    caller.require(TASKS[task_type].scope)
+    callbacks.check(request.callback_url)
     job = service.submit(caller, task_type, prepare(), request, job_id)
     if job.status == "COMPLETED" and job.result is not None:
         return model.model_validate(service.fresh(job.result)), HTTPStatus.OK

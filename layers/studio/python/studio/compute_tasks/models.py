@@ -1,14 +1,20 @@
 """What a job is, stored and on the wire."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studio.documents import Document
 
 Target = Literal["LAMBDA", "BATCH"]
 Status = Literal["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
+
+CALLBACK_URL = (
+    "An https URL that is sent the job once it is over: a POST with the body of its status, signed; see "
+    "`GET /compute-tasks/callback-secret`."
+)
+CallbackStatus = Literal["PENDING", "QUEUED", "DELIVERED", "REFUSED", "FAILED"]
 
 FINAL: tuple[Status, ...] = ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -21,6 +27,13 @@ class TaskOptions(BaseModel):
         default=False, description="Answer with a job's result where it comes in time, else as when not waiting."
     )
     wait_timeout_seconds: float = Field(default=25, gt=0, le=25, description="How long to wait.")
+    callback_url: str | None = Field(default=None, max_length=2048, description=f"With `use_container`. {CALLBACK_URL}")
+
+    @model_validator(mode="after")
+    def _only_a_job_calls_back(self) -> Self:
+        if self.callback_url is not None and not self.use_container:
+            raise ValueError("callback_url needs use_container: only a job calls back")
+        return self
 
 
 class Progress(Document):
@@ -37,6 +50,25 @@ class JobError(Document):
     code: str
     message: str
     status: int = 500  # what the request would have been answered, had it been run at once
+
+
+class Callback(Document):
+    """Who is told that a job is over, and how far that is.
+
+    Attributes
+    ----------
+    status : str
+        PENDING until the job is over and the queue has taken it, QUEUED while it is tried; REFUSED by an answer of 410,
+        FAILED after the last try.
+    error : str or None
+        Why the last try failed.
+    """
+
+    url: str
+    status: CallbackStatus = "PENDING"
+    tries: int = 0
+    error: str | None = None
+    delivered_at: datetime | None = None
 
 
 class Job(Document):
@@ -67,6 +99,7 @@ class Job(Document):
     error: JobError | None = None
     attempt: int = 1
     execution_arn: str | None = None
+    callback: Callback | None = None
     created_at: datetime
     queued_at: datetime
     started_at: datetime | None = None
@@ -90,6 +123,25 @@ class JobErrorResponse(BaseModel):
     message: str
 
 
+class CallbackResponse(BaseModel):
+    """Who is told that a job is over, and how far that is."""
+
+    url: str
+    status: CallbackStatus = Field(
+        description="PENDING until the job is over, QUEUED while it is tried; REFUSED by an answer of 410, FAILED "
+        "after the last try."
+    )
+    tries: int
+    error: str | None = Field(description="Why the last try failed.")
+    delivered_at: datetime | None
+
+
+class CallbackSecretResponse(BaseModel):
+    """What your callbacks are signed with."""
+
+    secret: str = Field(description="Key of the HMAC-SHA256 in `studio-signature`: this text as it is.")
+
+
 class JobResponse(BaseModel):
     """A job."""
 
@@ -104,6 +156,9 @@ class JobResponse(BaseModel):
     run_seconds: float | None = Field(description="From its last start to its end, or until now.")
     status_url: str
     result_url: str | None = Field(description="Where its result is, once it is complete.")
+    callback: CallbackResponse | None = Field(
+        default=None, description="Where the job was started with `callback_url`; not in the callback itself."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

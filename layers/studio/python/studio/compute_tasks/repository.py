@@ -6,7 +6,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from studio.compute_tasks.models import Job, JobError
+from studio.compute_tasks.models import Callback, Job, JobError
 from studio.mongo import Record, get_collection
 
 INDEXES = {
@@ -14,6 +14,11 @@ INDEXES = {
         IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner"),
         IndexModel([("status", ASCENDING), ("heartbeatAt", ASCENDING)], name="stale"),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
+        IndexModel(
+            [("callback.status", ASCENDING), ("finishedAt", ASCENDING)],
+            partialFilterExpression={"callback.status": "PENDING"},
+            name="untold",
+        ),
     ]
 }
 
@@ -201,6 +206,49 @@ def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> l
         {"result": 0},
     )
     return [Job.from_mongo(document) for document in found.limit(limit)]
+
+
+def find_untold(finished_before: datetime, limit: int) -> list[Job]:
+    """Find jobs that are over and whose callbacks the queue has not taken, without payloads and results.
+
+    Parameters
+    ----------
+    finished_before : datetime
+    limit : int
+    """
+    found = get_collection("computeTasks").find(
+        {"callback.status": "PENDING", "finishedAt": {"$lt": finished_before}},
+        {"payload": 0, "result": 0},
+    )
+    return [Job.from_mongo({"payload": {}, **document}) for document in found.limit(limit)]
+
+
+def queue_callback(job_id: str, attempt: int) -> None:
+    """Record that the queue has taken a job's callback: PENDING to QUEUED.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    """
+    get_collection("computeTasks").update_one(
+        {"_id": job_id, "attempt": attempt, "callback.status": "PENDING"}, {"$set": {"callback.status": "QUEUED"}}
+    )
+
+
+def record_callback(job_id: str, attempt: int, callback: Callback) -> None:
+    """Record a try of a job's callback; one that was taken meanwhile stays so.
+
+    Parameters
+    ----------
+    job_id : str
+    attempt : int
+    callback : Callback
+    """
+    get_collection("computeTasks").update_one(
+        {"_id": job_id, "attempt": attempt, "callback.status": {"$nin": ["DELIVERED", "REFUSED"]}},
+        {"$set": {"callback": callback.to_mongo()}},
+    )
 
 
 def _change(guard: Record, values: Record) -> Job | None:

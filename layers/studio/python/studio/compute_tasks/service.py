@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from studio import storage
 from studio.caller import Caller
-from studio.compute_tasks import dispatch, repository
+from studio.compute_tasks import callbacks, dispatch, repository
 from studio.compute_tasks.models import (
     FINAL,
     AcceptedResponse,
+    Callback,
+    CallbackResponse,
     Job,
     JobError,
     JobErrorResponse,
@@ -78,6 +80,7 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
         target=task.targets[0],
         payload=request.model_dump(mode="json"),
         execution_arn=execution_arn,
+        callback=Callback(url=options.callback_url) if options.callback_url else None,
         created_at=now,
         queued_at=now,
         expires_at=now + timedelta(days=ComputeTaskSettings.load().job_ttl_days),
@@ -192,7 +195,7 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     ConflictError
         If it is over already.
     """
-    cancelled = repository.cancel_job(job_id, caller.user_id, _now())
+    cancelled = callbacks.announce(repository.cancel_job(job_id, caller.user_id, _now()))
     if cancelled is None:
         job = _find(caller, job_id)
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
@@ -224,7 +227,7 @@ def lose(job: Job, error: JobError) -> Job | None:
             dispatch.start(queued)
         return queued
     spent = error.model_copy(update={"message": f"{error.message} (attempt {job.attempt} of {attempts})"})
-    failed = repository.fail_job(job.id, job.attempt, spent, _now())
+    failed = callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now()))
     if failed:
         count("JobFailed")
     return failed
@@ -274,7 +277,7 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
         error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
         job = repository.find_job(job_id)
         ended = repository.fail_job(job_id, job.attempt, error, _now()) if job else None
-    if ended:
+    if callbacks.announce(ended):
         count("JobFailed")
     return ended.status if ended else None
 
@@ -372,6 +375,7 @@ def tell(job: Job) -> JobResponse:
         run_seconds=((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else None,
         status_url=_url(job, "status"),
         result_url=_url(job, "result") if job.status == "COMPLETED" else None,
+        callback=CallbackResponse.model_validate(job.callback.model_dump()) if job.callback else None,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pymongo.errors import PyMongoError
 
 from studio.caller import Caller
-from studio.compute_tasks import repository, service
+from studio.compute_tasks import callbacks, repository, service
 from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
@@ -69,13 +69,13 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     except Exception:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
         return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
-    done = _insist(lambda: repository.complete_job(job_id, attempt, answer, _now()))
+    done = callbacks.announce(_insist(lambda: repository.complete_job(job_id, attempt, answer, _now())))
     return done.status if done else None
 
 
 def _end(job: Job, error: JobError) -> Status | None:
     """Fail for good: another attempt would come to the same."""
-    failed = _insist(lambda: repository.fail_job(job.id, job.attempt, error, _now()))
+    failed = callbacks.announce(_insist(lambda: repository.fail_job(job.id, job.attempt, error, _now())))
     count("JobFailed")
     return failed.status if failed else None
 

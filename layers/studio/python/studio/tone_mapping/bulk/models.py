@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from studio.compute_tasks.models import JobError
+from studio.compute_tasks.models import CALLBACK_URL, JobError
 from studio.documents import Document
 
 MAX_ITEMS = 10_000
@@ -29,6 +29,7 @@ class BulkGradeRequest(BaseModel):
         default={}, description="What a request of that task has, without its image and without `use_container`."
     )
     concurrency: int = Field(default=8, ge=1, le=40, description="How many images at once.")
+    callback_url: str | None = Field(default=None, max_length=2048, description=CALLBACK_URL)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

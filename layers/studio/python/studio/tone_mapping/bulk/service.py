@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from studio import storage
 from studio.caller import Caller
+from studio.compute_tasks import callbacks
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
@@ -49,13 +50,16 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     ForbiddenError
         If the caller's key may not grade.
     InvalidFieldError
-        If a parameter is wrong, or there are no or too many images.
+        If a parameter is wrong, there are no or too many images, or the callback URL is refused.
+    UnavailableError
+        If callbacks are asked for and not configured.
     NotFoundError
         If a key is not one of the caller's own.
     """
     caller.require("grade")
     if job_id and (begun := jobs.find_job(job_id, caller.user_id)):  # before its manifest is written over
         return compute_tasks.accepted(begun)
+    callbacks.check(request.callback_url)
     _check_parameters(caller, request)
     keys = _list_keys(caller, request)
     job_id = job_id or new_id("job")
@@ -68,7 +72,8 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
         total=len(keys),
         manifest_key=manifest_key,
     )
-    return compute_tasks.accepted(compute_tasks.submit(caller, "bulk_grade", payload, TaskOptions(), job_id))
+    options = TaskOptions(use_container=True, callback_url=request.callback_url)
+    return compute_tasks.accepted(compute_tasks.submit(caller, "bulk_grade", payload, options, job_id))
 
 
 def start(job_id: str) -> dict[str, Any]:
@@ -153,7 +158,8 @@ def complete(job_id: str) -> dict[str, int] | None:
     counts = {"total": len(items), "completed": completed, "failed": len(items) - completed}
     result_key = job_key(job.user_id, job_id, "result.json")
     _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
-    jobs.complete_job(job_id, job.attempt, {"counts": counts, "manifest_key": result_key}, _now())
+    result = {"counts": counts, "manifest_key": result_key}
+    callbacks.announce(jobs.complete_job(job_id, job.attempt, result, _now()))
     return counts
 
 
