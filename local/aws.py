@@ -13,6 +13,8 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from local import s3_signatures
+from local.batch import PATHS as BATCH_PATHS
+from local.batch import Batch
 from local.events import EventInvoker
 from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
 from local.processes import free_port
@@ -40,11 +42,14 @@ class AwsServer:
         What `AWS_ENDPOINT_URL` must be for an SDK to come here.
     buckets
         Names of the buckets whose presigned requests are checked.
+    batch
+        What answers Batch's requests, once there is such.
     """
 
     def __init__(self, functions: Mapping[str, WorkerPool], events: EventInvoker) -> None:
         self._functions, self._events = functions, events
         self.buckets: set[str] = set()
+        self.batch: Batch | None = None
         self._credentials = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
         port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{port}"
@@ -74,6 +79,8 @@ class AwsServer:
         request = Request(environ)
         if match := INVOKE_PATH.fullmatch(unquote(request.path)):
             return self._lambda(request, match[1])(environ, start_response)
+        if self.batch and request.path in BATCH_PATHS:
+            return self.batch.answer(request)(environ, start_response)
         if request.path.split("/")[1] in self.buckets:
             try:
                 s3_signatures.check(request, self._credentials)

@@ -201,7 +201,7 @@ def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable
 
 
 def matches(pattern: Mapping[str, Any], event: object) -> bool:
-    """Return whether an event has a pattern of EventBridge's; patterns of exact values and of prefixes are known."""
+    """Return whether an event has a pattern of EventBridge's; known are values, prefixes, and numbers above one."""
     if not isinstance(event, dict):
         return False
     for name, wanted in pattern.items():
@@ -217,9 +217,12 @@ def matches(pattern: Mapping[str, Any], event: object) -> bool:
 def _equals(wanted: Any, value: object) -> bool:
     if not isinstance(wanted, dict):
         return bool(wanted == value)
-    if set(wanted) != {"prefix"}:
-        raise NotImplementedError(f"event pattern {wanted}")
-    return isinstance(value, str) and value.startswith(wanted["prefix"])
+    match wanted:
+        case {"prefix": prefix}:
+            return isinstance(value, str) and value.startswith(prefix)
+        case {"numeric": [">", number]}:
+            return isinstance(value, int | float) and value > number
+    raise NotImplementedError(f"event pattern {wanted}")
 
 
 def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str, object]:

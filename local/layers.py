@@ -22,6 +22,11 @@ def import_path(function: FunctionResource) -> list[Path]:
     return [function.folder, *_own_requirements(function.folder), *layers, runtime()]
 
 
+def container_path(folder: Path) -> list[Path]:
+    """Return the folders that a Batch job's container imports from; a Dockerfile beside its requirements makes it."""
+    return [ROOT / "layers/studio/python", *_own_requirements(folder)]
+
+
 def runtime() -> Path:
     """Return the folder of what Amazon's Python runtime brings by itself."""
     pyproject, versions = ROOT / "pyproject.toml", ROOT / "requirements-dev.txt"

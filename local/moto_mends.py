@@ -47,6 +47,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.result_writer_decl import ResultWriter
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_batch import (
+    StateTaskServiceBatch,
+)
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
@@ -109,6 +112,7 @@ def apply() -> None:
     write_results()
     name_failures_of_the_reader()
     shape_parameters_and_responses()
+    end_batch_jobs()
     start_as_a_whole()
     end_as_a_whole()
     stop_with_a_reason()
@@ -436,6 +440,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, StreamingBody):
         return value.read().decode()
     return value.decode() if isinstance(value, bytes) else value
+
+
+def end_batch_jobs() -> None:
+    """End the job of a stopped execution: Batch went on with it."""
+    build, wait = StateTaskServiceBatch._build_sync_resolver, StateTaskServiceBatch._eval_sync
+
+    @_method_of(StateTaskServiceBatch)
+    def _build_sync_resolver(
+        self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+    ) -> Any:
+        client: Any = boto_client.boto_client_for(resource_runtime_part.region, "batch", state_credentials)
+        reason = "Step Functions has stopped the execution"
+        env.end_batch_job = partial(client.terminate_job, jobId=env.stack[-1]["JobId"], reason=reason)
+        return build(self, env, resource_runtime_part, normalised_parameters, state_credentials)
+
+    @_method_of(StateTaskServiceBatch)
+    def _eval_sync(self: Any, env: Any, *arguments: Any, **more: Any) -> Any:
+        outcome = wait(self, env, *arguments, **more)
+        if isinstance(env.program_state(), ProgramStopped):
+            env.end_batch_job()
+        return outcome
 
 
 class _Worker(ExecutionWorker):

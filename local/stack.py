@@ -20,6 +20,7 @@ import uvicorn
 
 from local import s3_data
 from local.aws import AwsServer
+from local.batch import Batch
 from local.events import EventInvoker, QueuePoller, Scheduler, put_event
 from local.gateway import Gateway
 from local.lambda_runtime import CREDENTIALS, WorkerPool, function_arn
@@ -80,14 +81,16 @@ class Stack:
         self._echo = echo
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
+        self._batch: Batch | None = None
         self._events = EventInvoker(self.functions, self._send)
         self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
 
     @property
     def pids(self) -> dict[str, Any]:
-        """Process ids: of the stack, of mongod, and of each function's workers."""
+        """Process ids: of the stack, of mongod, of each function's workers, and of Batch jobs' containers."""
         workers = {name: pool.pids for name, pool in self.functions.items() if pool.pids}
-        return {"stack": os.getpid(), "mongod": self._mongod.pid, "workers": workers}
+        containers = self._batch.pids if self._batch else {}
+        return {"stack": os.getpid(), "mongod": self._mongod.pid, "workers": workers, "containers": containers}
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the stack's AWS."""
@@ -138,6 +141,7 @@ class Stack:
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
         given["MongoDbSecretArn"] = self._make_secret("mongodb", self.mongodb_uri)
         given["CallbackSecretArn"] = self._make_secret("callback", secrets.token_hex(32))
+        given["BatchEnabled"] = "true"
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
         template = Template(self._template_path, given | self._parameters, name)
@@ -158,6 +162,10 @@ class Stack:
             self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
         self._cleanup.callback(self._close_workers)
         self._cleanup.callback(self._events.close)
+
+        if definitions := template.job_definitions():
+            self._batch = aws.batch = Batch(definitions, environment, LOGS / "batch.log", echo=self._echo)
+            self._cleanup.callback(self._batch.close)
 
         self._rules = template.rules()
         if machines := template.state_machines():

@@ -106,6 +106,22 @@ class StateMachineResource:
     definition: str
 
 
+@dataclass(frozen=True)
+class JobDefinitionResource:
+    """What a Batch job runs.
+
+    `folder` has the Dockerfile of its image; `evaluate_on_exit` is as in the template.
+    """
+
+    name: str
+    arn: str
+    image: str
+    folder: Path
+    environment: dict[str, str]
+    attempts: int
+    evaluate_on_exit: tuple[dict[str, str], ...]
+
+
 class Template:
     """A SAM template with its parameters given.
 
@@ -224,6 +240,21 @@ class Template:
                 definition=json.dumps(self._definition(own)),
             )
             for name, own in self.resources("AWS::Serverless::StateMachine").items()
+        ]
+
+    def job_definitions(self) -> list[JobDefinitionResource]:
+        """Return every job definition of Batch."""
+        return [
+            JobDefinitionResource(
+                name=name,
+                arn=self._reference(name),
+                image=(container := own["ContainerProperties"])["Image"],
+                folder=self._folder / self._document["Resources"][name]["Metadata"]["Container"],
+                environment={item["Name"]: _text(item["Value"]) for item in container.get("Environment", [])},
+                attempts=int((strategy := own.get("RetryStrategy", {})).get("Attempts", 1)),
+                evaluate_on_exit=tuple(strategy.get("EvaluateOnExit", [])),
+            )
+            for name, own in self.resources("AWS::Batch::JobDefinition").items()
         ]
 
     def cors(self) -> dict[str, Any]:
@@ -346,6 +377,10 @@ class Template:
                 return self._attribute(name, "Arn")
             case "AWS::SQS::Queue":
                 return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{self._attribute(name, 'QueueName')}"
+            case "AWS::Batch::JobQueue":
+                return f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:job-queue/{name}"
+            case "AWS::Batch::JobDefinition":
+                return f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:job-definition/{name}:1"
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:
@@ -358,7 +393,10 @@ class Template:
         if resource["Type"] == "AWS::SQS::Queue":
             full = f"{self._values['AWS::StackName']}-{name}"  # moto's memory, too
             return {"QueueName": full, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{full}"}[attribute]
+        if resource["Type"] == "AWS::ECR::Repository" and attribute == "RepositoryUri":
+            return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{name.lower()}"
         service = {
+            "AWS::IAM::Role": f"iam::{ACCOUNT_ID}:role/",
             "AWS::Serverless::Function": f"lambda:{REGION}:{ACCOUNT_ID}:function:",
             "AWS::S3::Bucket": "s3:::",
             "AWS::Logs::LogGroup": f"logs:{REGION}:{ACCOUNT_ID}:log-group:",

@@ -1,15 +1,18 @@
 """What moto gets wrong in Step Functions is right here: one test a mend."""
 
 import json
+import os
+import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local.batch import MAX_CONTAINERS
 from local.stack import Stack
 from tests.integration.local.conftest import Records, WaitUntil
 
@@ -441,3 +444,90 @@ def test_what_was_stopped_can_be_redriven(machines: Machines, records: Records) 
     machines.steps.redrive_execution(executionArn=execution)
     assert machines.describe(execution)["status"] == "RUNNING"
     assert machines.wait(execution)["status"] == "SUCCEEDED"
+
+
+def container(stack: Stack, script: str, **more: Any) -> dict[str, Any]:
+    """Return a state that runs a shell script as a Batch job."""
+    variables = stack.functions["StarterFunction"].environment
+    parameters = {
+        "JobName": "job",
+        "JobQueue": variables["JOB_QUEUE"],
+        "JobDefinition": variables["JOB_DEFINITION"],
+        "ContainerOverrides": {"Environment": [{"Name": "SCRIPT", "Value": script}]},
+    }
+    resource = "arn:aws:states:::batch:submitJob.sync"
+    return {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True, **more}
+
+
+LOOP = 'trap "exit 64" TERM; touch "$RECORDS/up"; while :; do sleep 0.05; done'
+
+
+@pytest.fixture
+def is_up(records: Records, wait_until: WaitUntil) -> Iterator[Callable[[], Any]]:
+    """Return what waits until the script runs."""
+    up = records.folder / "up"
+    yield lambda: wait_until(up.exists)
+    up.unlink(missing_ok=True)
+
+
+def test_a_batch_job_is_waited_for(machines: Machines, event_stack: Stack, records: Records) -> None:
+    output = machines.output(program(container(event_stack, "exit 0")))
+    assert (output["Status"], output["JobName"], output["Container"]["ExitCode"]) == ("SUCCEEDED", "job", 0)
+
+
+def test_a_batch_job_that_fails_is_a_task_that_failed(machines: Machines, event_stack: Stack) -> None:
+    described = machines.run(program(container(event_stack, "exit 64")))
+    assert (described["status"], described["error"]) == ("FAILED", "States.TaskFailed")
+    cause = json.loads(described["cause"])
+    assert (cause["StatusReason"], cause["Container"]["ExitCode"]) == ("Essential container in task exited", 64)
+
+
+def test_a_batch_job_that_is_refused_is_an_error_of_the_submission(machines: Machines, event_stack: Stack) -> None:
+    state = container(event_stack, "exit 0")
+    state["Parameters"]["JobDefinition"] = "nothing"
+    assert machines.run(program(state))["error"] == "Batch.ClientException"
+
+
+@pytest.mark.parametrize("how", ["task", "map"])
+def test_a_stop_ends_the_batch_job(
+    machines: Machines, event_stack: Stack, wait_until: WaitUntil, is_up: Callable[[], Any], how: str
+) -> None:
+    state = container(event_stack, LOOP)
+    if how == "map":
+        state = {"Type": "Map", "ItemProcessor": program(state), "End": True}
+    execution = machines.start(program(state), [1])
+    is_up()
+    machines.steps.stop_execution(executionArn=execution)
+    wait_until(lambda: not event_stack.pids["containers"])
+
+
+def test_a_timeout_leaves_the_batch_job_alone(
+    machines: Machines, event_stack: Stack, wait_until: WaitUntil, is_up: Callable[[], Any]
+) -> None:
+    """AWS promises to end it for a stop only."""
+    described = machines.run(program(container(event_stack, LOOP, TimeoutSeconds=2)))
+    assert (described["status"], described["error"]) == ("FAILED", "States.Timeout")
+    [pid] = event_stack.pids["containers"].values()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not event_stack.pids["containers"])
+
+
+def test_a_timeout_bounds_the_wait_for_a_container(
+    machines: Machines, event_stack: Stack, wait_until: WaitUntil
+) -> None:
+    batch = event_stack.client("batch")
+    variables = event_stack.functions["StarterFunction"].environment
+    busy = [
+        batch.submit_job(
+            jobName="busy",
+            jobQueue=variables["JOB_QUEUE"],
+            jobDefinition=variables["JOB_DEFINITION"],
+            containerOverrides={"environment": [{"name": "SCRIPT", "value": "exec sleep 60"}]},
+        )["jobId"]
+        for _ in range(MAX_CONTAINERS)
+    ]
+    described = machines.run(program(container(event_stack, "exit 0", TimeoutSeconds=1)))
+    assert described["error"] == "States.Timeout"
+    for job_id in busy:
+        batch.terminate_job(jobId=job_id, reason="done")
+    wait_until(lambda: not event_stack.pids["containers"])

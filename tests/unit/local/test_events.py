@@ -4,7 +4,10 @@ import pytest
 
 from local.events import matches
 
-EVENT = {"source": "aws.states", "detail": {"status": "FAILED", "name": "job-1", "tags": ["a", "b"], "error": None}}
+EVENT = {
+    "source": "aws.states",
+    "detail": {"status": "FAILED", "name": "job-1", "count": 1, "tags": ["a", "b"], "error": None},
+}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,9 @@ EVENT = {"source": "aws.states", "detail": {"status": "FAILED", "name": "job-1",
         ({"detail": {"error": [None]}}, True),
         ({"detail": {"name": [{"prefix": "job-"}]}}, True),
         ({"detail": {"name": [{"prefix": "other-"}]}}, False),
+        ({"detail": {"count": [{"numeric": [">", 0]}]}}, True),
+        ({"detail": {"count": [{"numeric": [">", 1]}]}}, False),
+        ({"detail": {"name": [{"numeric": [">", 0]}]}}, False),
     ],
 )
 def test_patterns_match(pattern: dict[str, Any], expected: bool) -> None:
