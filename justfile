@@ -50,12 +50,13 @@ check: install
 	sam validate --lint
 	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator --yaml-path statemachines/*/definition.asl.yaml
 
-# Compile the pinned, hashed requirements of every layer, the web function and development
+# Compile the pinned, hashed requirements of every layer, the web function, the container and development
 lock:
 	{{lock}} {{lambda}} --group pyproject.toml:core --output-file layers/core_dependencies/requirements.txt
 	{{lock}} {{lambda}} --group pyproject.toml:imaging --constraint layers/core_dependencies/requirements.txt --output-file layers/imaging_dependencies/requirements.txt
 	{{lock}} {{lambda}} --group pyproject.toml:web --constraint layers/core_dependencies/requirements.txt --output-file functions/web/serve_pages/requirements.txt
-	{{lock}} --universal --group pyproject.toml:dev --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file requirements-dev.txt
+	{{lock}} --python-platform x86_64-manylinux_2_36 --only-binary :all: --group pyproject.toml:container --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --output-file statemachines/run_task/container/requirements.txt
+	{{lock}} --universal --group pyproject.toml:dev --constraint statemachines/run_task/container/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file requirements-dev.txt
 
 # Write functions/web/serve_pages/openapi.json anew from the code
 openapi: install

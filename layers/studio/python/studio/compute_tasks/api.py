@@ -62,6 +62,7 @@ def run_or_submit(
         return run(), HTTPStatus.OK
     # Before anything is stored for the job.
     caller.require(TASKS[task_type].scope)
+    service.choose_target(task_type, request.target)
     callbacks.check(request.callback_url)
     job = service.submit(caller, task_type, prepare(), request, job_id)
     if job.status == "COMPLETED" and job.result is not None:

@@ -3,7 +3,7 @@
 import json
 import math
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -58,8 +58,8 @@ def stop(job: Job) -> None:
         logger.warning("an execution could not be stopped", job_id=job.id, reason=str(error))
 
 
-def find_execution(job: Job) -> dict[str, str] | None:
-    """Return `status`, and `error` and `cause` where it has them, of a job's execution; None where it has none.
+def find_execution(job: Job) -> dict[str, Any] | None:
+    """Return `status`, `redriveCount`, `error` and `cause` of a job's execution; None where it has none.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def find_execution(job: Job) -> dict[str, str] | None:
         found = _steps().describe_execution(executionArn=job.execution_arn or "")
     except _steps().exceptions.ExecutionDoesNotExist:
         return None
-    return {"status": found["status"], "error": found.get("error", ""), "cause": found.get("cause", "")}
+    return {name: found.get(name) for name in ("status", "redriveCount", "error", "cause")}
 
 
 def _start_execution(job: Job, arn: str) -> None:

@@ -27,6 +27,10 @@ class TaskOptions(BaseModel):
         default=False, description="Answer with a job's result where it comes in time, else as when not waiting."
     )
     wait_timeout_seconds: float = Field(default=25, gt=0, le=25, description="How long to wait.")
+    target: Target | None = Field(
+        default=None,
+        description="Where a job runs: `LAMBDA` starts at once, `BATCH` in a container of its own, within minutes.",
+    )
     callback_url: str | None = Field(default=None, max_length=2048, description=f"With `use_container`. {CALLBACK_URL}")
 
     @model_validator(mode="after")
@@ -84,6 +88,10 @@ class Job(Document):
         The task's answer, once it is complete.
     heartbeat_at : datetime or None
         When its worker last gave a sign of life.
+    redrives : int
+        Of its execution, as far as the job has followed them.
+    spent_attempts : int
+        Those before the last redrive, which gives as many as at first.
     """
 
     id: str = Field(alias="_id")
@@ -99,6 +107,8 @@ class Job(Document):
     error: JobError | None = None
     attempt: int = 1
     execution_arn: str | None = None
+    redrives: int = 0
+    spent_attempts: int = 0
     callback: Callback | None = None
     created_at: datetime
     queued_at: datetime

@@ -47,7 +47,7 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a Batch job of the task asks for."""
+    """What a Batch job of the task asks for; of vCPUs and memory, Fargate takes certain pairs only."""
 
     vcpu: float = 1
     memory_mb: int = 2048
@@ -66,14 +66,14 @@ class Task:
     scope : str
         What the key of whoever starts it must have.
     targets : tuple of str
-        Where it may run; the first is the default.
+        Where it may run; the first is the default. `service.choose_target` takes another one on request.
     timeout_seconds : float
         Of one attempt.
     attempts : int
         How often a lost or crashed attempt is followed by another one; refusals (a 4xx) are final.
     state_machine : str
-        Name of the field of `ComputeTaskSettings` that has the ARN of the state machine that runs it; empty where the
-        worker does.
+        Name of the field of `ComputeTaskSettings` that has the ARN of the state machine that runs it; empty where
+        there is none of its own: the worker runs it, or, as BATCH, the state machine for any task.
     enabled : bool
         A disabled task is refused, and costs nothing.
     """
@@ -107,13 +107,26 @@ class Task:
         return answer
 
 
+_GRADING = Resources(vcpu=2, memory_mb=8192)
+
 TASKS: dict[str, Task] = {
     "auto_correct": Task(
-        request="studio.tone_mapping.models:AutoCorrectRequest", function="studio.tone_mapping.tasks:auto_correct"
+        request="studio.tone_mapping.models:AutoCorrectRequest",
+        function="studio.tone_mapping.tasks:auto_correct",
+        targets=("LAMBDA", "BATCH"),
+        resources=_GRADING,
     ),
-    "adjust": Task(request="studio.tone_mapping.models:AdjustRequest", function="studio.tone_mapping.tasks:adjust"),
+    "adjust": Task(
+        request="studio.tone_mapping.models:AdjustRequest",
+        function="studio.tone_mapping.tasks:adjust",
+        targets=("LAMBDA", "BATCH"),
+        resources=_GRADING,
+    ),
     "apply_preset": Task(
-        request="studio.tone_mapping.models:ApplyPresetRequest", function="studio.tone_mapping.tasks:apply_preset"
+        request="studio.tone_mapping.models:ApplyPresetRequest",
+        function="studio.tone_mapping.tasks:apply_preset",
+        targets=("LAMBDA", "BATCH"),
+        resources=_GRADING,
     ),
     "bulk_grade": Task(
         request="studio.tone_mapping.bulk.models:BulkJob",

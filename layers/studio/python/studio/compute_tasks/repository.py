@@ -1,7 +1,7 @@
 """Jobs in MongoDB: every change of state is one guarded update, so that two workers never both own a job."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
@@ -173,19 +173,63 @@ def cancel_job(job_id: str, user_id: str, now: datetime) -> Job | None:
     )
 
 
-def abort_job(job_id: str, error: JobError, now: datetime) -> Job | None:
-    """Cancel a job whose execution was stopped by somebody else than its user; None where it is over.
+def end_job(
+    job_id: str, status: Literal["FAILED", "CANCELLED"], error: JobError, redrives: int, now: datetime
+) -> Job | None:
+    """End a job as its execution has ended, whichever attempt has it; None where it is over, or redriven since.
 
     Parameters
     ----------
     job_id : str
+    status : {"FAILED", "CANCELLED"}
     error : JobError
+    redrives : int
+        Of the execution, when it ended.
     now : datetime
     """
     return _change(
-        {"_id": job_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
-        {"status": "CANCELLED", "error": error.to_mongo(), "finishedAt": now},
+        {"_id": job_id, "status": {"$in": ["QUEUED", "PROCESSING"]}, "redrives": {"$lte": redrives}},
+        {"status": status, "error": error.to_mongo(), "finishedAt": now},
     )
+
+
+def reopen_job(job_id: str, redrives: int, now: datetime) -> Job | None:
+    """Follow a redrive of a job's execution, the one way out of a final state: to QUEUED, for attempt + 1.
+
+    A job that is not over follows, too: its execution's end may not have been told yet, and must not count any more.
+
+    Parameters
+    ----------
+    job_id : str
+    redrives : int
+        Of the execution, with this one.
+    now : datetime
+
+    Returns
+    -------
+    Job or None
+        None where the redrive was followed before, or the job is complete.
+    """
+    found = get_collection("computeTasks").find_one_and_update(
+        {"_id": job_id, "status": {"$ne": "COMPLETED"}, "redrives": {"$lt": redrives}},
+        [
+            {
+                "$set": {
+                    "status": "QUEUED",
+                    "queuedAt": now,
+                    "startedAt": None,
+                    "heartbeatAt": None,
+                    "finishedAt": None,
+                    "error": None,
+                    "redrives": redrives,
+                    "spentAttempts": "$attempt",
+                    "attempt": {"$add": ["$attempt", 1]},
+                }
+            }
+        ],
+        return_document=True,
+    )
+    return Job.from_mongo(found) if found else None
 
 
 def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> list[Job]:

@@ -1,5 +1,8 @@
 """Jobs: start, watch, cancel, and see to it that every one of them ends."""
 
+import json
+import math
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -23,6 +26,7 @@ from studio.compute_tasks.models import (
     ListJobsResponse,
     ProgressResponse,
     Status,
+    Target,
     TaskOptions,
 )
 from studio.compute_tasks.registry import TASKS, Task
@@ -33,6 +37,54 @@ from studio.observability import count, logger
 
 _CLEANED_AT_ONCE = 200
 _CAUSE_LENGTH = 500
+_POLL_SECONDS = 0.5
+_START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
+
+
+class JobOverError(Exception):
+    """There is nothing to do: no such job, or one that is over.
+
+    Attributes
+    ----------
+    status : str or None
+        Of the job; None where there is none.
+    """
+
+    def __init__(self, job_id: str, job: Job | None) -> None:
+        super().__init__(f"there is no job {job_id}" if job is None else f"the job {job_id} is {job.status}")
+        self.status = job.status if job else None
+
+
+def choose_target(task_type: str, asked: Target | None) -> Target:
+    """Return where a job of a task is to run.
+
+    Parameters
+    ----------
+    task_type : str
+        Of the registry.
+    asked : {"LAMBDA", "BATCH"} or None
+
+    Returns
+    -------
+    {"LAMBDA", "BATCH"}
+
+    Raises
+    ------
+    InvalidFieldError
+        If the task is disabled, or does not run there.
+    UnavailableError
+        If its state machine is not configured.
+    """
+    task = TASKS[task_type]
+    if not task.enabled:
+        raise InvalidFieldError(
+            f"the task {task_type} is disabled in this deployment", code="TASK_DISABLED", field="use_container"
+        )
+    target = asked or task.targets[0]
+    if target not in task.targets:
+        raise InvalidFieldError(f"{task_type} runs as {' or '.join(task.targets)}; got {target}", field="target")
+    _machine_arn(task, target)
+    return target
 
 
 def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOptions, job_id: str | None = None) -> Job:
@@ -48,7 +100,6 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     request : pydantic.BaseModel
         What the task works on; small, for it is stored.
     options : TaskOptions
-        A job of a state machine is never waited for.
     job_id : str, optional
         For a job of which something is stored already, or all of it: then it is answered, and none is started.
 
@@ -60,24 +111,21 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     Raises
     ------
     InvalidFieldError
-        If the task is disabled.
+        If the task is disabled, or does not run where it is asked to.
     UnavailableError
         If its state machine is not configured.
     """
-    task = TASKS[task_type]
-    if not task.enabled:
-        raise InvalidFieldError(
-            f"the task {task_type} is disabled in this deployment", code="TASK_DISABLED", field="use_container"
-        )
+    target = choose_target(task_type, options.target)
     now, job_id = _now(), job_id or new_id("job")
-    execution_arn = _execution_arn(task, job_id)
+    machine_arn = _machine_arn(TASKS[task_type], target)
+    execution_arn = dispatch.execution_arn(machine_arn, job_id) if machine_arn else None
     job = Job(
         id=job_id,
         user_id=caller.user_id,
         key_id=caller.key_id,
         scopes=sorted(caller.scopes),
         task_type=task_type,
-        target=task.targets[0],
+        target=target,
         payload=request.model_dump(mode="json"),
         execution_arn=execution_arn,
         callback=Callback(url=options.callback_url) if options.callback_url else None,
@@ -87,13 +135,78 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     )
     if not repository.insert_job(job):
         return repository.find_job(job.id) or job
-    if execution_arn or not options.wait_for_result:
+    if not options.wait_for_result:
         dispatch.start(job)
         return job
     wait = min(options.wait_timeout_seconds, ComputeTaskSettings.load().wait_timeout_max_seconds)
+    if execution_arn:
+        dispatch.start(job)
+        return _wait(job, wait)
     if not dispatch.run(job, wait):
         lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
     return repository.find_job(job.id) or job
+
+
+def find_live(job_id: str) -> Job:
+    """Find the job that an execution works on, which follows its execution where that was redriven.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    Job
+        QUEUED or PROCESSING.
+
+    Raises
+    ------
+    JobOverError
+        If there is none, or it is over.
+    """
+    job = repository.find_job(job_id)
+    if job and job.execution_arn and job.status != "COMPLETED":
+        # Not told by the execution's own state: a redriven Map gives its children the input of before.
+        execution = dispatch.find_execution(job)
+        if execution and execution["status"] == "RUNNING" and execution["redriveCount"] > job.redrives:
+            job = repository.reopen_job(job_id, execution["redriveCount"], _now()) or repository.find_job(job_id)
+    if job is None or job.status in FINAL:
+        raise JobOverError(job_id, job)
+    return job
+
+
+def prepare_container(job_id: str) -> dict[str, Any]:
+    """Return what Batch must know to run a job: the first state of its execution.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    dict
+        ``vcpu`` and ``memory_mb`` as texts, as Batch has them; ``attempt_seconds``, after which an attempt is ended
+        from outside; ``timeout_seconds`` for all of it, waiting for containers included.
+
+    Raises
+    ------
+    JobOverError
+        If there is nothing to do.
+    InvalidFieldError
+        If it is no job for Batch.
+    """
+    job = find_live(job_id)
+    if job.target != "BATCH":
+        raise InvalidFieldError(f"the job {job_id} runs as {job.target}")
+    task = TASKS[job.task_type]
+    attempt_seconds = math.ceil(task.timeout_seconds) + 60  # the worker itself ends it first, and says so
+    queue_seconds = ComputeTaskSettings.load().batch_queue_seconds
+    return {
+        "vcpu": f"{task.resources.vcpu:g}",
+        "memory_mb": str(task.resources.memory_mb),
+        "attempt_seconds": attempt_seconds,
+        "timeout_seconds": queue_seconds + task.attempts * (attempt_seconds + _START_SECONDS),
+    }
 
 
 def describe(caller: Caller, job_id: str) -> JobResponse:
@@ -203,7 +316,7 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     return tell(cancelled)
 
 
-def lose(job: Job, error: JobError) -> Job | None:
+def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
     """Replace an attempt that was lost by another one, or fail the job where there are no more.
 
     Parameters
@@ -212,6 +325,8 @@ def lose(job: Job, error: JobError) -> Job | None:
         With the attempt that was lost.
     error : JobError
         Why, as far as known.
+    start : bool
+        Whether the other attempt must be started; a container's is, by Batch.
 
     Returns
     -------
@@ -219,14 +334,16 @@ def lose(job: Job, error: JobError) -> Job | None:
         None where the job is over or another attempt has begun meanwhile.
     """
     attempts = TASKS[job.task_type].attempts if job.task_type in TASKS else 1
-    if job.attempt < attempts:
+    attempt = job.attempt - job.spent_attempts
+    if attempt < attempts:
         queued = repository.requeue_job(job.id, job.attempt, _now())
         if queued:
             count("JobAttemptLost")
             logger.warning("a job's attempt was lost", job_id=job.id, attempt=job.attempt, reason=error.message)
-            dispatch.start(queued)
+            if start:
+                dispatch.start(queued)
         return queued
-    spent = error.model_copy(update={"message": f"{error.message} (attempt {job.attempt} of {attempts})"})
+    spent = error.model_copy(update={"message": f"{error.message} (attempt {attempt} of {attempts})"})
     failed = callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now()))
     if failed:
         count("JobFailed")
@@ -254,29 +371,31 @@ def reconcile(job_id: str, attempt: int) -> Status | None:
 
 
 def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | None:
-    """Record how a job's execution ended, where the job does not know it.
+    """Record that a job's execution ended or was redriven, where the job does not know it.
 
     Parameters
     ----------
     job_id : str
     execution : mapping
-        With ``status``, and ``error`` and ``cause`` where there are any.
+        With ``status`` and ``redriveCount``, and ``error`` and ``cause`` where there are any.
 
     Returns
     -------
     str or None
-        What the job is now; None where it was over.
+        What the job is now; None where it knew.
     """
-    status = execution["status"]
-    why = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
+    status, redrives = execution["status"], execution.get("redriveCount") or 0
+    if status == "RUNNING":
+        reopened = repository.reopen_job(job_id, redrives, _now())
+        return reopened.status if reopened else None
+    why = _explain(execution.get("error") or "", execution.get("cause") or "")
     if status == "ABORTED":
         error = JobError(code="ABORTED", message=(why or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
-        ended = repository.abort_job(job_id, error, _now())
+        ended = repository.end_job(job_id, "CANCELLED", error, redrives, _now())
     else:
         code = "EXECUTION_TIMED_OUT" if status == "TIMED_OUT" else "EXECUTION_FAILED"
         error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
-        job = repository.find_job(job_id)
-        ended = repository.fail_job(job_id, job.attempt, error, _now()) if job else None
+        ended = repository.end_job(job_id, "FAILED", error, redrives, _now())
     if callbacks.announce(ended):
         count("JobFailed")
     return ended.status if ended else None
@@ -382,13 +501,39 @@ def tell(job: Job) -> JobResponse:
     )
 
 
-def _execution_arn(task: Task, job_id: str) -> str | None:
-    if not task.state_machine:
+def _machine_arn(task: Task, target: Target) -> str | None:
+    """Return the state machine that runs a task; None where the worker does."""
+    setting = task.state_machine or ("run_task_state_machine" if target == "BATCH" else "")
+    if not setting:
         return None
-    machine: str | None = getattr(ComputeTaskSettings.load(), task.state_machine)
-    if not machine:
-        raise UnavailableError(f"this task is not configured: set {task.state_machine.upper()}")
-    return dispatch.execution_arn(machine, job_id)
+    arn: str | None = getattr(ComputeTaskSettings.load(), setting)
+    if not arn:
+        raise UnavailableError(f"this task is not configured as {target}: set {setting.upper()}")
+    return arn
+
+
+def _wait(job: Job, seconds: float) -> Job:
+    """Return a job once it is over, or as it is when the time is."""
+    deadline = time.monotonic() + seconds
+    while job.status not in FINAL and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(_POLL_SECONDS, left))
+        job = repository.find_job(job.id) or job
+    return job
+
+
+def _explain(error: str, cause: str) -> str:
+    """Return why an execution failed, without what a function's or a Batch job's failure has for programs."""
+    if cause.startswith("{"):
+        try:
+            found = json.loads(cause)
+        except ValueError:  # cut at Step Functions' limit
+            found = {}
+        container = found.get("Container") or {}
+        parts = [found.get("errorMessage"), found.get("StatusReason"), container.get("Reason")]
+        if "ExitCode" in container:
+            parts.append(f"exit code {container['ExitCode']}")
+        cause = ", ".join(part for part in parts if part)
+    return ": ".join(part for part in (error, cause) if part)
 
 
 def _find(caller: Caller, job_id: str) -> Job:

@@ -81,7 +81,7 @@ def _end(job: Job, error: JobError) -> Status | None:
 
 
 def _lose(job: Job, code: str, message: str) -> Status | None:
-    left = _insist(lambda: service.lose(job, JobError(code=code, message=message)))
+    left = _insist(lambda: service.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
     return left.status if left else None
 
 

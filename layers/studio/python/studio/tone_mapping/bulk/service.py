@@ -27,10 +27,6 @@ _PAGE = 1000
 _NO_PARAMETERS = {*ImageSource.model_fields, *TaskOptions.model_fields}
 
 
-class JobOverError(Exception):
-    """The job was cancelled, or is over, before its execution began."""
-
-
 def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None) -> AcceptedResponse:
     """Start a job that grades many images.
 
@@ -93,11 +89,7 @@ def start(job_id: str) -> dict[str, Any]:
     JobOverError
         If there is nothing to do.
     """
-    job = jobs.find_job(job_id)
-    if job and job.status == "QUEUED":
-        job = jobs.start_job(job_id, job.attempt, _now()) or jobs.find_job(job_id)
-    if job is None or job.status != "PROCESSING":  # PROCESSING: this is asked a second time
-        raise JobOverError(f"the job {job_id} is {job.status if job else 'unknown'}")
+    job = _begin(job_id)
     order = BulkJob.model_validate(job.payload)
     return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
 
@@ -192,9 +184,25 @@ def _tell(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
     return told | {"status": item.status, "result_key": item.result_key, "error": error}
 
 
+def _begin(job_id: str) -> Job:
+    """Return a job that runs: from now on, or already."""
+    job: Job | None = compute_tasks.find_live(job_id)
+    if job and job.status == "QUEUED":
+        job = jobs.start_job(job_id, job.attempt, _now()) or jobs.find_job(job_id)
+    if job is None or job.status != "PROCESSING":
+        raise compute_tasks.JobOverError(job_id, job)
+    return job
+
+
 def _find_running(job_id: str) -> Job | None:
+    """Return a job that runs, which it does again where its execution was redriven; None where it is over."""
     job = jobs.find_job(job_id)
-    return job if job and job.status == "PROCESSING" else None
+    if job and job.status == "PROCESSING":
+        return job
+    try:
+        return _begin(job_id)
+    except compute_tasks.JobOverError:
+        return None
 
 
 def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:

@@ -1,0 +1,14 @@
+"""The first state of a Batch job: what its container needs."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from studio.compute_tasks.service import prepare_container
+from studio.observability import logger, tracer
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return prepare_container(event["job_id"])

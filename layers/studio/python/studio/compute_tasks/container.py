@@ -1,0 +1,73 @@
+"""The entry point of a Batch job's container: runs one attempt of a job, and tells Batch by its exit code.
+
+`JOB_ID` names the job. 0: it is complete; 64: another attempt would come to the same; 1: Batch starts another one;
+143: the container was told to stop.
+"""
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from types import FrameType
+from typing import NoReturn
+
+from pymongo.errors import PyMongoError
+
+from studio.compute_tasks import repository, service
+from studio.compute_tasks.models import Job, JobError
+from studio.compute_tasks.worker import run_job
+from studio.observability import logger
+
+COMPLETED, AGAIN, FINAL, STOPPED = 0, 1, 64, 143
+
+
+def main() -> int:
+    """Run an attempt of the job `JOB_ID`.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    job_id, job = os.environ["JOB_ID"], None
+    logger.append_keys(job_id=job_id, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        job = _claim(job_id)
+        status = run_job(job_id, job.attempt) or service.find_live(job_id).status
+    except service.JobOverError as over:
+        logger.warning("nothing to do", reason=str(over))
+        return COMPLETED if over.status == "COMPLETED" else FINAL
+    except SystemExit:  # by _stop
+        if job:
+            _give_up(job)
+        return STOPPED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return {"COMPLETED": COMPLETED, "FAILED": FINAL}.get(status, AGAIN)
+
+
+def _claim(job_id: str) -> Job:
+    """Return the job with an attempt that is ours to begin: where another one runs, its container is gone."""
+    job = service.find_live(job_id)
+    if job.status == "PROCESSING":
+        return repository.requeue_job(job_id, job.attempt, datetime.now(UTC)) or service.find_live(job_id)
+    return job
+
+
+def _stop(_: int, __: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    sys.exit(STOPPED)
+
+
+def _give_up(job: Job) -> None:
+    """Leave the job to another attempt; it stays as it is where it was cancelled, which is one reason to be stopped."""
+    error = JobError(code="WORKER_STOPPED", message="its container was stopped")
+    try:
+        service.lose(job, error, start=False)
+    except PyMongoError:
+        logger.exception("that the container was stopped could not be written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
