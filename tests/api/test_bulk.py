@@ -156,6 +156,50 @@ def test_an_execution_that_fails_is_told(stack: Stack, user: Any, studio_databas
     assert (job["status"], job["error"]["code"]) == ("FAILED", "EXECUTION_FAILED")
 
 
+def test_a_job_goes_on_where_its_execution_is_redriven(
+    stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
+) -> None:
+    keys = [upload(stack, user, 0, picture(90, 1500))] * 12
+    job_id = submit(user, image_keys=keys, concurrency=1)
+    wait_for_progress(user, job_id)
+    arn, steps = execution(stack, studio_database, job_id), stack.client("stepfunctions")
+    steps.stop_execution(executionArn=arn)
+    assert wait(user, job_id, "CANCELLED")["error"]["code"] == "ABORTED"
+    before = {item["_id"]: item["finishedAt"] for item in items(studio_database, job_id)}
+    assert 1 <= len(before) < 12
+
+    steps.redrive_execution(executionArn=arn)
+    job = wait(user, job_id, "COMPLETED", "FAILED")
+    assert (job["status"], job["attempt"], job["error"]) == ("COMPLETED", 2, None)
+    assert user.http.get(job["result_url"]).json()["counts"] == {"total": 12, "completed": 12, "failed": 0}
+    after = {item["_id"]: item["finishedAt"] for item in items(studio_database, job_id)}
+    assert after | before == after, "what was graded before is not graded again"
+
+
+def test_a_job_that_could_not_begin_does_so_where_its_execution_is_redriven(
+    stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
+) -> None:
+    job_id = submit(user, image_keys=[upload(stack, user, 0, picture(90))])
+    wait(user, job_id, "COMPLETED")
+    # As it would be, had the first state failed; an execution that has succeeded cannot be redriven.
+    arn, steps = execution(stack, studio_database, job_id), stack.client("stepfunctions")
+    other = f"{job_id[:-1]}{'0' if job_id[-1] != '0' else '1'}"
+    found = studio_database["computeTasks"].find_one({"_id": job_id})
+    assert found
+    machine = arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
+    steps.start_execution(stateMachineArn=machine, name=other)
+    other_arn = f"{arn.rpartition(':')[0]}:{other}"
+    while steps.describe_execution(executionArn=other_arn)["status"] == "RUNNING":
+        time.sleep(0.1)
+    failed = steps.describe_execution(executionArn=other_arn)
+    assert (failed["status"], failed["error"]) == ("FAILED", "JobOverError")
+    values = {"_id": other, "executionArn": other_arn, "status": "FAILED", "result": None, "done": 0}
+    studio_database["computeTasks"].insert_one(found | values)
+    steps.redrive_execution(executionArn=other_arn)
+    job = wait(user, other, "COMPLETED")
+    assert job["attempt"] == 2
+
+
 def test_a_running_job_is_not_silent_to_the_clean_up(
     stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
 ) -> None:

@@ -15,6 +15,7 @@ FILES = {
     "core": ROOT / "layers/core_dependencies/requirements.txt",
     "imaging": ROOT / "layers/imaging_dependencies/requirements.txt",
     "web": ROOT / "functions/web/serve_pages/requirements.txt",
+    "container": ROOT / "statemachines/run_task/container/requirements.txt",
     "dev": ROOT / "requirements-dev.txt",
 }
 RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
@@ -41,7 +42,7 @@ def test_the_file_satisfies_its_group(name: str) -> None:
         assert requirement.specifier.contains(version), f"{requirement}, but {version} is pinned: run just lock"
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "web"])
+@pytest.mark.parametrize("name", ["core", "imaging", "web", "container"])
 def test_development_has_the_versions_that_are_deployed(name: str) -> None:
     development = pins(FILES["dev"])
     assert {package: development.get(package) for package in pins(FILES[name])} == pins(FILES[name])
@@ -80,7 +81,14 @@ def needed(requirements: list[Requirement]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "web"])
+def test_a_container_has_what_the_layers_and_the_runtime_bring() -> None:
+    layers = pins(FILES["core"]) | pins(FILES["imaging"])
+    container = pins(FILES["container"])
+    assert layers.items() <= container.items()
+    assert container.keys() - layers.keys() == RUNTIME
+
+
+@pytest.mark.parametrize("name", ["core", "imaging", "web", "container"])
 def test_every_pin_is_still_needed(name: str) -> None:
     """A package that nothing asks for any longer would stay in the layer."""
     assert pins(FILES[name]).keys() <= needed(group(name))

@@ -1,7 +1,9 @@
 """template.yaml: what the linters do not see."""
 
 import graphlib
+import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from local import openapi
+from local import batch, openapi
+from studio.compute_tasks.registry import TASKS
 from studio.compute_tasks.settings import CallbackSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
@@ -231,6 +234,88 @@ def test_whoever_ends_jobs_may_tell_so(transformed: dict[str, Any]) -> None:
         "ReconcileTasks",
         "CleanUpTasks",
     }
+
+
+def variables(properties: dict[str, Any]) -> set[str]:
+    return set(properties.get("Environment", {}).get("Variables", {}))
+
+
+def test_a_container_has_the_environment_of_the_worker(functions: dict[str, Any], resources: dict[str, Any]) -> None:
+    shared = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
+    container = resources["RunTaskJobDefinition"]["Properties"]["ContainerProperties"]
+    names = {item["Name"] for item in container["Environment"]}
+    assert variables(shared) | variables(functions["RunTaskFunction"]) == names - {"POWERTOOLS_TRACE_DISABLED"}
+
+
+BATCH_TASKS = {name: task for name, task in TASKS.items() if "BATCH" in task.targets}
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html
+FARGATE_MB = {
+    1: range(2048, 8193, 1024),
+    2: range(4096, 16385, 1024),
+    4: range(8192, 30721, 1024),
+    8: range(16384, 61441, 4096),
+    16: range(32768, 122881, 8192),
+}
+
+
+@pytest.mark.parametrize("name", BATCH_TASKS)
+def test_what_a_task_asks_for_is_there(name: str, resources: dict[str, Any]) -> None:
+    task = BATCH_TASKS[name]
+    assert task.resources.memory_mb in FARGATE_MB[int(task.resources.vcpu)]
+    strategy = resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]
+    assert task.attempts == strategy["Attempts"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "again"),
+    [
+        (64, "Essential container in task exited", False),
+        (64, "Your Spot Task was interrupted.", False),
+        (1, "Essential container in task exited", True),
+        (137, "Essential container in task exited", True),
+        (143, "Your Spot Task was interrupted.", True),
+        (2, "Essential container in task exited", False),
+    ],
+)
+def test_batch_tries_again_what_was_lost(resources: dict[str, Any], code: int, reason: str, again: bool) -> None:
+    strategy = resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]
+    assert batch.retries(strategy["EvaluateOnExit"], code, reason) is again
+
+
+def test_an_image_is_made_of_what_is_there(resources: dict[str, Any]) -> None:
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Batch::JobDefinition":
+            folder = ROOT / resource["Metadata"]["Container"]
+            sources = re.findall(r"^COPY (\S+) ", (folder / "Dockerfile").read_text(), re.MULTILINE)
+            assert sources
+            assert all((ROOT / source).exists() for source in sources)
+            *_, module = batch.entry_point(folder)
+            assert importlib.util.find_spec(module)
+
+
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+MACHINES = {path.parent.name: path for path in ROOT.glob("statemachines/*/definition.asl.yaml")}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_state_machine_can_be_redriven_and_read(name: str) -> None:
+    """A failure that is caught is none to Step Functions; one that is retried here would be a second job of ours."""
+    text = MACHINES[name].read_text()
+    for state_name, state in states(yaml_parse(text)):
+        assert state["Comment"], state_name
+        assert re.search(rf"# in: .*\n\s*# out: .*\n\s*{state_name}:", text), f"{state_name} shows no sample"
+        assert state["Type"] != "Fail"
+        assert "Catch" not in state
+        errors = {error for retrier in state.get("Retry", []) for error in retrier["ErrorEquals"]}
+        assert all(error.startswith(("Lambda.", "Batch.")) for error in errors), state_name
+        if ":batch:" in state.get("Resource", ""):
+            assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}, f"{state_name} may wait for ever"
 
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:

@@ -43,7 +43,8 @@ class Jobs(RuleBasedStateMachine):
         job = new_job()
         repository.insert_job(job)
         self.id = job.id
-        self.status, self.attempt = "QUEUED", 1
+        self.status, self.attempt, self.redrives = "QUEUED", 1, 0
+        self.is_told = False  # why it is over
         self.completions = 0
 
     @rule(attempt=ATTEMPTS)
@@ -86,9 +87,25 @@ class Jobs(RuleBasedStateMachine):
         if cancelled:
             self.status = "CANCELLED"
 
+    @rule(status=st.sampled_from(["FAILED", "CANCELLED"]), redrives=st.integers(0, 3))
+    def end_with_its_execution(self, status: Any, redrives: int) -> None:
+        ended = repository.end_job(self.id, status, ERROR, redrives, datetime.now(UTC))
+        assert (ended is not None) == (self.status not in FINAL and redrives >= self.redrives)
+        if ended:
+            self.status, self.is_told = status, True
+
+    @rule(redrives=st.integers(0, 3))
+    def redrive(self, redrives: int) -> None:
+        reopened = repository.reopen_job(self.id, redrives, datetime.now(UTC))
+        assert (reopened is not None) == (self.status != "COMPLETED" and redrives > self.redrives)
+        if reopened:
+            assert (reopened.spent_attempts, reopened.redrives) == (self.attempt, redrives)
+            self.status, self.attempt, self.redrives, self.is_told = "QUEUED", self.attempt + 1, redrives, False
+
     @precondition(lambda self: self.status in FINAL)
     @rule()
-    def nobody_leaves_a_final_state(self) -> None:
+    def nothing_else_leaves_a_final_state(self) -> None:
+        self.end_with_its_execution("FAILED", 9)
         for attempt in range(1, 6):
             self.start(attempt)
             self.complete(attempt)
@@ -102,7 +119,7 @@ class Jobs(RuleBasedStateMachine):
         assert (job.status, job.attempt) == (self.status, self.attempt)
         assert (job.finished_at is not None) == (self.status in FINAL)
         assert (job.result is not None) == (self.status == "COMPLETED")
-        assert (job.error is not None) == (self.status == "FAILED")
+        assert (job.error is not None) == (self.status == "FAILED" or self.is_told)
         assert self.completions <= 1
 
 
@@ -126,6 +143,15 @@ def test_of_many_workers_at_once_one_owns_the_job() -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(work, range(64))) == 1
+
+
+@pytest.mark.usefixtures("configure")
+def test_of_many_who_see_a_redrive_one_follows_it() -> None:
+    job = new_job(status="FAILED", error=ERROR, finished_at=datetime.now(UTC))
+    repository.insert_job(job)
+    with ThreadPoolExecutor(16) as pool:
+        followed = list(pool.map(lambda _: repository.reopen_job(job.id, 1, datetime.now(UTC)), range(64)))
+    assert [found.attempt for found in followed if found] == [2]
 
 
 @pytest.mark.usefixtures("configure")

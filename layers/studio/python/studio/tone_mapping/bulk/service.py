@@ -140,8 +140,9 @@ def complete(job_id: str) -> dict[str, int] | None:
     dict or None
         How many images there were, were graded, and failed; None where the job is over.
     """
-    job = _find_running(job_id)
-    if job is None:
+    try:
+        job = _begin(job_id)
+    except compute_tasks.JobOverError:
         return None
     keys = _read_json(BulkJob.model_validate(job.payload).manifest_key)
     found = {item.index: item for item in repository.find_items(job_id)}
