@@ -48,7 +48,7 @@ check: install
 	mypy
 	cfn-lint template.yaml
 	sam validate --lint
-	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator --yaml-path statemachines/*/definition.asl.yaml
+	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator $(printf -- '--yaml-path %s ' statemachines/*/definition.asl.yaml)
 
 # Compile the pinned, hashed requirements of every layer, the web function, the container and development
 lock:
