@@ -176,6 +176,21 @@ def test_a_job_goes_on_where_its_execution_is_redriven(
     assert after | before == after, "what was graded before is not graded again"
 
 
+def test_an_item_of_a_job_that_is_over_fails_so_that_a_redrive_does_it_again(
+    stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
+) -> None:
+    keys = [upload(stack, user, 0, picture(90, 2500))] * 60
+    job_id = submit(user, image_keys=keys, concurrency=1)
+    wait(user, job_id, "PROCESSING")
+    user.http.post(f"/compute-tasks/{job_id}/cancel").raise_for_status()
+    functions = stack.client("lambda")
+    for name in ("GradeBulkItemFunction", "CompleteBulkJobFunction"):
+        payload = json.dumps({"job_id": job_id, "index": 59, "image_key": keys[0]})
+        answer = functions.invoke(FunctionName=name, Payload=payload)
+        assert json.load(answer["Payload"])["errorMessage"] == f"the job {job_id} is CANCELLED"
+    assert wait(user, job_id, "CANCELLED")["attempt"] == 1
+
+
 def test_a_job_that_could_not_begin_does_so_where_its_execution_is_redriven(
     stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
 ) -> None:

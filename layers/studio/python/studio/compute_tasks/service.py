@@ -393,7 +393,10 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
         error = JobError(code="ABORTED", message=(why or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
         ended = repository.end_job(job_id, "CANCELLED", error, redrives, _now())
     else:
-        code = "EXECUTION_TIMED_OUT" if status == "TIMED_OUT" else "EXECUTION_FAILED"
+        if status == "TIMED_OUT" or execution.get("error") == "States.Timeout":
+            code, why = "EXECUTION_TIMED_OUT", "it took too long; its container may never have started"
+        else:
+            code = "EXECUTION_FAILED"
         error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
         ended = repository.end_job(job_id, "FAILED", error, redrives, _now())
     if callbacks.announce(ended):

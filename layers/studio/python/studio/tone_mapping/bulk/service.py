@@ -107,7 +107,12 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
     Returns
     -------
     str or None
-        Its status; None where the job is over, or the item was recorded before.
+        Its status; None where it was recorded before, or the job is complete.
+
+    Raises
+    ------
+    JobOverError
+        If the job failed or was cancelled: a redrive does again only what has not succeeded.
     """
     job = _find_running(job_id)
     if job is None or repository.has_item(job_id, index):
@@ -138,12 +143,19 @@ def complete(job_id: str) -> dict[str, int] | None:
     Returns
     -------
     dict or None
-        How many images there were, were graded, and failed; None where the job is over.
+        How many images there were, were graded, and failed; None where the job is complete already.
+
+    Raises
+    ------
+    JobOverError
+        If the job failed or was cancelled.
     """
     try:
-        job = _begin(job_id)
-    except compute_tasks.JobOverError:
-        return None
+        job = _begin(job_id)  # which asks whether it was redriven, even where nobody has told that it had ended
+    except compute_tasks.JobOverError as over:
+        if over.status == "COMPLETED":
+            return None
+        raise
     keys = _read_json(BulkJob.model_validate(job.payload).manifest_key)
     found = {item.index: item for item in repository.find_items(job_id)}
     items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
@@ -152,7 +164,8 @@ def complete(job_id: str) -> dict[str, int] | None:
     result_key = job_key(job.user_id, job_id, "result.json")
     _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
     result = {"counts": counts, "manifest_key": result_key}
-    callbacks.announce(jobs.complete_job(job_id, job.attempt, result, _now()))
+    if not callbacks.announce(jobs.complete_job(job_id, job.attempt, result, _now())):
+        raise compute_tasks.JobOverError(job_id, jobs.find_job(job_id))
     return counts
 
 
@@ -196,14 +209,16 @@ def _begin(job_id: str) -> Job:
 
 
 def _find_running(job_id: str) -> Job | None:
-    """Return a job that runs, which it does again where its execution was redriven; None where it is over."""
+    """Return a job that runs, which it does again where its execution was redriven; None where it is complete."""
     job = jobs.find_job(job_id)
     if job and job.status == "PROCESSING":
         return job
     try:
         return _begin(job_id)
-    except compute_tasks.JobOverError:
-        return None
+    except compute_tasks.JobOverError as over:
+        if over.status == "COMPLETED":
+            return None
+        raise
 
 
 def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
