@@ -239,3 +239,23 @@ def test_every_user_has_a_secret_and_only_graders_see_it(user: Any, anonymous: A
     key = anonymous.post("/auth/login", json=login).json()["api_key"]
     other = anonymous.get("/compute-tasks/callback-secret", headers={"X-API-KEY": key}).json()["secret"]
     assert other != secret
+
+
+def test_what_a_container_ends_is_told_and_told_again_after_a_redrive(
+    stack: Stack, user: Any, receiver: Receiver
+) -> None:
+    key, path = upload_key(user.user_id, f"upl_{'0' * 24}"), "/204,204"
+    request = {"image_key": key, "adjustments": {"exposure": 1}, "use_container": True, "target": "BATCH"}
+    job_id: str = user.http.post(ADJUST, json=request | {"callback_url": receiver.url + path}).json()["job_id"]
+    assert told(user, job_id, "DELIVERED")["status"] == "FAILED"
+
+    stack.client("s3").put_object(Bucket=stack.bucket_name, Key=key, Body=base64.b64decode(body()["image"]))
+    steps = stack.client("stepfunctions")
+    machine = stack.functions["AdjustFunction"].environment["RUN_TASK_STATE_MACHINE"]
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{job_id}"
+    until(lambda: steps.describe_execution(executionArn=arn)["status"] == "FAILED")
+    steps.redrive_execution(executionArn=arn)
+    until(lambda: len(receiver.of(path)) == 2)
+    statuses = [(json.loads(sent)["status"], headers["studio-delivery"]) for headers, sent in receiver.of(path)]
+    assert statuses == [("FAILED", f"{job_id}:1"), ("COMPLETED", f"{job_id}:2")]
+    assert told(user, job_id, "DELIVERED")["callback"]["tries"] == 1

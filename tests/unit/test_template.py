@@ -231,6 +231,7 @@ def test_whoever_ends_jobs_may_tell_so(transformed: dict[str, Any]) -> None:
         "CompleteBulkJob",
         "CancelJob",
         "RunTask",
+        "RunTaskJobRole",
         "ReconcileTasks",
         "CleanUpTasks",
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from studio.compute_tasks import repository
-from studio.compute_tasks.models import FINAL, Job, JobError
+from studio.compute_tasks.models import FINAL, Callback, Job, JobError
 
 OWNER = "usr_1"
 ERROR = JobError(code="E", message="no")
@@ -147,11 +147,13 @@ def test_of_many_workers_at_once_one_owns_the_job() -> None:
 
 @pytest.mark.usefixtures("configure")
 def test_of_many_who_see_a_redrive_one_follows_it() -> None:
-    job = new_job(status="FAILED", error=ERROR, finished_at=datetime.now(UTC))
+    told = Callback(url="https://example.com", status="DELIVERED", tries=3, delivered_at=datetime.now(UTC))
+    job = new_job(status="FAILED", error=ERROR, finished_at=datetime.now(UTC), callback=told)
     repository.insert_job(job)
     with ThreadPoolExecutor(16) as pool:
         followed = list(pool.map(lambda _: repository.reopen_job(job.id, 1, datetime.now(UTC)), range(64)))
-    assert [found.attempt for found in followed if found] == [2]
+    [found] = [found for found in followed if found]
+    assert (found.attempt, found.callback) == (2, Callback(url=told.url)), "which is told again"
 
 
 @pytest.mark.usefixtures("configure")

@@ -210,6 +210,7 @@ def reopen_job(job_id: str, redrives: int, now: datetime) -> Job | None:
     Job or None
         None where the redrive was followed before, or the job is complete.
     """
+    untold = Callback(url="").to_mongo()
     found = get_collection("computeTasks").find_one_and_update(
         {"_id": job_id, "status": {"$ne": "COMPLETED"}, "redrives": {"$lt": redrives}},
         [
@@ -224,6 +225,8 @@ def reopen_job(job_id: str, redrives: int, now: datetime) -> Job | None:
                     "redrives": redrives,
                     "spentAttempts": "$attempt",
                     "attempt": {"$add": ["$attempt", 1]},
+                    # Its next end is told like the first.
+                    "callback": {"$cond": ["$callback", untold | {"url": "$callback.url"}, None]},
                 }
             }
         ],
