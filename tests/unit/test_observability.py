@@ -1,7 +1,12 @@
-"""What X-Ray sees."""
+"""What X-Ray and CloudWatch see."""
 
+import json
 import subprocess
 import sys
+
+import pytest
+
+from studio.observability import count, measure_seconds
 
 TRACED = """
 import os
@@ -21,3 +26,17 @@ assert [type(l).__name__ for l in monitoring._LISTENERS.command_listeners] == ["
 def test_calls_to_s3_and_mongodb_are_traced() -> None:
     """In a process of its own: what is patched stays patched."""
     subprocess.run([sys.executable, "-c", TRACED], check=True)
+
+
+def test_metrics_are_told_apart_by_their_dimensions(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
+    count("JobCompleted", task_type="adjust")
+    measure_seconds("JobRunSeconds", 1.5, task_type="adjust")
+    counted, measured = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (counted["JobCompleted"], counted["task_type"]) == ([1.0], "adjust")
+    [metric] = measured["_aws"]["CloudWatchMetrics"]
+    assert metric["Metrics"] == [{"Name": "JobRunSeconds", "Unit": "Seconds"}]
+    assert "task_type" in metric["Dimensions"][0]
+    assert measured["JobRunSeconds"] == [1.5]

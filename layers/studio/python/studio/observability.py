@@ -9,13 +9,34 @@ logger = Logger(serialize_stacktrace=False)
 tracer = Tracer(auto_patch=False)
 
 
-def count(name: str) -> None:
+def count(name: str, **dimensions: str) -> None:
     """Count one event as a CloudWatch metric.
 
     Parameters
     ----------
     name : str
         CamelCase.
+    **dimensions : str
+        What it is told apart by, beside the service.
     """
-    with single_metric(name=name, unit=MetricUnit.Count, value=1):
-        pass
+    _measure(name, MetricUnit.Count, 1, dimensions)
+
+
+def measure_seconds(name: str, seconds: float, **dimensions: str) -> None:
+    """Tell CloudWatch how long something took.
+
+    Parameters
+    ----------
+    name : str
+        CamelCase.
+    seconds : float
+    **dimensions : str
+        What it is told apart by, beside the service.
+    """
+    _measure(name, MetricUnit.Seconds, seconds, dimensions)
+
+
+def _measure(name: str, unit: MetricUnit, value: float, dimensions: dict[str, str]) -> None:
+    with single_metric(name=name, unit=unit, value=value) as metric:
+        for dimension, told in dimensions.items():
+            metric.add_dimension(name=dimension, value=told)

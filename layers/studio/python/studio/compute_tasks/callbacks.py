@@ -23,7 +23,7 @@ from studio.compute_tasks.models import CallbackSecretResponse, Job
 from studio.compute_tasks.settings import CallbackSettings
 from studio.errors import UnavailableError
 from studio.fetch import HTTPS, IPAddress, check_url, is_public
-from studio.observability import count, logger, tracer
+from studio.observability import count, logger, measure_seconds, tracer
 from studio.settings import get_secret
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def check(url: str | None) -> None:
 
 
 def announce(job: Job | None) -> Job | None:
-    """Hand the callback of a job that has just ended to the queue; it never fails.
+    """Count a job that has just ended, and hand its callback to the queue; it never fails.
 
     Parameters
     ----------
@@ -89,7 +89,14 @@ def announce(job: Job | None) -> Job | None:
     Job or None
         The same.
     """
-    if job and job.callback:
+    if job is None:
+        return None
+    count(f"Job{job.status.capitalize()}", task_type=job.task_type)
+    started, finished = job.started_at or job.finished_at, job.finished_at
+    if started and finished:
+        measure_seconds("JobQueueSeconds", (started - job.queued_at).total_seconds(), task_type=job.task_type)
+        measure_seconds("JobRunSeconds", (finished - started).total_seconds(), task_type=job.task_type)
+    if job.callback:
         _send(job)
     return job
 

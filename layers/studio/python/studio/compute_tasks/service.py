@@ -344,10 +344,7 @@ def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
                 dispatch.start(queued)
         return queued
     spent = error.model_copy(update={"message": f"{error.message} (attempt {attempt} of {attempts})"})
-    failed = callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now()))
-    if failed:
-        count("JobFailed")
-    return failed
+    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now()))
 
 
 def reconcile(job_id: str, attempt: int) -> Status | None:
@@ -399,8 +396,7 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
             code = "EXECUTION_FAILED"
         error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
         ended = repository.end_job(job_id, "FAILED", error, redrives, _now())
-    if callbacks.announce(ended):
-        count("JobFailed")
+    callbacks.announce(ended)
     return ended.status if ended else None
 
 

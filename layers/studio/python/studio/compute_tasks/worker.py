@@ -17,7 +17,7 @@ from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.errors import StudioError
-from studio.observability import count, logger
+from studio.observability import logger
 
 _INSIST_SECONDS = 20.0
 
@@ -76,7 +76,6 @@ def run_job(job_id: str, attempt: int) -> Status | None:
 def _end(job: Job, error: JobError) -> Status | None:
     """Fail for good: another attempt would come to the same."""
     failed = callbacks.announce(_insist(lambda: repository.fail_job(job.id, job.attempt, error, _now())))
-    count("JobFailed")
     return failed.status if failed else None
 
 
