@@ -25,6 +25,7 @@ WITHOUT_ROUTE = {
     "compute_tasks/reconcile_tasks",
     "compute_tasks/clean_up_tasks",
     "compute_tasks/deliver_callback",
+    "compute_tasks/prepare_container",
 }
 SCRIPTS = sorted(str(path.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/*/*.sh"))
 

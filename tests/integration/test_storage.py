@@ -37,14 +37,14 @@ def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_an_object_is_written_read_listed_and_deleted(configure: Any, stack: Stack) -> None:
-    key = "users/usr_1/results/res_1.jpeg"
+    key = "users/usr_of_this_test/results/res_1.jpeg"
     assert storage.read(key, 100) is None
     assert storage.get_size(key) is None
     storage.write(key, b"pixels", "image/jpeg", tags={"kind": "result", "note": "a=b c"})
     assert storage.read(key, 100) == (b"pixels", 6)
     assert storage.read(key, 5) == (b"", 6), "too large: told, not read"
     assert storage.get_size(key) == 6
-    assert [item.key for item in storage.list_objects("users/usr_1/", 10)] == [key]
+    assert [item.key for item in storage.list_objects("users/usr_of_this_test/", 10)] == [key]
     tags = storage._client().get_object_tagging(Bucket=stack.bucket_name, Key=key)["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"kind": "result", "note": "a=b c"}
     storage.delete(key)
