@@ -78,7 +78,7 @@ def find_backend() -> Iterator[Backend]:
     if facts and _listens(facts["url"]):
         yield Backend(facts["mongodb_uri"], facts["aws_endpoint_url"], facts["bucket_name"])
     else:
-        with Stack() as stack:
+        with Stack(scheduled=False) as stack:
             yield Backend(stack.mongodb_uri, stack.aws_endpoint_url, stack.bucket_name)
 
 

@@ -52,6 +52,8 @@ class Stack:
         Values for its parameters, beside what the stack itself gives.
     echo
         Whether the functions' output goes to the console, beside `.local/logs/`.
+    scheduled
+        Whether schedules keep their time; without, they fire by `fire` alone.
 
     Attributes
     ----------
@@ -75,10 +77,11 @@ class Stack:
         parameters: dict[str, str] | None = None,
         *,
         echo: bool = False,
+        scheduled: bool = True,
     ) -> None:
         self._data, self._port = data, port
         self._template_path, self._parameters = template, parameters or {}
-        self._echo = echo
+        self._echo, self._scheduled = echo, scheduled
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
         self._batch: Batch | None = None
@@ -185,7 +188,8 @@ class Stack:
         self._cleanup.callback(queues.close)
 
         self._scheduler = Scheduler(template.schedules(), self._deliver)
-        self._scheduler.start()
+        if self._scheduled:
+            self._scheduler.start()
         self._cleanup.callback(self._scheduler.close)
 
     def _make_secret(self, kind: str, value: str) -> str:

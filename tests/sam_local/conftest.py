@@ -28,7 +28,8 @@ STOP_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    with Stack() as running:
+    # The clean-up, on time, would take the fixtures from the event that tests it.
+    with Stack(scheduled=False) as running:
         yield running
 
 
