@@ -32,6 +32,11 @@ dev *arguments: install
 grade *arguments: install
 	@PYTHONPATH="{{justfile_directory()}}" PYTHONDONTWRITEBYTECODE= python -m local.grade "$@"
 
+# Export a film from a project file, without any server (just export project.json --out film.mp4 --segments 2)
+[no-cd]
+export *arguments: install
+	@PYTHONPATH="{{justfile_directory()}}" PYTHONDONTWRITEBYTECODE= python -m local.export "$@"
+
 # Every test that needs neither Docker nor a browser
 test *arguments: install
 	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"

@@ -206,6 +206,46 @@ def grade_image(
         )
 
 
+def grade_still(
+    data: bytes, look_for: Chooser, enough: tuple[int, int] | None = None, limits: Limits | None = None
+) -> Photo:
+    """Grade an encoded picture to 8 bits, for a film to be made of it.
+
+    Parameters
+    ----------
+    data : bytes
+    look_for : callable
+        Tells the look by the picture itself: `fixed`, `automatic` or `matching`.
+    enough : (int, int) | None
+        Width and height, as displayed, to which a larger picture is made smaller.
+    limits : Limits | None
+
+    Returns
+    -------
+    Photo
+        Of uint8.
+
+    Raises
+    ------
+    ImageError
+        One of its subclasses.
+    """
+    header = probe(data)
+    check_limits(header, limits or Limits())
+    photo = decode(data, header, max(enough) if enough else None)
+    seen = photo.pixels if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _ENOUGH).pixels
+    _, _, look = _see(seen, look_for)
+    height, width = photo.pixels.shape[:2]
+    if enough and enough[0] < width and enough[1] < height:
+        photo = _resized(photo, enough)
+    lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
+    pixels = _grade(photo.pixels, lut, spatial_sliders(look.grades), photo.pixels.dtype)
+    alpha = photo.alpha
+    if alpha is not None and alpha.dtype == np.uint16:
+        alpha = (alpha >> 8).astype(np.uint8)
+    return replace(photo, pixels=with_dtype(pixels, np.dtype(np.uint8)), alpha=alpha)
+
+
 def _see(pixels: NDArray[Any], look_for: Chooser) -> tuple[Proxy, Analysis, Look]:
     proxy = make_proxy(pixels)
     analysis = analyse_proxy(proxy)
@@ -268,7 +308,10 @@ def _fitted(photo: Photo, max_size: int | None) -> Photo:
     if max_size is None or max(height, width) <= max_size:
         return photo
     scale = max_size / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return _resized(photo, (max(1, round(width * scale)), max(1, round(height * scale))))
+
+
+def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
     if photo.alpha is None:
         return replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
     # Weighed by alpha, or what hides in transparent pixels would bleed into their neighbours. The product of two bytes

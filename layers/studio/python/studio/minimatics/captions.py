@@ -1,0 +1,126 @@
+"""Captions: text set in lines, outlined, over a picture."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from studio.minimatics.fonts import load_font
+from studio.minimatics.models import Caption, CaptionStyle
+from studio.minimatics.motion import Pixels
+
+_LINE_HEIGHT = 1.25  # of the letters' size
+_SHRINKING = 0.9
+
+
+class _Patch(NamedTuple):
+    """Ready text: its light, already weighed by how much it covers, and how much of the picture is left under it."""
+
+    left: int
+    top: int
+    text: Pixels
+    rest: Pixels
+
+
+def draw(captions: Sequence[Caption], picture: Pixels) -> Pixels:
+    """Lay captions over a picture, the last uppermost.
+
+    Parameters
+    ----------
+    captions : sequence of Caption
+    picture : ndarray of uint8
+        (h, w, 3) BGR, left as it is.
+
+    Returns
+    -------
+    ndarray of uint8
+        Like `picture`.
+    """
+    height, width = picture.shape[:2]
+    drawn = picture.copy()
+    for caption in captions:
+        left, top, text, rest = _set(caption, width, height)
+        place = drawn[top : top + len(text), left : left + text.shape[1]]
+        cv2.multiply(place, rest, dst=place, scale=1 / 255)
+        cv2.add(place, text, dst=place)
+    return drawn
+
+
+@lru_cache(maxsize=8)
+def _set(caption: Caption, width: int, height: int) -> _Patch:
+    """Set a caption for a film of this size. Text that would leave the picture is made smaller."""
+    style = caption.style
+    margin = round(style.margin * height)
+    room = max(width - 2 * margin, 1), max(height - 2 * margin, 1)
+    size = max(round(style.size * height), 4)
+    while True:
+        font = load_font(style.font, size, style.bold, style.italic)
+        lines = _wrapped(caption.text, font, room[0])
+        line_height = round(size * _LINE_HEIGHT)
+        fits = len(lines) * line_height <= room[1] and max(map(font.getlength, lines)) <= room[0]
+        if fits or size == 4:
+            break
+        size = max(int(size * _SHRINKING), 4)
+    return _painted(lines, font, line_height, style, (width, height), margin)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break text into as few lines as fit, and those as even as they can be; its own new lines stay."""
+    lines = []
+    for paragraph in text.strip().splitlines():
+        fewest = _filled(paragraph, font, width)
+        narrow, wide = 0, width
+        while wide - narrow > 1:
+            middle = (narrow + wide) // 2
+            narrow, wide = (narrow, middle) if len(_filled(paragraph, font, middle)) <= len(fewest) else (middle, wide)
+        lines += _filled(paragraph, font, wide)
+    return lines
+
+
+def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in paragraph.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for character in word:  # a word longer than a line, or a script that has no blanks
+            if lines[-1] and font.getlength(lines[-1] + character) > width:
+                lines.append("")
+            lines[-1] += character
+    return lines
+
+
+def _painted(
+    lines: list[str],
+    font: ImageFont.FreeTypeFont,
+    line_height: int,
+    style: CaptionStyle,
+    size: tuple[int, int],
+    margin: int,
+) -> _Patch:
+    width, height = size
+    letters, around = Image.new("L", size), Image.new("L", size)
+    block = len(lines) * line_height
+    top = {"top": margin, "middle": (height - block) // 2, "bottom": height - margin - block}[style.position]
+    left, anchor = {"left": (margin, "lm"), "centre": (width / 2, "mm"), "right": (width - margin, "rm")}[style.align]
+    outline = style.outline * font.size
+    for number, line in enumerate(lines):
+        place = (left, top + (number + 0.5) * line_height)
+        ImageDraw.Draw(letters).text(place, line, 255, font, anchor)
+        ImageDraw.Draw(around).text(place, line, 255, font, anchor, stroke_width=outline)
+    box = around.getbbox() or (0, 0, 1, 1)
+    inner, outer = (np.asarray(mask.crop(box), np.float32)[..., None] / 255 for mask in (letters, around))
+    text = _bgr(style.colour) * inner + _bgr(style.outline_colour) * np.maximum(outer - inner, 0)
+    rest = np.repeat(1 - np.maximum(inner, outer), 3, axis=2) * 255
+    return _Patch(box[0], box[1], np.rint(text).astype(np.uint8), np.rint(rest).astype(np.uint8))
+
+
+def _bgr(colour: str) -> NDArray[np.float32]:
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)[::-1].astype(np.float32)

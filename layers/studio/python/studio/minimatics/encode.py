@@ -1,0 +1,189 @@
+"""Frames to video: H.264, HEVC or VP9 by PyAV, in BT.709 of limited range, 4:2:0."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import av
+import cv2
+import numpy as np
+from av.video.frame import PictureType
+
+from studio.minimatics.models import Output, Size
+from studio.minimatics.motion import Pixels
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+Codec = Literal["libx264", "libx265", "libvpx-vp9"]
+ENCODERS: dict[str, Codec] = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9"}
+
+# Encoder -> quality -> its options.
+_OPTIONS: dict[Codec, dict[str, dict[str, str]]] = {
+    "libx264": {
+        "draft": {"preset": "veryfast", "crf": "28"},
+        "standard": {"preset": "medium", "crf": "18"},
+        "high": {"preset": "slow", "crf": "15"},
+    },
+    "libx265": {
+        "draft": {"preset": "ultrafast", "crf": "30"},
+        "standard": {"preset": "fast", "crf": "21"},
+        "high": {"preset": "medium", "crf": "18"},
+    },
+    "libvpx-vp9": {
+        "draft": {"deadline": "realtime", "cpu-used": "8", "crf": "40", "b": "0"},
+        "standard": {"deadline": "good", "cpu-used": "4", "crf": "28", "b": "0", "row-mt": "1"},
+        "high": {"deadline": "good", "cpu-used": "2", "crf": "20", "b": "0", "row-mt": "1"},
+    },
+}
+_KEYFRAME_SECONDS = 2
+
+# ITU-R BT.709-6, from display-encoded BGR 0..255 to codes of limited range.
+_RED, _GREEN, _BLUE = 0.2126, 0.7152, 0.0722
+_LUMA = np.array([_BLUE, _GREEN, _RED])
+_TO_YUV = np.vstack(
+    [
+        np.append(_LUMA * 219 / 255, 16),
+        np.append((np.array([1, 0, 0]) - _LUMA) / (2 * (1 - _BLUE)) * 224 / 255, 128),
+        np.append((np.array([0, 0, 1]) - _LUMA) / (2 * (1 - _RED)) * 224 / 255, 128),
+    ]
+).astype(np.float32)
+
+
+def add_video_stream(
+    container: "OutputContainer", output: Output, size: Size, fps: Fraction, threads: int
+) -> "VideoStream":
+    """Open an encoder: the same settings whichever segment it is for, so that segments can be joined.
+
+    Parameters
+    ----------
+    container : OutputContainer
+    output : Output
+    size : Size
+    fps : Fraction
+    threads : int
+        Of the encoder; its result depends on their number.
+    """
+    encoder = ENCODERS[output.codec]
+    stream = container.add_stream(encoder, rate=fps)
+    stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
+    context = stream.codec_context
+    context.time_base = stream.time_base = 1 / fps
+    context.gop_size = round(_KEYFRAME_SECONDS * fps)
+    context.thread_count = threads
+    context.color_primaries = 1
+    context.color_trc = 1
+    context.colorspace = 1
+    context.color_range = 1
+    stream.options = {**_OPTIONS[encoder][output.quality], **_bounded(encoder, threads)}
+    if encoder == "libx265":
+        context.codec_tag = "hvc1"  # QuickTime takes no other
+    return stream
+
+
+def _bounded(encoder: Codec, threads: int) -> dict[str, str]:
+    """Close the groups of pictures, and hold the encoder to its threads."""
+    if encoder == "libx264":
+        return {"x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1"}
+    if encoder == "libx265":
+        return {"x265-params": f"open-gop=0:pools={threads}:frame-threads=1:log-level=error"}
+    return {}
+
+
+def encode_segment(
+    frames: Iterable[Pixels], path: Path, output: Output, size: Size, fps: Fraction, threads: int
+) -> None:
+    """Encode frames to a file of video alone, an MP4 whatever the film will be.
+
+    Parameters
+    ----------
+    frames : iterable of ndarray
+        (height, width, 3) BGR uint8, sRGB.
+    path : Path
+        Replaced if it exists.
+    output : Output
+    size : Size
+    fps : Fraction
+    threads : int
+        Of the encoder.
+    """
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = add_video_stream(container, output, size, fps, threads)
+        for packet in encode_frames(stream, frames):
+            container.mux(packet)
+
+
+def encode_frames(stream: "VideoStream", frames: Iterable[Pixels]) -> Iterator[Any]:
+    """Encode frames.
+
+    Parameters
+    ----------
+    stream : VideoStream
+        As `add_video_stream` returns it.
+    frames : iterable of ndarray
+        (height, width, 3) BGR uint8.
+
+    Yields
+    ------
+    av.Packet
+        Each with the duration of a frame.
+    """
+    for number, pixels in enumerate(frames):
+        frame = to_video_frame(pixels)
+        frame.pts = number
+        frame.time_base = stream.codec_context.time_base
+        yield from _timed(stream.encode(frame))
+    yield from _timed(stream.encode(None))
+
+
+def _timed(packets: Iterable[Any]) -> Iterator[Any]:
+    for packet in packets:
+        packet.duration = 1  # of the encoder's time base; not every encoder says so
+        yield packet
+
+
+def to_video_frame(pixels: Pixels) -> av.VideoFrame:
+    """Convert a picture to what encoders take.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR of sRGB, whose codes are taken for those of BT.709, as is the custom.
+    """
+    height, width = pixels.shape[:2]
+    luma, blue, red = to_planes(pixels)
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, values in zip(frame.planes, (luma, blue, red), strict=True):
+        rows = np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)
+        rows[: len(values), : values.shape[1]] = values
+    frame.color_range, frame.colorspace = 1, 1
+    frame.pict_type = PictureType.NONE
+    return frame
+
+
+def to_planes(pixels: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Convert a picture to BT.709's Y', and C'b and C'r of half its width and height.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+
+    Returns
+    -------
+    tuple of ndarray of uint8
+        Of limited range, rounded. Chroma lies where MPEG-2 has it, and with it H.264 that says nothing else: on every
+        second column, between the rows.
+    """
+    height, width = pixels.shape[:2]
+    luma = cv2.extractChannel(cast(Any, cv2.transform(pixels, _TO_YUV)), 0)
+    # Columns weighed 1 2 1 about the even ones are the mean of the pairs that begin there and those that end there.
+    # OpenCV is fast at squares of four alone: these halve the rows, too.
+    ending = np.empty_like(pixels)
+    ending[:, 0], ending[:, 1:] = pixels[:, 0], pixels[:, :-1]
+    halves = [cv2.resize(pairs, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for pairs in (pixels, ending)]
+    chroma = cv2.transform(cv2.addWeighted(halves[0], 0.5, halves[1], 0.5, 0), _TO_YUV)
+    planes = (luma, cv2.extractChannel(chroma, 1), cv2.extractChannel(chroma, 2))
+    return cast(tuple[Pixels, Pixels, Pixels], planes)

@@ -1,0 +1,392 @@
+"""A project: everything that a film is made from. Times of pictures are frames, those of sounds are seconds."""
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from studio.tone_mapping.adjustments import Adjustments
+
+SAMPLE_RATE = 48_000
+
+PRESET_SIZES = {
+    "480p": (854, 480),
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2160p": (3840, 2160),
+}
+# Each as `motion` of a shot takes it.
+MOTIONS: dict[str, dict[str, Any]] = {
+    "hold": {},
+    "ken_burns_in": {"from": {"x": 0.5, "y": 0.5, "zoom": 1}, "to": {"x": 0.5, "y": 0.45, "zoom": 1.2}},
+    "ken_burns_out": {"from": {"x": 0.5, "y": 0.45, "zoom": 1.2}, "to": {"x": 0.5, "y": 0.5, "zoom": 1}},
+    "pan_left": {"from": {"x": 1, "zoom": 1.2}, "to": {"x": 0, "zoom": 1.2}},
+    "pan_right": {"from": {"x": 0, "zoom": 1.2}, "to": {"x": 1, "zoom": 1.2}},
+    "pan_up": {"from": {"y": 1, "zoom": 1.2}, "to": {"y": 0, "zoom": 1.2}},
+    "pan_down": {"from": {"y": 0, "zoom": 1.2}, "to": {"y": 1, "zoom": 1.2}},
+}
+_NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
+
+
+def _exact_rate(given: object) -> object:
+    """Read 25, "25", 23.976 and "24000/1001" as the rates that they mean."""
+    if isinstance(given, bool | Fraction) or not isinstance(given, int | float | str):
+        return given
+    text = _NTSC.get(str(given), str(given))
+    if not re.fullmatch(r"\d{1,6}(/\d{1,6}|\.\d{1,6})?", text):
+        raise ValueError("a rate is a number of frames a second, or a fraction such as 24000/1001")
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError("a rate is not a fraction of zero") from None
+
+
+def _named_size(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if given not in PRESET_SIZES:
+        raise ValueError(f"a size is width and height, or one of {', '.join(PRESET_SIZES)}")
+    width, height = PRESET_SIZES[given]
+    return {"width": width, "height": height}
+
+
+def _named_motion(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if given not in MOTIONS:
+        raise ValueError(f"a motion is from, to and easing, or one of {', '.join(MOTIONS)}")
+    return MOTIONS[given]
+
+
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(_exact_rate),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["24000/1001", "25"]}),
+]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, sRGB.")]
+Key = Annotated[str, Field(min_length=1, max_length=300)]
+Frames = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+
+class Size(_Part):
+    """Of the film's picture, in pixels; even, for chroma has half of them."""
+
+    width: int = Field(ge=64, le=4096, multiple_of=2)
+    height: int = Field(ge=64, le=4096, multiple_of=2)
+
+
+class Camera(_Part):
+    """Where the camera looks.
+
+    Zoom 1 shows all that `fit` leaves; beyond the picture's edge the camera never looks where it can help it.
+    """
+
+    x: float = Field(default=0.5, ge=0, le=1, description="Centre, from the picture's left edge to its right.")
+    y: float = Field(default=0.5, ge=0, le=1, description="Centre, from the picture's top to its bottom.")
+    zoom: float = Field(default=1, ge=1, le=10)
+
+
+class Motion(_Part):
+    """A camera move from the shot's first frame to its last. Zooming is even: its rate is the same all the way."""
+
+    start: Camera = Field(default=Camera(), alias="from")
+    to: Camera = Camera()
+    easing: Literal["linear", "ease_in", "ease_out", "ease_in_out"] = "ease_in_out"
+
+
+class Cut(_Part):
+    """The next shot follows at once."""
+
+    type: Literal["cut"] = "cut"
+
+    @property
+    def duration_frames(self) -> int:
+        """None at all."""
+        return 0
+
+
+class Dissolve(_Part):
+    """The next shot shines through, in linear light."""
+
+    type: Literal["dissolve"]
+    duration_frames: Frames
+
+
+class Fade(_Part):
+    """To a colour, and from it to the next shot."""
+
+    type: Literal["fade"]
+    duration_frames: Frames
+    colour: Colour = "#000000"
+
+
+class Wipe(_Part):
+    """An edge travels over the picture; the next shot is behind it."""
+
+    type: Literal["wipe"]
+    duration_frames: Frames
+    direction: Literal["left", "right", "up", "down"] = "left"
+
+
+class Push(_Part):
+    """The next shot pushes this one out of the picture."""
+
+    type: Literal["push"]
+    duration_frames: Frames
+    direction: Literal["left", "right", "up", "down"] = "left"
+
+
+Transition = Annotated[Cut | Dissolve | Fade | Wipe | Push, Field(discriminator="type")]
+
+
+class CaptionStyle(_Part):
+    """How a caption looks; lengths are shares of the picture's height."""
+
+    font: Literal["noto_sans", "noto_serif", "noto_sans_arabic"] = "noto_sans"
+    size: float = Field(default=0.05, ge=0.01, le=0.3, description="Of the letters.")
+    bold: bool = False
+    italic: bool = False
+    colour: Colour = "#ffffff"
+    outline: float = Field(default=0.08, ge=0, le=0.3, description="Width, as a share of the letters' size.")
+    outline_colour: Colour = "#000000"
+    position: Literal["top", "middle", "bottom"] = "bottom"
+    align: Literal["left", "centre", "right"] = "centre"
+    margin: float = Field(default=0.06, ge=0, le=0.4, description="Between text and the picture's edges.")
+
+
+class Caption(_Part):
+    """Text over a shot.
+
+    It stands from `start_frame` up to and without `end_frame`, both of the shot. By default it stands as long as the
+    shot is the one that is seen: from the middle of the transition before it to the middle of the one after it.
+    """
+
+    text: str = Field(min_length=1, max_length=500)
+    style: CaptionStyle = CaptionStyle()
+    start_frame: int | None = Field(default=None, ge=0)
+    end_frame: int | None = Field(default=None, ge=1)
+
+    @field_validator("text")
+    @classmethod
+    def _something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("a caption has text")
+        if any(ord(character) < 32 and character not in "\n\r" for character in text):
+            raise ValueError("a caption's only control character is the new line")
+        return text
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.start_frame is not None and self.end_frame is not None and self.end_frame <= self.start_frame:
+            raise ValueError(f"a caption ends after it starts; got {self.start_frame} to {self.end_frame}")
+        return self
+
+
+class ShotGrade(_Part):
+    """How a still is graded: automatically, then by a preset, then by sliders."""
+
+    auto: bool = False
+    preset_id: str | None = Field(default=None, max_length=64, pattern=r"^[a-z0-9_]+$")
+    strength: float = Field(default=100, ge=0, le=100, description="How much of the preset, in percent.")
+    adjustments: Adjustments | None = None
+
+
+class Shot(_Part):
+    """A still for some frames, those that it shares with its neighbours by transitions among them."""
+
+    image_key: Key
+    duration_frames: Frames
+    motion: Annotated[Motion, BeforeValidator(_named_motion)] = Motion()
+    transition: Transition = Field(default=Cut(), description="Into the next shot.")
+    caption: Caption | None = None
+    grade: ShotGrade | None = None
+
+
+class Trim(_Part):
+    """The part of a recording that is heard."""
+
+    start_seconds: Seconds = 0
+    end_seconds: Seconds | None = Field(default=None, description="The recording's end by default.")
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.end_seconds is not None and self.end_seconds <= self.start_seconds:
+            raise ValueError(f"a trim ends after it starts; got {self.start_seconds:g} to {self.end_seconds:g}")
+        return self
+
+
+class AudioClip(_Part):
+    """A recording in the film; what would sound past the film's end is cut off there."""
+
+    audio_key: Key
+    role: Literal["voice", "music", "effect"] = "effect"
+    start_seconds: Seconds = 0
+    gain_db: float = Field(default=0, ge=-60, le=24)
+    fade_in_seconds: Seconds = 0
+    fade_out_seconds: Seconds = 0
+    trim: Trim = Trim()
+    duck_db: float = Field(default=-12, ge=-60, le=0, description="Of music: how much quieter it is under a voice.")
+
+
+class Output(_Part):
+    """How the film is written."""
+
+    codec: Literal["h264", "hevc", "vp9"] = "h264"
+    container: Literal["mp4", "webm"] = Field(default="mp4", description="webm for VP9, mp4 for H.264 and HEVC.")
+    quality: Literal["draft", "standard", "high"] = "standard"
+    captions: Literal["burned", "sidecar", "both"] = Field(
+        default="burned", description="In the picture, as SRT and WebVTT files beside it, or both."
+    )
+    poster_frame: int | None = Field(default=None, ge=0, description="By default the middle of the first shot.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _container_of_codec(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("codec") == "vp9" and "container" not in given:
+            return {**given, "container": "webm"}
+        return given
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.codec == "vp9") != (self.container == "webm"):
+            raise ValueError(f"mp4 is for h264 and hevc, webm for vp9; got {self.codec} in {self.container}")
+        return self
+
+
+class Project(_Part):
+    """A storyboard that can be exported to a film. A wrong one is refused with everything that is wrong with it."""
+
+    size: Annotated[Size, BeforeValidator(_named_size)] = Size(width=1920, height=1080)
+    fps: Rate = Field(default=Fraction(24), ge=1, le=60, description="Exact: 23.976 means 24000/1001.")
+    fit: Literal["contain", "cover", "stretch"] = Field(
+        default="cover", description="contain: bars beside the picture. cover: fills the frame, what is over is hidden."
+    )
+    background: Colour = Field(default="#000000", description="Of bars, and behind transparent pictures.")
+    shots: tuple[Shot, ...] = Field(min_length=1, max_length=2000)
+    audio: tuple[AudioClip, ...] = Field(default=(), max_length=200)
+    output: Output = Output()
+
+    @field_validator("fps")
+    @classmethod
+    def _plain(cls, fps: Fraction) -> Fraction:
+        if fps.denominator > 1001:
+            raise ValueError("a rate is a fraction of 1001 or less")
+        return fps
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _every_problem(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Tell what is wrong between the parts along with what is wrong within them."""
+        problems: list[InitErrorDetails] = []
+        project = None
+        try:
+            project = validate(given)
+        except ValidationError as error:
+            problems += [_again(problem) for problem in error.errors(include_url=False)]
+        told = project.model_dump() if project else given
+        if isinstance(told, Mapping):
+            problems += _problems_between(told)
+        if problems or project is None:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return project
+
+
+def _again(problem: Any) -> InitErrorDetails:
+    message = problem["msg"].replace("{", "{{").replace("}", "}}")
+    return InitErrorDetails(
+        type=PydanticCustomError(problem["type"], message), loc=problem["loc"], input=problem["input"]
+    )
+
+
+def _problem(path: tuple[str | int, ...], kind: str, message: str, given: object) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(kind, message), loc=path, input=given)
+
+
+def _problems_between(given: Mapping[str, Any]) -> list[InitErrorDetails]:
+    """Compare what can be compared of a project whose parts may be wrong themselves; those are told elsewhere."""
+    shots = given.get("shots")
+    if not isinstance(shots, list | tuple):
+        return []
+    problems = []
+    durations = [_frames(shot, "duration_frames") for shot in shots]
+    transitions = [_frames(shot, "transition", "duration_frames") for shot in shots]
+    for number, (duration, after) in enumerate(zip(durations, transitions, strict=True)):
+        before = transitions[number - 1] if number else 0
+        if duration is not None and before is not None and after is not None and before + after > duration:
+            message = f"a shot is at least as long as its transitions: {before} frames before and {after} after"
+            problems.append(_problem(("shots", number, "duration_frames"), "transitions_overlap", message, duration))
+        problems += _caption_problems(number, shots[number], duration)
+    if transitions and transitions[-1]:
+        message = "the last shot has no next one: its transition is a cut"
+        problems.append(_problem(("shots", len(shots) - 1, "transition"), "transition_into_nothing", message, None))
+    try:
+        fps = _exact_rate(given.get("fps", 24))
+    except ValueError:
+        fps = None
+    if any(frames is None for frames in durations + transitions) or not isinstance(fps, Fraction) or not fps:
+        return problems
+    frames = sum(map(int, durations)) - sum(map(int, transitions))  # type: ignore[arg-type]
+    return problems + _problems_past_the_end(given, frames, fps)
+
+
+def _frames(part: Any, *path: str) -> int | None:
+    """Read a count of frames; None where it is none. A shot may leave its transition out, which is a cut then."""
+    for name in path:
+        if not isinstance(part, Mapping):
+            return None
+        part = part.get(name, {"duration_frames": 0} if name == "transition" else None)
+        if name == "transition" and isinstance(part, Mapping) and part.get("type") == "cut":
+            return 0
+    return part if isinstance(part, int) and not isinstance(part, bool) and part >= 0 else None
+
+
+def _caption_problems(number: int, shot: Any, duration: int | None) -> list[InitErrorDetails]:
+    caption = shot.get("caption") if isinstance(shot, Mapping) else None
+    if not isinstance(caption, Mapping) or duration is None:
+        return []
+    start, end = _frames(caption, "start_frame"), _frames(caption, "end_frame")
+    problems = []
+    if start is not None and start >= duration:
+        message = f"the caption starts past the shot's {duration} frames"
+        problems.append(_problem(("shots", number, "caption", "start_frame"), "caption_past_end", message, start))
+    if end is not None and end > duration:
+        message = f"the caption ends past the shot's {duration} frames"
+        problems.append(_problem(("shots", number, "caption", "end_frame"), "caption_past_end", message, end))
+    return problems
+
+
+def _problems_past_the_end(given: Mapping[str, Any], frames: int, fps: Fraction) -> list[InitErrorDetails]:
+    problems = []
+    clips = given.get("audio", ())
+    for number, clip in enumerate(clips if isinstance(clips, list | tuple) else ()):
+        start = clip.get("start_seconds", 0) if isinstance(clip, Mapping) else None
+        if isinstance(start, int | float) and start >= frames / fps:
+            message = f"the clip starts past the film's end at {float(frames / fps):.3f} seconds"
+            problems.append(_problem(("audio", number, "start_seconds"), "audio_past_end", message, start))
+    output = given.get("output")
+    poster = output.get("poster_frame") if isinstance(output, Mapping) else None
+    if isinstance(poster, int) and poster >= frames:
+        message = f"the film has {frames} frames, counted from 0"
+        problems.append(_problem(("output", "poster_frame"), "poster_past_end", message, poster))
+    return problems

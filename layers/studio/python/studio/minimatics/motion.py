@@ -1,0 +1,259 @@
+"""Camera moves: which part of a picture a frame shows, as a pure function of the frame, and sampling it.
+
+Coordinates run over pixels' corners: the first pixel's centre is at 0.5.
+"""
+
+from dataclasses import dataclass
+from math import ceil, exp, expm1, floor, log, sqrt
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.minimatics.models import Camera, Motion, Size
+
+Pixels = NDArray[Any]  # uint8
+
+DENSITY = 1.5  # measured: fewer blur by half a decibel to ten, more alias
+_STEP = 1.3
+_MOST = 12  # pixels of a copy, as a multiple of the film's: what bounds the memory of a far zoom
+_NOTHING = 1e-9
+
+
+@dataclass(frozen=True)
+class View:
+    """What the camera sees of a picture: a rectangle, its centre and its size in shares of the picture's sides."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Path:
+    """A camera's way over a picture.
+
+    Attributes
+    ----------
+    start, to : View
+        Its ends.
+    easing : str
+        As `Motion` has it.
+    frames : int
+        Of the shot.
+    """
+
+    start: View
+    to: View
+    easing: str
+    frames: int
+
+    def view(self, frame: int) -> View:
+        """Tell what is seen in a frame, counted from the shot's first.
+
+        The size goes exponentially, so that the picture grows by the same rate all the way. The centre goes with the
+        size: every point of the picture then moves on a straight line, and what both ends see inside the picture,
+        all frames between them do.
+        """
+        progress = _eased(frame / (self.frames - 1) if self.frames > 1 else 0, self.easing)
+        rate = log(self.to.width / self.start.width)
+        scale = exp(rate * progress)
+        way = expm1(rate * progress) / expm1(rate) if abs(rate) > _NOTHING else progress
+        return View(
+            self.start.x + (self.to.x - self.start.x) * way,
+            self.start.y + (self.to.y - self.start.y) * way,
+            self.start.width * scale,
+            self.start.height * scale,
+        )
+
+
+def _eased(progress: float, easing: str) -> float:
+    if easing == "ease_in":
+        return progress * progress
+    if easing == "ease_out":
+        return progress * (2 - progress)
+    if easing == "ease_in_out":
+        return progress * progress * (3 - 2 * progress)
+    return progress
+
+
+def camera_path(
+    motion: Motion, frames: int, picture: tuple[int, int], size: Size, fit: Literal["contain", "cover", "stretch"]
+) -> Path:
+    """Lay a motion over a picture.
+
+    Parameters
+    ----------
+    motion : Motion
+    frames : int
+        Of the shot.
+    picture : (int, int)
+        Width and height.
+    size : Size
+        Of the film.
+    fit : {"contain", "cover", "stretch"}
+        What zoom 1 shows.
+    """
+    across, down = size.width / picture[0], size.height / picture[1]
+    if fit != "stretch":
+        across = down = min(across, down) if fit == "contain" else max(across, down)
+    # At zoom 1 the film's width is this share of the picture's; above 1 where there are bars.
+    width, height = size.width / across / picture[0], size.height / down / picture[1]
+    return Path(_view(motion.start, width, height), _view(motion.to, width, height), motion.easing, frames)
+
+
+def _view(camera: Camera, width: float, height: float) -> View:
+    width, height = width / camera.zoom, height / camera.zoom
+    return View(_inside(camera.x, width), _inside(camera.y, height), width, height)
+
+
+def _inside(centre: float, extent: float) -> float:
+    """Keep the camera on the picture; where it sees more than that, in its middle."""
+    return 0.5 if extent >= 1 else min(max(centre, extent / 2), 1 - extent / 2)
+
+
+class Still:
+    """A picture that a camera moves over.
+
+    It is sampled bilinearly, from a copy of what the path ever sees of it, with `DENSITY` pixels a pixel of the film
+    or a little more: enough that the sampling neither blurs nor aliases. A path that zooms by more than `_STEP` has
+    several copies, and mixes the two that are nearest.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8
+        (h, w, 3) BGR; best not much larger than `needed_size` says.
+    path : Path
+        All that will be seen of it.
+    size : Size
+        Of the film.
+    background : (int, int, int)
+        BGR, of bars.
+    """
+
+    def __init__(self, picture: Pixels, path: Path, size: Size, background: tuple[int, int, int]) -> None:
+        self._path = path
+        self._size = size
+        finest = _copy_what_is_seen(picture, path, size, background)
+        self._finest_step = _step(finest, min(path.start.width, path.to.width), size)
+        zooming = abs(log(path.to.width / path.start.width))
+        count = 1 if zooming <= log(_STEP) else 1 + ceil(zooming / log(_STEP))
+        self._levels = [finest, *(_coarser(finest, _STEP**number) for number in range(1, count))]
+
+    def frame(self, number: int) -> Pixels:
+        """Sample a frame of the shot.
+
+        Parameters
+        ----------
+        number : int
+            Counted from the shot's first.
+
+        Returns
+        -------
+        ndarray of uint8
+            (height, width, 3) BGR.
+        """
+        view = self._path.view(number)
+        if len(self._levels) == 1:
+            return _sample(self._levels[0], view, self._size)
+        place = max(log(_step(self._levels[0], view.width, self._size) / self._finest_step) / log(_STEP), 0)
+        finer = min(int(place), len(self._levels) - 2)
+        share = min(place - finer, 1)
+        fine, coarse = (_sample(level, view, self._size) for level in self._levels[finer : finer + 2])
+        return cv2.addWeighted(fine, 1 - share, coarse, share, 0)
+
+    def is_still(self, first: int, second: int) -> bool:
+        """Tell whether two frames are the same."""
+        return self._path.view(first) == self._path.view(second)
+
+
+def needed_size(path: Path, size: Size) -> tuple[int, int]:
+    """Tell the width and height that a whole picture needs, in pixels, for nothing of it to be missed."""
+    nearest = min(path.start.width, path.to.width), min(path.start.height, path.to.height)
+    seen = _seen(path)
+    # The copy's pixels, by the share of the picture that is seen at all: a copy has no more of them than these.
+    pixels = (
+        DENSITY**2 * size.width * size.height / (nearest[0] * nearest[1]) * (seen[2] - seen[0]) * (seen[3] - seen[1])
+    )
+    density = DENSITY * min(1, sqrt(_MOST * size.width * size.height / pixels))
+    return max(1, round(density * size.width / nearest[0])), max(1, round(density * size.height / nearest[1]))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A copy of a picture; a share of the picture's side, times `scale`, plus `offset`, is a place in it."""
+
+    pixels: Pixels
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+
+def _seen(path: Path) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of all that is seen: edges move one way only, so the ends tell."""
+    ends = (path.start, path.to)
+    return (
+        min(end.x - end.width / 2 for end in ends),
+        min(end.y - end.height / 2 for end in ends),
+        max(end.x + end.width / 2 for end in ends),
+        max(end.y + end.height / 2 for end in ends),
+    )
+
+
+def _copy_what_is_seen(picture: Pixels, path: Path, size: Size, background: tuple[int, int, int]) -> _Level:
+    left, top, right, bottom = _seen(path)
+    height, width = picture.shape[:2]
+    needed = needed_size(path, size)
+    first_column, last_column, columns = _resampled(left, right, width, needed[0])
+    first_row, last_row, rows = _resampled(top, bottom, height, needed[1])
+    seen = picture[first_row:last_row, first_column:last_column]
+    if seen.shape[:2] != (rows, columns):
+        shrinks = rows * columns < seen.shape[0] * seen.shape[1]
+        seen = cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    scale = columns / (last_column - first_column) * width, rows / (last_row - first_row) * height
+    above, below, before, behind = (
+        ceil(share * extent) + 2 if share > _NOTHING else 0
+        for share, extent in ((-top, scale[1]), (bottom - 1, scale[1]), (-left, scale[0]), (right - 1, scale[0]))
+    )
+    padded = cv2.copyMakeBorder(seen, above, below, before, behind, cv2.BORDER_CONSTANT, value=background)
+    offset = before - first_column * scale[0] / width, above - first_row * scale[1] / height
+    return _Level(padded, scale, offset)
+
+
+def _resampled(low: float, high: float, extent: int, needed: int) -> tuple[int, int, int]:
+    """Tell which pixels of a side are seen, first and behind the last, and how many they are in the copy."""
+    margin = ceil(3 * extent / needed)
+    first, last = max(floor(low * extent) - margin, 0), min(ceil(high * extent) + margin, extent)
+    return first, last, max(1, round((last - first) * needed / extent))
+
+
+def _coarser(level: _Level, factor: float) -> _Level:
+    height, width = level.pixels.shape[:2]
+    columns, rows = max(1, round(width / factor)), max(1, round(height / factor))
+    across, down = columns / width, rows / height
+    return _Level(
+        cv2.resize(level.pixels, (columns, rows), interpolation=cv2.INTER_AREA),
+        (level.scale[0] * across, level.scale[1] * down),
+        (level.offset[0] * across, level.offset[1] * down),
+    )
+
+
+def _step(level: _Level, width: float, size: Size) -> float:
+    """Tell how many of the level's pixels a pixel of the film spans where this share of the picture's width is seen."""
+    return width * level.scale[0] / size.width
+
+
+def _sample(level: _Level, view: View, size: Size) -> Pixels:
+    across, down = view.width * level.scale[0] / size.width, view.height * level.scale[1] / size.height
+    left = (view.x - view.width / 2) * level.scale[0] + level.offset[0]
+    top = (view.y - view.height / 2) * level.scale[1] + level.offset[1]
+    # OpenCV counts from the first pixel's centre.
+    way = np.array([[across, 0, left + across / 2 - 0.5], [0, down, top + down / 2 - 0.5]])
+    return cv2.warpAffine(
+        level.pixels,
+        way,
+        (size.width, size.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )

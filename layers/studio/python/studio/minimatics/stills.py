@@ -1,0 +1,127 @@
+"""From a shot of a project to the still that its camera moves over: decoded, graded, in the film's colours."""
+
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from studio.minimatics.errors import MediaError
+from studio.minimatics.models import Project, Shot, ShotGrade
+from studio.minimatics.motion import Path, Pixels, Still, camera_path, needed_size
+from studio.minimatics.sources import Sources, missing
+from studio.tone_mapping.decode import Photo
+from studio.tone_mapping.errors import ImageError
+from studio.tone_mapping.look import Grade
+from studio.tone_mapping.metadata import usable_profile
+from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_still
+from studio.tone_mapping.probe import Limits, check_limits, probe
+
+
+def load_still(project: Project, number: int, sources: Sources) -> Still:
+    """Make a shot ready to be rendered.
+
+    Parameters
+    ----------
+    project : Project
+    number : int
+        Of the shot.
+    sources : Sources
+
+    Raises
+    ------
+    MediaError
+        Where its picture or preset is missing or cannot be used.
+    """
+    shot = project.shots[number]
+    look_for = _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
+    field = f"shots.{number}.image_key"
+    background = _bgr(project.background)
+    try:
+        data = sources.image(shot.image_key)
+        path = _path(project, shot, data)
+        photo = grade_still(data, look_for, needed_size(path, project.size))
+    except (LookupError, OSError) as error:
+        raise missing(field, shot.image_key, error) from error
+    except ImageError as error:
+        raise MediaError(field, f"{shot.image_key}: {error.message}") from error
+    return Still(_over(_to_srgb(photo), photo.alpha, background), path, project.size, background)
+
+
+def check_still(project: Project, number: int, sources: Sources) -> list[MediaError]:
+    """Tell what of a shot's picture and preset is missing or no picture; pixels are not decoded.
+
+    Parameters
+    ----------
+    project : Project
+    number : int
+    sources : Sources
+    """
+    shot = project.shots[number]
+    problems = []
+    try:
+        _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
+    except MediaError as problem:
+        problems.append(problem)
+    field = f"shots.{number}.image_key"
+    try:
+        check_limits(probe(sources.image(shot.image_key)), Limits())
+    except (LookupError, OSError) as error:
+        problems.append(missing(field, shot.image_key, error))
+    except ImageError as error:
+        problems.append(MediaError(field, f"{shot.image_key}: {error.message}"))
+    return problems
+
+
+def _path(project: Project, shot: Shot, data: bytes) -> Path:
+    picture = probe(data).displayed_size
+    return camera_path(shot.motion, shot.duration_frames, picture, project.size, project.fit)
+
+
+def _bgr(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return blue, green, red
+
+
+def _chooser(grade: ShotGrade, field: str, sources: Sources) -> Chooser:
+    then: list[Grade] = []
+    if grade.preset_id is not None:
+        try:
+            then.append(sources.preset(grade.preset_id, grade.strength))
+        except (LookupError, OSError) as error:
+            raise missing(field, grade.preset_id, error) from error
+    if grade.adjustments is not None:
+        then.append(grade.adjustments)
+    return automatic(100, *then) if grade.auto else fixed(*then)
+
+
+def _to_srgb(photo: Photo) -> Pixels:
+    profile = usable_profile(photo.header.icc_profile)
+    if profile is None:
+        return photo.pixels
+    picture = Image.fromarray(cv2.cvtColor(photo.pixels, cv2.COLOR_BGR2RGB))
+    try:
+        ImageCms.profileToProfile(
+            picture,
+            ImageCms.ImageCmsProfile(BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            inPlace=True,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return photo.pixels  # a broken profile: viewers take such a picture for sRGB, too
+    return cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
+
+
+def _over(pixels: Pixels, alpha: NDArray[Any] | None, background: tuple[int, int, int]) -> Pixels:
+    if alpha is None:
+        return pixels
+    ground = np.full_like(pixels, background)
+    share = cv2.merge([alpha] * 3)
+    return cv2.add(
+        cv2.multiply(pixels, share, scale=1 / 255),
+        cv2.multiply(ground, 255 - share, scale=1 / 255),
+    )

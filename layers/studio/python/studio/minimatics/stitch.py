@@ -1,0 +1,105 @@
+"""Segments and sound into the film: packets are joined as they are, nothing is encoded twice but the sound once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from heapq import merge
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.resampler import AudioResampler
+
+from studio.minimatics.audio import Samples
+from studio.minimatics.models import SAMPLE_RATE, Output
+
+_SOUND = {"mp4": ("aac", "192k"), "webm": ("libopus", "160k")}
+
+
+class SegmentError(Exception):
+    """A segment's file is not what its plan says."""
+
+
+def stitch(
+    segments: Sequence[tuple[Path, int]], sound: Iterable[Samples] | None, path: Path, output: Output, fps: Fraction
+) -> None:
+    """Join a film.
+
+    Parameters
+    ----------
+    segments : sequence of (Path, int)
+        Files of `encode_segment` in order, and how many frames each has.
+    sound : iterable of ndarray of float32 | None
+        (n, 2) each, as `audio.mix` yields them; None for a silent film.
+    path : Path
+        Where to; replaced if it exists.
+    output : Output
+    fps : Fraction
+
+    Raises
+    ------
+    SegmentError
+        Where a file has other frames than it should, or was encoded by other settings than the first.
+    """
+    options = {"movflags": "+faststart"} if output.container == "mp4" else {}
+    with (
+        av.open(str(segments[0][0])) as first,
+        av.open(str(path), "w", format=output.container, options=options) as film,
+    ):
+        video = film.add_stream_from_template(first.streams.video[0])
+        video.time_base = 1 / fps
+        packets = [_video_packets(segments, bytes(first.streams.video[0].codec_context.extradata or b""), video, fps)]
+        if sound is not None:
+            encoder, rate = _SOUND[output.container]
+            audio = film.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo", options={"b": rate})
+            packets.append(_sound_packets(sound, audio))
+        for packet in merge(*packets, key=lambda packet: packet.dts * packet.time_base):
+            film.mux(packet)
+
+
+def _video_packets(segments: Sequence[tuple[Path, int]], extradata: bytes, video: Any, fps: Fraction) -> Iterator[Any]:
+    packet: Any
+    first = 0
+    for path, frames in segments:
+        count = 0
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if bytes(stream.codec_context.extradata or b"") != extradata:
+                raise SegmentError(f"{path.name} was encoded by other settings than the first segment")
+            for packet in container.demux(stream):
+                if packet.dts is None:  # the demuxer's way of saying that it is at the end
+                    continue
+                # In frames, whatever unit the file counts in.
+                packet.pts = first + round(packet.pts * packet.time_base * fps)
+                packet.dts = first + round(packet.dts * packet.time_base * fps)
+                packet.duration = 1
+                packet.time_base = 1 / fps
+                packet.stream = video
+                count += 1
+                yield packet
+        if count != frames:
+            raise SegmentError(f"{path.name} has {count} frames, and should have {frames}")
+        first += frames
+
+
+def _sound_packets(sound: Iterable[Samples], audio: Any) -> Iterator[Any]:
+    context = audio.codec_context
+    fitted = AudioResampler(context.format, context.layout, SAMPLE_RATE, frame_size=_frame_size(context))
+    place = 0
+    for samples in sound:
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="stereo")
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = place
+        frame.time_base = Fraction(1, SAMPLE_RATE)
+        place += len(samples)
+        for ready in fitted.resample(frame):
+            yield from audio.encode(ready)
+    for ready in fitted.resample(None):
+        yield from audio.encode(ready)
+    yield from audio.encode(None)
+
+
+def _frame_size(context: Any) -> int:
+    """Tell how many samples the encoder takes at a time."""
+    context.open(strict=False)
+    size: int = context.frame_size
+    return size

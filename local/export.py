@@ -1,0 +1,216 @@
+"""`python -m local.export`: a project's film from files alone; no server, no AWS, no database."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+# As in local.grade: numpy's threads and pydantic's search for plugins only cost time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+import cv2
+from pydantic import ValidationError
+
+from studio.minimatics.errors import MediaError
+from studio.minimatics.film import Film, check_sources, finish_film, render_segment
+from studio.minimatics.models import Project
+from studio.minimatics.segments import Plan, Segment, plan_film
+from studio.minimatics.timeline import Timeline
+from studio.tone_mapping.look import Grade
+from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import SynchronizedArray
+
+_TICK_SECONDS = 0.25
+
+
+class Folder:
+    """Pictures and recordings by their paths in a folder, and the looks that come with Studio.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def image(self, key: str) -> bytes:
+        """Do what `Sources` says."""
+        return (self._folder / key).read_bytes()
+
+    def audio(self, key: str) -> Path:
+        """Do what `Sources` says."""
+        return self._folder / key
+
+    def preset(self, preset_id: str, strength: float) -> Grade:
+        """Do what `Sources` says."""
+        return BUILTIN_PRESETS[preset_id].adjustments.scaled(strength)
+
+
+class Progress:
+    """A line on a terminal that says how far the export is and how long it will take."""
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._started = perf_counter()
+        self._shows = sys.stderr.isatty()
+
+    def show(self, done: int) -> None:
+        """Say that so many frames are rendered."""
+        if not self._shows:
+            return
+        share = done / self._frames
+        seconds = perf_counter() - self._started
+        left = f"{seconds / share * (1 - share):.0f} s left" if share else "…"
+        rate = f"{done / seconds:.1f} frames/s" if seconds else ""
+        bar = "█" * round(20 * share)
+        print(
+            f"\r\033[K{bar:░<20} {share:4.0%}  {done}/{self._frames}  {rate}  {left}",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def clear(self) -> None:
+        """Leave the line as if nothing had been."""
+        if self._shows:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export what the command line says.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        0, 1 where the export failed, or 2 where the project is wrong.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        project = Project.model_validate_json(options.project.read_text(encoding="utf-8"))
+    except OSError as error:
+        print(f"{options.project}: {error.strerror}", file=sys.stderr)
+        return 2
+    except ValidationError as error:
+        return _refuse(f"{'.'.join(map(str, e['loc'])) or 'project'}: {e['msg']}" for e in error.errors())
+    sources = Folder(options.project.parent)
+    if problems := check_sources(project, sources):
+        return _refuse(map(str, problems))
+    cores = os.cpu_count() or 1
+    plan = plan_film(
+        Timeline(project),
+        segments=options.segments,
+        encoder_threads=options.threads or max(1, cores // options.segments),
+    )
+    if options.dry_run:
+        _tell(project, plan)
+        return 0
+    started = perf_counter()
+    out = options.out or options.project.with_suffix(f".{project.output.container}")
+    try:
+        film = _export(project, plan, options.project.parent, out)
+    except (MediaError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    seconds = perf_counter() - started
+    beside = ", ".join(file.name for file in film[1:] if file)
+    print(f"{film.video}  {plan.frames} frames  {seconds:.1f} s  {plan.frames / seconds:.1f} frames/s  + {beside}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="export", description=__doc__, allow_abbrev=False)
+    parser.add_argument("project", type=Path, help="JSON; image and audio keys in it are paths relative to it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the film; poster and subtitles come beside it")
+    parser.add_argument("--segments", type=int, default=1, metavar="N", help="rendered at a time, a process each (1)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of each encoder; the cores, shared, by default")
+    parser.add_argument("--dry-run", action="store_true", help="tell the plan, and render nothing")
+    return parser
+
+
+def _refuse(problems: Iterable[str]) -> int:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 2
+
+
+def _tell(project: Project, plan: Plan) -> None:
+    size, output = project.size, project.output
+    seconds = float(plan.frames / project.fps)
+    print(f"{size.width}x{size.height}, {project.fps} frames/s, {output.codec} in {output.container}, {output.quality}")
+    print(f"{plan.frames} frames, {seconds:.3f} s, {len(project.shots)} shots, {len(project.audio)} audio clips")
+    for segment in plan.segments:
+        frames = f"frames {segment.start_frame} to {segment.end_frame - 1}"
+        print(f"segment {segment.index}: {frames}, about {segment.cost_seconds:.0f} s of one core")
+    cores = min(os.cpu_count() or 1, len(plan.segments) * plan.encoder_threads)
+    print(f"about {plan.cost_seconds / cores:.0f} s on {cores} cores")
+
+
+def _export(project: Project, plan: Plan, folder: Path, out: Path) -> Film:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress(plan.frames)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as scratch:
+        paths = [Path(scratch) / f"{segment.index:04}.mp4" for segment in plan.segments]
+        try:
+            if len(paths) == 1:
+                render_segment(project, plan, plan.segments[0], Folder(folder), paths[0], progress.show)
+            else:
+                _render_apart(project, plan, folder, paths, progress)
+        finally:
+            progress.clear()
+        # Nothing half-written is ever at the place of the result.
+        film = finish_film(project, plan, paths, Folder(folder), Path(scratch) / out.name)
+        return Film(*(file and file.replace(out.parent / file.name) for file in film))  # type: ignore[arg-type] # one for one
+
+
+def _render_apart(project: Project, plan: Plan, folder: Path, paths: Sequence[Path], progress: Progress) -> None:
+    context = get_context("spawn")
+    done = context.Array("i", len(paths))
+    threads = max(1, (os.cpu_count() or 1) // len(paths))
+    with ProcessPoolExecutor(len(paths), context, _begin, (done, threads)) as pool:
+        pending: set[Future[None]] = {
+            pool.submit(_render_one, project, plan, segment, folder, path)
+            for segment, path in zip(plan.segments, paths, strict=True)
+        }
+        while pending:
+            finished, pending = wait(pending, _TICK_SECONDS, FIRST_COMPLETED)
+            for future in finished:
+                if future.exception():
+                    pool.shutdown(cancel_futures=True)
+                future.result()
+            progress.show(sum(done[:]))
+
+
+_frames_done: "SynchronizedArray[int]"
+
+
+def _begin(frames_done: "SynchronizedArray[int]", threads: int) -> None:
+    """Make a new process ready: where it says how far it is, and its share of the cores."""
+    global _frames_done
+    _frames_done = frames_done
+    cv2.setNumThreads(threads)
+
+
+def _render_one(project: Project, plan: Plan, segment: Segment, folder: Path, path: Path) -> None:
+    def report(frames: int) -> None:
+        _frames_done[segment.index] = frames
+
+    render_segment(project, plan, segment, Folder(folder), path, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
