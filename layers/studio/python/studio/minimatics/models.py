@@ -45,7 +45,7 @@ _NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "
 
 def _exact_rate(given: object) -> object:
     """Read 25, "25", 23.976 and "24000/1001" as the rates that they mean."""
-    if isinstance(given, bool | Fraction) or not isinstance(given, int | float | str):
+    if isinstance(given, Fraction):
         return given
     text = _NTSC.get(str(given), str(given))
     if not re.fullmatch(r"\d{1,6}(/\d{1,6}|\.\d{1,6})?", text):
@@ -156,6 +156,9 @@ class Push(_Part):
     duration_frames: Frames
     direction: Literal["left", "right", "up", "down"] = "left"
 
+
+# What pydantic puts into paths to say which kind of transition it took: the sender never wrote that.
+_TAGS = {("transition", kind) for kind in ("cut", "dissolve", "fade", "wipe", "push")}
 
 Transition = Annotated[Cut | Dissolve | Fade | Wipe | Push, Field(discriminator="type")]
 
@@ -313,10 +316,12 @@ class Project(_Part):
 
 
 def _again(problem: Any) -> InitErrorDetails:
-    message = problem["msg"].replace("{", "{{").replace("}", "}}")
-    return InitErrorDetails(
-        type=PydanticCustomError(problem["type"], message), loc=problem["loc"], input=problem["input"]
+    path = tuple(
+        step
+        for before, step in zip((None, *problem["loc"]), problem["loc"], strict=False)
+        if (before, step) not in _TAGS
     )
+    return InitErrorDetails(type=PydanticCustomError(problem["type"], problem["msg"]), loc=path, input=problem["input"])
 
 
 def _problem(path: tuple[str | int, ...], kind: str, message: str, given: object) -> InitErrorDetails:

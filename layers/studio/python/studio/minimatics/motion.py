@@ -17,7 +17,7 @@ Pixels = NDArray[Any]  # uint8
 
 DENSITY = 1.5  # measured: fewer blur by half a decibel to ten, more alias
 _STEP = 1.3
-_MOST = 12  # pixels of a copy, as a multiple of the film's: what bounds the memory of a far zoom
+_MOST = 8  # pixels of a copy, as a multiple of the film's: what bounds the memory of a far zoom
 _NOTHING = 1e-9
 
 
@@ -139,7 +139,7 @@ class Still:
         finest = _copy_what_is_seen(picture, path, size, background)
         self._finest_step = _step(finest, min(path.start.width, path.to.width), size)
         zooming = abs(log(path.to.width / path.start.width))
-        count = 1 if zooming <= log(_STEP) else 1 + ceil(zooming / log(_STEP))
+        count = max(1, ceil(zooming / log(_STEP)))
         self._levels = [finest, *(_coarser(finest, _STEP**number) for number in range(1, count))]
 
     def frame(self, number: int) -> Pixels:
@@ -156,12 +156,13 @@ class Still:
             (height, width, 3) BGR.
         """
         view = self._path.view(number)
-        if len(self._levels) == 1:
-            return _sample(self._levels[0], view, self._size)
-        place = max(log(_step(self._levels[0], view.width, self._size) / self._finest_step) / log(_STEP), 0)
-        finer = min(int(place), len(self._levels) - 2)
-        share = min(place - finer, 1)
-        fine, coarse = (_sample(level, view, self._size) for level in self._levels[finer : finer + 2])
+        # Behind by one: the coarser of the two has `DENSITY` at least, too.
+        place = max(log(_step(self._levels[0], view.width, self._size) / self._finest_step) / log(_STEP) - 1, 0)
+        finer = min(int(place), len(self._levels) - 1)
+        fine, share = _sample(self._levels[finer], view, self._size), place - finer
+        if share < _NOTHING or finer + 1 == len(self._levels):
+            return fine
+        coarse = _sample(self._levels[finer + 1], view, self._size)
         return cv2.addWeighted(fine, 1 - share, coarse, share, 0)
 
     def is_still(self, first: int, second: int) -> bool:

@@ -103,15 +103,13 @@ def _cuts(timeline: Timeline, costs: list[float], count: int) -> list[int]:
     share = costs[-1] / count
     cuts: list[int] = []
     for number in range(1, count):
-        ideal = bisect_left(costs, number * share)
-        earliest = max(bisect_left(costs, (number - _LEEWAY) * share), (cuts[-1] if cuts else 0) + _SHORTEST)
-        latest = min(
-            bisect_right(costs, (number + _LEEWAY) * share) - 1, timeline.frames - (count - number) * _SHORTEST
-        )
+        # Every segment, those to come as well, has its fewest frames; and no cut is far from where it would be best.
+        least, most = (cuts[-1] if cuts else 0) + _SHORTEST, timeline.frames - (count - number) * _SHORTEST
+        best = min(max(bisect_left(costs, number * share), least), most)
+        earliest = max(bisect_left(costs, (number - _LEEWAY) * share), least)
+        latest = min(bisect_right(costs, (number + _LEEWAY) * share) - 1, most)
         near = boundaries[bisect_left(boundaries, earliest) : bisect_right(boundaries, latest)]
         if not near:
             near = [frame for frame in range(earliest, latest + 1) if timeline.moment(frame).second is None]
-        cuts.append(
-            min(near or [min(max(ideal, earliest), max(latest, earliest))], key=lambda frame: abs(frame - ideal))
-        )
+        cuts.append(min(near, key=lambda frame: abs(frame - best)) if near else best)
     return cuts

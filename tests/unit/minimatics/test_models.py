@@ -1,0 +1,119 @@
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from studio.minimatics.models import MOTIONS, Project
+from tests.unit.minimatics.conftest import make_project
+
+SHOT = {"image_key": "a.jpg", "duration_frames": 24}
+
+
+def problems(**project: Any) -> dict[str, str]:
+    """Return what is wrong with a project, by path."""
+    with pytest.raises(ValidationError) as caught:
+        Project.model_validate(project)
+    return {".".join(map(str, error["loc"])): error["msg"] for error in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        (25, Fraction(25)),
+        ("24000/1001", Fraction(24000, 1001)),
+        (23.976, Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        (12.5, Fraction(25, 2)),
+    ],
+)
+def test_rates_are_exact(given: object, rate: Fraction) -> None:
+    project = Project.model_validate({"fps": given, "shots": [SHOT]})
+    assert project.fps == rate
+    assert Project.model_validate(project.model_dump(mode="json", by_alias=True)) == project
+
+
+@pytest.mark.parametrize("given", ["fast", "24/0", 0, -24, 61, True, "nan", "1e3", "24000/1013", [24], None])
+def test_what_is_no_rate_is_refused(given: object) -> None:
+    assert set(problems(fps=given, shots=[SHOT])) == {"fps"}
+
+
+def test_named_sizes_and_motions_are_what_they_name() -> None:
+    project = Project.model_validate({"size": "2160p", "shots": [SHOT | {"motion": name} for name in MOTIONS]})
+    assert (project.size.width, project.size.height) == (3840, 2160)
+    assert project.shots[list(MOTIONS).index("pan_right")].motion.to.x == 1
+    assert "one of 480p" in problems(size="huge", shots=[SHOT])["size"]
+    assert "one of hold" in problems(shots=[SHOT | {"motion": "jump"}])["shots.0.motion"]
+    assert "multiple of 2" in problems(size={"width": 101, "height": 100}, shots=[SHOT])["size.width"]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    found = problems(
+        fps=25,
+        shots=[
+            {"image_key": "a.jpg", "duration_frames": 0},
+            SHOT | {"duration_frames": 20, "transition": {"type": "dissolve", "duration_frames": 12}},
+            SHOT | {"duration_frames": 15, "transition": {"type": "wipe", "duration_frames": 10, "direction": "in"}},
+            SHOT | {"caption": {"text": "Hello", "style": {"font": "comic"}, "end_frame": 25}},
+            SHOT | {"motion": {"from": {"zoom": 0.5}}, "colour": "red"},
+            SHOT | {"duration_frames": 20, "transition": {"type": "push", "duration_frames": 12}},
+            SHOT | {"duration_frames": 20, "transition": {"type": "fade", "duration_frames": 12}},
+        ],
+        output={"codec": "h264", "container": "webm"},
+        audio=[{"audio_key": "a.mp3", "gain_db": 99, "trim": {"start_seconds": 2, "end_seconds": 1}}],
+    )
+    assert found.keys() == {
+        "shots.0.duration_frames",
+        "shots.2.transition.direction",
+        "shots.2.duration_frames",
+        "shots.3.caption.style.font",
+        "shots.3.caption.end_frame",
+        "shots.4.motion.from.zoom",
+        "shots.4.colour",
+        "shots.6.duration_frames",
+        "shots.6.transition",
+        "audio.0.gain_db",
+        "audio.0.trim",
+        "output",
+    }
+    assert found["shots.2.duration_frames"].endswith("12 frames before and 10 after")
+
+
+def test_what_is_past_the_end_is_refused() -> None:
+    dissolve = {"type": "dissolve", "duration_frames": 24}
+    shots = [SHOT | {"duration_frames": 48, "transition": dissolve}, SHOT]
+    clips = [{"audio_key": "a.mp3", "start_seconds": seconds} for seconds in (1.999, 2)]
+    found = problems(fps=24, shots=shots, audio=clips, output={"poster_frame": 48})
+    assert found == {
+        "audio.1.start_seconds": "the clip starts past the film's end at 2.000 seconds",
+        "output.poster_frame": "the film has 48 frames, counted from 0",
+    }
+
+
+def test_a_caption_says_something_within_its_shot() -> None:
+    captions: list[dict[str, Any]] = [
+        {"text": " \n"},
+        {"text": "a\tb"},
+        {"text": "a", "start_frame": 24},
+        {"text": "a", "start_frame": 9, "end_frame": 9},
+    ]
+    found = problems(shots=[SHOT | {"caption": caption} for caption in captions])
+    assert found.keys() == {
+        "shots.0.caption.text",
+        "shots.1.caption.text",
+        "shots.2.caption.start_frame",
+        "shots.3.caption",
+    }
+
+
+def test_a_whole_project_survives_json() -> None:
+    project = make_project(
+        {"motion": "ken_burns_in", "transition": {"type": "fade", "duration_frames": 4, "colour": "#ff0000"}},
+        {"caption": {"text": "Hello {name}"}, "grade": {"auto": True, "adjustments": {"exposure": 0.5}}},
+        fps="30000/1001",
+        audio=[{"audio_key": "a.mp3", "role": "music"}],
+        output={"codec": "vp9"},
+    )
+    assert project.output.container == "webm"
+    assert Project.model_validate_json(project.model_dump_json(by_alias=True)) == project

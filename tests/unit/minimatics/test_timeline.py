@@ -1,0 +1,113 @@
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.minimatics.models import Project
+from studio.minimatics.subtitles import write_srt, write_webvtt
+from studio.minimatics.timeline import Look, Timeline
+from tests.unit.minimatics.conftest import make_project
+
+
+@st.composite
+def projects(draw: st.DrawFn) -> Project:
+    """Projects of shots with whatever transitions fit between them."""
+    count = draw(st.integers(1, 8))
+    overlaps = [*draw(st.lists(st.integers(0, 12), min_size=count - 1, max_size=count - 1)), 0]
+    shots = []
+    for number, after in enumerate(overlaps):
+        before = overlaps[number - 1] if number else 0
+        kind = draw(st.sampled_from(["dissolve", "fade", "wipe", "push"]))
+        shots.append(
+            {
+                "duration_frames": max(before + after, 1) + draw(st.integers(0, 20)),
+                "transition": {"type": kind, "duration_frames": after} if after else {"type": "cut"},
+                "caption": {"text": f"shot {number}"},
+            }
+        )
+    rate = draw(st.sampled_from(["24000/1001", "25", "30000/1001", "60"]))
+    return make_project(*shots, fps=rate)
+
+
+@given(projects())
+def test_every_frame_of_every_shot_is_seen_once_and_in_order(project: Project) -> None:
+    timeline = Timeline(project)
+    shots = project.shots
+    assert timeline.frames == sum(s.duration_frames for s in shots) - sum(s.transition.duration_frames for s in shots)
+    seen: list[Look] = []
+    for frame in range(timeline.frames):
+        moment = timeline.moment(frame)
+        looks = [look for look in (moment.first, moment.second) if look]
+        assert all(timeline.starts[look.shot] + look.frame == frame for look in looks)
+        if moment.second:
+            assert moment.transition == shots[moment.first.shot].transition
+            assert moment.second.shot == moment.first.shot + 1
+            assert 0 < moment.progress < 1
+        seen += looks
+    assert sorted(seen, key=lambda look: (look.shot, look.frame)) == [
+        Look(shot, frame) for shot in range(len(shots)) for frame in range(shots[shot].duration_frames)
+    ]
+
+
+@given(projects())
+def test_progress_rises_evenly_through_a_transition(project: Project) -> None:
+    timeline = Timeline(project)
+    for number, shot in enumerate(project.shots[:-1]):
+        frames = range(timeline.starts[number + 1], timeline.end(number))
+        assert len(frames) == shot.transition.duration_frames
+        progress = [timeline.moment(frame).progress for frame in frames]
+        assert progress == pytest.approx([(k + 1) / (len(frames) + 1) for k in range(len(frames))])
+
+
+@given(projects())
+def test_captions_by_default_follow_each_other(project: Project) -> None:
+    timeline = Timeline(project)
+    edges = [edge for cue in timeline.cues for edge in (cue.start, cue.end)]
+    assert edges == sorted(edges)
+    assert edges[0] == 0
+    assert edges[-1] == timeline.frames
+    for frame in range(timeline.frames):
+        assert len(timeline.moment(frame).captions) == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "stands"),
+    [
+        ({}, (0, 10)),
+        ({"start_frame": 3}, (3, 10)),
+        ({"end_frame": 12}, (0, 12)),
+        ({"start_frame": 3, "end_frame": 5}, (3, 5)),
+        ({"start_frame": 11}, (11, 12)),
+    ],
+)
+def test_a_caption_stands_when_it_says(times: dict[str, Any], stands: tuple[int, int]) -> None:
+    captioned = {"caption": {"text": "a", **times}, "transition": {"type": "dissolve", "duration_frames": 4}}
+    (cue,) = Timeline(make_project(captioned, {})).cues
+    assert (cue.start, cue.end) == stands
+
+
+def test_the_sound_is_as_long_as_the_film_to_the_sample() -> None:
+    timeline = Timeline(make_project({"duration_frames": 1000}, fps=23.976))
+    assert timeline.samples == Fraction(1000 * 1001 * 48_000, 24_000)
+    with pytest.raises(IndexError):
+        timeline.moment(1000)
+    with pytest.raises(IndexError):
+        timeline.moment(-1)
+
+
+def test_subtitles_tell_when_and_what() -> None:
+    top = {"position": "top", "align": "right"}
+    project = make_project(
+        {"duration_frames": 100, "caption": {"text": "Tom & <Jerry>\n\nΔοκιμή"}},
+        {"duration_frames": 100_000, "caption": {"text": "Конец", "style": top}},
+        fps="24000/1001",
+    )
+    assert write_srt(Timeline(project)) == (
+        "1\n00:00:00,000 --> 00:00:04,171\nTom & <Jerry>\nΔοκιμή\n\n2\n00:00:04,171 --> 01:09:35,004\nКонец\n"
+    )
+    assert write_webvtt(Timeline(project)) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:04.171\nTom &amp; &lt;Jerry&gt;\nΔοκιμή\n\n"
+        "00:00:04.171 --> 01:09:35.004 line:0 align:right\nКонец\n"
+    )
