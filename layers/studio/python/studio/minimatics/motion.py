@@ -137,10 +137,8 @@ class Still:
         self._path = path
         self._size = size
         finest = _copy_what_is_seen(picture, path, size, background)
-        self._finest_step = _step(finest, min(path.start.width, path.to.width), size)
-        zooming = abs(log(path.to.width / path.start.width))
-        count = max(1, ceil(zooming / log(_STEP)))
-        self._levels = [finest, *(_coarser(finest, _STEP**number) for number in range(1, count))]
+        coarsest = ceil(self._place(finest, max(path.start.width, path.to.width)))
+        self._levels = [finest, *(_coarser(finest, _STEP**number) for number in range(1, coarsest + 1))]
 
     def frame(self, number: int) -> Pixels:
         """Sample a frame of the shot.
@@ -156,14 +154,21 @@ class Still:
             (height, width, 3) BGR.
         """
         view = self._path.view(number)
-        # Behind by one: the coarser of the two has `DENSITY` at least, too.
-        place = max(log(_step(self._levels[0], view.width, self._size) / self._finest_step) / log(_STEP) - 1, 0)
+        place = self._place(self._levels[0], view.width)
         finer = min(int(place), len(self._levels) - 1)
         fine, share = _sample(self._levels[finer], view, self._size), place - finer
         if share < _NOTHING or finer + 1 == len(self._levels):
             return fine
         coarse = _sample(self._levels[finer + 1], view, self._size)
         return cv2.addWeighted(fine, 1 - share, coarse, share, 0)
+
+    def _place(self, finest: "_Level", width: float) -> float:
+        """Tell which level, or between which two, a view of this width is sampled from.
+
+        The coarser of the two has `DENSITY`, too: the finest is mixed with the next only when it has a step more.
+        """
+        pixels = width * finest.scale[0] / self._size.width
+        return max(log(pixels / DENSITY) / log(_STEP) - 1, 0)
 
     def is_still(self, first: int, second: int) -> bool:
         """Tell whether two frames are the same."""
@@ -238,11 +243,6 @@ def _coarser(level: _Level, factor: float) -> _Level:
         (level.scale[0] * across, level.scale[1] * down),
         (level.offset[0] * across, level.offset[1] * down),
     )
-
-
-def _step(level: _Level, width: float, size: Size) -> float:
-    """Tell how many of the level's pixels a pixel of the film spans where this share of the picture's width is seen."""
-    return width * level.scale[0] / size.width
 
 
 def _sample(level: _Level, view: View, size: Size) -> Pixels:
