@@ -84,7 +84,8 @@ def dots(step: int, size: tuple[int, int]) -> Pixels:
     """Draw round dots on a grid, soft-edged and so of exact places."""
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
     radius = np.hypot((x + 0.5) % step - step / 2, (y + 0.5) % step - step / 2)
-    return cv2.merge([(255 * np.clip(step / 5 - radius + 0.5, 0, 1)).astype(np.uint8)] * 3)
+    dots: Pixels = cv2.merge([(255 * np.clip(step / 5 - radius + 0.5, 0, 1)).astype(np.uint8)] * 3)
+    return dots
 
 
 def centre_of_mass(window: Pixels) -> tuple[float, float]:

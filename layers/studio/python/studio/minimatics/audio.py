@@ -145,20 +145,22 @@ def _recording(clip: AudioClip, field: str, sources: Sources) -> Iterator[Sample
         with av.open(str(sources.audio(clip.audio_key))) as container:
             if not container.streams.audio:
                 raise MediaError(field, f"{clip.audio_key} has no sound in it")
-            resampler = AudioResampler("flt", "stereo", SAMPLE_RATE)
-            for frame in container.decode(container.streams.audio[0]):
+            stream = container.streams.audio[0]
+            # Told to make two channels of one, the resampler would make it less loud.
+            resampler = AudioResampler("flt", "mono" if stream.channels == 1 else "stereo", SAMPLE_RATE)
+            for frame in container.decode(stream):
                 frame.pts = None  # what a recording leaves out is not made up for by silence
                 yield from map(_samples, resampler.resample(frame))
             yield from map(_samples, resampler.resample(None))
-    except av.FFmpegError as error:
-        raise MediaError(field, f"{clip.audio_key} cannot be decoded: {error.strerror}") from error
     except (LookupError, OSError) as error:
         raise missing(field, clip.audio_key, error) from error
+    except av.FFmpegError as error:
+        raise MediaError(field, f"{clip.audio_key} cannot be decoded: {error.strerror}") from error
 
 
 def _samples(frame: Any) -> Samples:
-    samples: Samples = frame.to_ndarray().reshape(-1, 2)
-    return samples
+    samples: Samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return samples if samples.shape[1] == 2 else np.repeat(samples, 2, axis=1)
 
 
 def _ducking(project: Project, sources: Sources, length: int) -> NDArray[np.float32]:

@@ -13,8 +13,8 @@ from studio.minimatics.fonts import load_font
 from studio.minimatics.models import Caption, CaptionStyle
 from studio.minimatics.motion import Pixels
 
-_LINE_HEIGHT = 1.25  # of the letters' size
 _SHRINKING = 0.9
+_SMALLEST = 4  # pixels an em
 
 
 class _Patch(NamedTuple):
@@ -56,32 +56,32 @@ def _set(caption: Caption, width: int, height: int) -> _Patch:
     style = caption.style
     margin = round(style.margin * height)
     room = max(width - 2 * margin, 1), max(height - 2 * margin, 1)
-    size = max(round(style.size * height), 4)
+    size = max(round(style.size * height), _SMALLEST)
     while True:
         font = load_font(style.font, size, style.bold, style.italic)
-        lines = _wrapped(caption.text, font, room[0])
-        line_height = round(size * _LINE_HEIGHT)
-        fits = len(lines) * line_height <= room[1] and max(map(font.getlength, lines)) <= room[0]
-        if fits or size == 4:
+        lines = [line for paragraph in caption.text.strip().splitlines() for line in _filled(paragraph, font, room[0])]
+        if size == _SMALLEST or len(lines) * sum(font.getmetrics()) <= room[1]:
             break
-        size = max(int(size * _SHRINKING), 4)
-    return _painted(lines, font, line_height, style, (width, height), margin)
+        size = max(int(size * _SHRINKING), _SMALLEST)
+    lines = [line for paragraph in caption.text.strip().splitlines() for line in _evened(paragraph, font, room[0])]
+    return _painted(lines, font, style, (width, height), margin)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Break text into as few lines as fit, and those as even as they can be; its own new lines stay."""
-    lines = []
-    for paragraph in text.strip().splitlines():
-        fewest = _filled(paragraph, font, width)
-        narrow, wide = 0, width
-        while wide - narrow > 1:
-            middle = (narrow + wide) // 2
-            narrow, wide = (narrow, middle) if len(_filled(paragraph, font, middle)) <= len(fewest) else (middle, wide)
-        lines += _filled(paragraph, font, wide)
-    return lines
+def _evened(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break text into as few lines as fit, and those as even as they can be."""
+    fewest = len(_filled(paragraph, font, width))
+    narrow, wide = width // (fewest + 1) if fewest > 1 else width - 1, width
+    while wide - narrow > 1:
+        middle = (narrow + wide) // 2
+        if len(_filled(paragraph, font, middle)) <= fewest:
+            wide = middle
+        else:
+            narrow = middle
+    return _filled(paragraph, font, wide)
 
 
 def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break text into lines, each as full as can be."""
     lines = [""]
     for word in paragraph.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -100,19 +100,20 @@ def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[st
 def _painted(
     lines: list[str],
     font: ImageFont.FreeTypeFont,
-    line_height: int,
     style: CaptionStyle,
     size: tuple[int, int],
     margin: int,
 ) -> _Patch:
     width, height = size
     letters, around = Image.new("L", size), Image.new("L", size)
+    ascent, descent = font.getmetrics()
+    line_height = ascent + descent
     block = len(lines) * line_height
     top = {"top": margin, "middle": (height - block) // 2, "bottom": height - margin - block}[style.position]
-    left, anchor = {"left": (margin, "lm"), "centre": (width / 2, "mm"), "right": (width - margin, "rm")}[style.align]
+    left, anchor = {"left": (margin, "ls"), "centre": (width / 2, "ms"), "right": (width - margin, "rs")}[style.align]
     outline = style.outline * font.size
     for number, line in enumerate(lines):
-        place = (left, top + (number + 0.5) * line_height)
+        place = (left, top + number * line_height + ascent)
         ImageDraw.Draw(letters).text(place, line, 255, font, anchor)
         ImageDraw.Draw(around).text(place, line, 255, font, anchor, stroke_width=outline)
     box = around.getbbox() or (0, 0, 1, 1)

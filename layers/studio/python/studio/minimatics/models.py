@@ -195,6 +195,8 @@ class Caption(_Part):
     def _something(cls, text: str) -> str:
         if not text.strip():
             raise ValueError("a caption has text")
+        if len(text.strip().splitlines()) > 10:
+            raise ValueError("a caption has 10 lines at most")
         if any(ord(character) < 32 and character not in "\n\r" for character in text):
             raise ValueError("a caption's only control character is the new line")
         return text

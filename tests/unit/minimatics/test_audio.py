@@ -1,0 +1,125 @@
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from local.export import Folder
+from studio.minimatics.audio import check_audio, mix
+from studio.minimatics.errors import MediaError
+from tests.unit.minimatics.conftest import make_project
+
+Sound = NDArray[Any]
+
+
+def write_wav(path: Path, samples: Sound, rate: int = 48_000) -> None:
+    """Write samples -1..1, (n,) or (n, 2), in 16 bits."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else 2)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.rint(samples * 32767).astype("<i2").tobytes())
+
+
+def tone(seconds: float, hertz: float = 440, level: float = 0.5, rate: int = 48_000) -> Sound:
+    return level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    write_wav(tmp_path / "noise.wav", np.random.default_rng(0).uniform(-0.3, 0.3, (96_000, 2)))
+    write_wav(tmp_path / "music.wav", tone(10, 220, 0.25))
+    write_wav(tmp_path / "voice.wav", tone(1, 880, 0.25))
+    write_wav(tmp_path / "cd.wav", tone(2, rate=44_100), 44_100)
+    (tmp_path / "empty.mp3").touch()
+    (tmp_path / "text.mp3").write_text("no sound" * 100)
+    return tmp_path
+
+
+def mixed(folder: Path, *clips: dict[str, Any], frames: int = 240) -> Sound:
+    """Mix clips in a film of 24 frames a second."""
+    project = make_project({"duration_frames": frames}, audio=clips)
+    return np.concatenate(list(mix(project, Folder(folder))))
+
+
+def original(path: Path) -> Sound:
+    with wave.open(str(path)) as file:
+        raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return raw.reshape(-1, file.getnchannels()) / 32768
+
+
+def test_a_clip_is_where_it_should_be_to_the_sample(recordings: Path) -> None:
+    noise = original(recordings / "noise.wav")
+    clip = {"audio_key": "noise.wav", "start_seconds": 1.50001, "gain_db": -6.0206}
+    sound = mixed(recordings, clip)
+    assert sound.shape == (480_000, 2)
+    expected = np.zeros((480_000, 2))
+    expected[72_000:168_000] = noise / 2
+    assert np.abs(sound - expected).max() < 1e-5
+
+
+def test_a_trim_and_the_films_end_cut_to_the_sample(recordings: Path) -> None:
+    noise = original(recordings / "noise.wav")
+    trim = {"start_seconds": 0.25, "end_seconds": 1.00002}
+    sound = mixed(recordings, {"audio_key": "noise.wav", "trim": trim}, frames=48)
+    assert np.abs(sound[:36_001] - noise[12_000:48_001]).max() < 1e-5
+    assert not sound[36_001:].any()
+    cut = mixed(recordings, {"audio_key": "noise.wav", "start_seconds": 1}, frames=36)
+    assert np.abs(cut[48_000:] - noise[:24_000]).max() < 1e-5
+
+
+@pytest.mark.parametrize(("frames", "end"), [(240, 144_000), (36, 72_000)])
+def test_fades_are_where_the_clip_begins_and_is_last_heard(recordings: Path, frames: int, end: int) -> None:
+    write_wav(recordings / "flat.wav", np.full(96_000, 0.5))
+    clip = {"audio_key": "flat.wav", "start_seconds": 1, "fade_in_seconds": 0.1, "fade_out_seconds": 0.2}
+    sound = mixed(recordings, clip, frames=frames)[:, 0]
+    places = np.arange(48_000, end)
+    envelope = np.minimum(np.clip((places - 48_000) / 4800, 0, 1), np.clip((end - places) / 9600, 0, 1))
+    # A mono recording is as loud in the middle of two channels as it was.
+    assert np.abs(sound[48_000:end] / sound.max() - envelope).max() < 1e-3
+    assert sound.max() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_other_rates_keep_their_length_and_pitch(recordings: Path) -> None:
+    sound = mixed(recordings, {"audio_key": "cd.wav"}, frames=72)[:, 0]
+    assert np.abs(sound[100:95_900] - tone(2)[100:95_900]).max() < 2e-3
+    assert np.abs(sound[96_010:]).max() == 0
+
+
+def test_music_ducks_under_a_voice_and_comes_back(recordings: Path) -> None:
+    music = {"audio_key": "music.wav", "role": "music", "duck_db": -12}
+    voice = {"audio_key": "voice.wav", "role": "voice", "start_seconds": 4}
+    alone = mixed(recordings, music)
+    with_voice = mixed(recordings, music, voice) - mixed(recordings, voice)
+
+    def level(second: float) -> float:
+        part = slice(round(second * 48_000), round((second + 0.05) * 48_000))
+        return float(20 * np.log10(with_voice[part].std() / alone[part].std()))
+
+    assert level(3.5) == pytest.approx(0, abs=0.1)
+    assert level(4.0) == pytest.approx(-12, abs=0.3), "before the voice is heard"
+    assert level(5.2) == pytest.approx(-12, abs=0.3), "held in its pauses"
+    assert -12 < level(5.7) < 0
+    assert level(6.5) == pytest.approx(0, abs=0.1)
+    loudness = 20 * np.log10(np.abs(with_voice / np.where(alone == 0, 1, alone))[np.abs(alone) > 0.1])
+    assert np.abs(np.diff(loudness)).max() < 0.1, "no clicks"
+
+
+def test_what_is_too_loud_is_clipped(recordings: Path) -> None:
+    sound = mixed(recordings, *[{"audio_key": "noise.wav", "gain_db": 12}] * 2, frames=24)
+    assert np.abs(sound).max() == 1
+
+
+def test_recordings_that_are_none_are_told_by_their_fields(recordings: Path) -> None:
+    clips = [{"audio_key": name} for name in ("empty.mp3", "noise.wav", "text.mp3", "missing.mp3")]
+    past = {"audio_key": "noise.wav", "trim": {"start_seconds": 3}}
+    project = make_project({"duration_frames": 240}, audio=[*clips, past])
+    problems = check_audio(project, Folder(recordings))
+    assert [problem.field for problem in problems] == [f"audio.{number}.audio_key" for number in (0, 2, 3, 4)]
+    assert "empty.mp3 cannot be decoded" in problems[0].message
+    assert "missing.mp3 cannot be read: No such file" in problems[2].message
+    assert "no sound from 3 seconds on" in problems[3].message
+    with pytest.raises(MediaError, match=r"audio\.0"):
+        list(mix(project, Folder(recordings)))

@@ -1,0 +1,61 @@
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio.minimatics.encode import encode_segment, to_planes
+from studio.minimatics.models import Output, Size
+from tests.unit.minimatics import judge
+
+BARS = ["#ffffff", "#ffff00", "#00ffff", "#00ff00", "#ff00ff", "#ff0000", "#0000ff", "#000000", "#808080", "#c06020"]
+COLOURS = np.array([list(bytes.fromhex(colour[1:]))[::-1] for colour in BARS], np.uint8)
+SIZE = Size(width=320, height=180)
+
+
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60)])
+@pytest.mark.parametrize(("codec", "tag"), [("h264", "avc1"), ("hevc", "hvc1"), ("vp9", "vp09")])
+def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: str, fps: Fraction) -> None:
+    output = Output.model_validate({"codec": codec, "quality": "high"})
+    bars = np.repeat(np.repeat(COLOURS[None], 32, axis=1), 180, axis=0)
+    encode_segment([bars] * 9, tmp_path / "bars.mp4", output, SIZE, fps, 2)
+    stream = judge.probe(tmp_path / "bars.mp4")["video"]
+    assert {name: stream[name] for name in ("codec_name", "codec_tag_string", "pix_fmt", "color_range")} == {
+        "codec_name": codec,
+        "codec_tag_string": tag,
+        "pix_fmt": "yuv420p",
+        "color_range": "tv",
+    }
+    assert {stream[f"color_{name}"] for name in ("space", "transfer", "primaries")} == {"bt709"}
+    assert stream["r_frame_rate"] == stream["avg_frame_rate"] == f"{fps.numerator}/{fps.denominator}"
+    assert stream["nb_frames"] == stream["nb_read_frames"] == "9"
+    assert float(stream["duration"]) == pytest.approx(float(9 / fps), abs=1e-6)
+    decoded = judge.pictures(tmp_path / "bars.mp4", 320, 180)
+    assert np.abs(decoded[:, 90, 16::32].astype(int) - COLOURS).max() <= 2
+
+
+def test_planes_are_those_of_the_recommendation() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3)).astype(np.uint8)
+    luma, blue, red = to_planes(pixels)
+    b, g, r = (pixels[..., channel] / 255 for channel in range(3))
+    light = 0.2126 * r + 0.7152 * g + 0.0722 * b
+    assert np.abs(luma - (16 + 219 * light)).max() <= 0.6
+
+    def sited(plane: Any) -> Any:
+        """Halve: rows in pairs, columns by 1 2 1 about the even ones."""
+        rows = (plane[::2] + plane[1::2]) / 2
+        before = np.concatenate([rows[:, :1], rows[:, 1:-1:2]], axis=1)
+        return before / 4 + rows[:, ::2] / 2 + rows[:, 1::2] / 4
+
+    assert np.abs(blue - sited(128 + 224 * (b - light) / 1.8556)).max() <= 1.6
+    assert np.abs(red - sited(128 + 224 * (r - light) / 1.5748)).max() <= 1.6
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9"])
+def test_the_same_frames_make_the_same_file(tmp_path: Path, codec: Any) -> None:
+    frames = list(np.random.default_rng(0).integers(0, 256, (20, 180, 320, 3)).astype(np.uint8) // 8)
+    output = Output.model_validate({"codec": codec, "quality": "draft"})
+    for name in ("a.mp4", "b.mp4"):
+        encode_segment(frames, tmp_path / name, output, SIZE, Fraction(24), 2)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
