@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,7 +20,7 @@ import cv2
 from pydantic import ValidationError
 
 from studio.minimatics.errors import MediaError
-from studio.minimatics.film import Film, check_sources, finish_film, render_segment
+from studio.minimatics.film import Film, check_sources, film_files, finish_film, render_segment
 from studio.minimatics.models import Project
 from studio.minimatics.segments import Plan, Segment, plan_film
 from studio.minimatics.timeline import Timeline
@@ -27,6 +28,7 @@ from studio.tone_mapping.look import Grade
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
     from multiprocessing.sharedctypes import SynchronizedArray
 
 _TICK_SECONDS = 0.25
@@ -54,6 +56,10 @@ class Folder:
     def preset(self, preset_id: str, strength: float) -> Grade:
         """Do what `Sources` says."""
         return BUILTIN_PRESETS[preset_id].adjustments.scaled(strength)
+
+
+class Failure(Exception):  # noqa: N818
+    """An export that came to nothing; the message says why."""
 
 
 class Progress:
@@ -97,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 1 where the export failed, or 2 where the project is wrong.
+        0, 1 where the export failed, 2 where the project is wrong, or 130 where it was interrupted.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -119,13 +125,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.dry_run:
         _tell(project, plan)
         return 0
-    started = perf_counter()
     out = options.out or options.project.with_suffix(f".{project.output.container}")
+    used = {(options.project.parent / key).resolve() for key in _keys(project)} | {options.project.resolve()}
+    if taken := [file for file in film_files(out) if file and file.resolve() in used]:
+        return _refuse(f"{file} is what the film is made of: nothing is ever written over it" for file in taken)
+    started = perf_counter()
     try:
         film = _export(project, plan, options.project.parent, out)
-    except (MediaError, OSError) as error:
+    except (Failure, MediaError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     seconds = perf_counter() - started
     beside = ", ".join(file.name for file in film[1:] if file)
     print(f"{film.video}  {plan.frames} frames  {seconds:.1f} s  {plan.frames / seconds:.1f} frames/s  + {beside}")
@@ -146,6 +157,11 @@ def _refuse(problems: Iterable[str]) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2
+
+
+def _keys(project: Project) -> Iterator[str]:
+    yield from (shot.image_key for shot in project.shots)
+    yield from (clip.audio_key for clip in project.audio)
 
 
 def _tell(project: Project, plan: Plan) -> None:
@@ -178,38 +194,53 @@ def _export(project: Project, plan: Plan, folder: Path, out: Path) -> Film:
 
 
 def _render_apart(project: Project, plan: Plan, folder: Path, paths: Sequence[Path], progress: Progress) -> None:
+    """Render every segment in a process of its own; where one fails, end them all."""
     context = get_context("spawn")
-    done = context.Array("i", len(paths))
+    frames_done, problems = context.Array("i", len(paths)), context.SimpleQueue()
     threads = max(1, (os.cpu_count() or 1) // len(paths))
-    with ProcessPoolExecutor(len(paths), context, _begin, (done, threads)) as pool:
-        pending: set[Future[None]] = {
-            pool.submit(_render_one, project, plan, segment, folder, path)
-            for segment, path in zip(plan.segments, paths, strict=True)
-        }
-        while pending:
-            finished, pending = wait(pending, _TICK_SECONDS, FIRST_COMPLETED)
-            for future in finished:
-                if future.exception():
-                    pool.shutdown(cancel_futures=True)
-                future.result()
-            progress.show(sum(done[:]))
+    processes = [
+        context.Process(
+            target=_render_one, args=(project, plan, segment, folder, path, threads, frames_done, problems), daemon=True
+        )
+        for segment, path in zip(plan.segments, paths, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        while running := [process for process in processes if process.exitcode is None]:
+            wait([process.sentinel for process in running], _TICK_SECONDS)
+            progress.show(sum(frames_done[:]))
+            for number, process in enumerate(processes):
+                if process.exitcode:
+                    told = None if problems.empty() else problems.get()
+                    raise Failure(told or f"the process of segment {number} ended with {process.exitcode}")
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
 
 
-_frames_done: "SynchronizedArray[int]"
-
-
-def _begin(frames_done: "SynchronizedArray[int]", threads: int) -> None:
-    """Make a new process ready: where it says how far it is, and its share of the cores."""
-    global _frames_done
-    _frames_done = frames_done
+def _render_one(
+    project: Project,
+    plan: Plan,
+    segment: Segment,
+    folder: Path,
+    path: Path,
+    threads: int,
+    frames_done: "SynchronizedArray[int]",
+    problems: "SimpleQueue[str]",
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the first process ends the others
     cv2.setNumThreads(threads)
 
-
-def _render_one(project: Project, plan: Plan, segment: Segment, folder: Path, path: Path) -> None:
     def report(frames: int) -> None:
-        _frames_done[segment.index] = frames
+        frames_done[segment.index] = frames
 
-    render_segment(project, plan, segment, Folder(folder), path, report)
+    try:
+        render_segment(project, plan, segment, Folder(folder), path, report)
+    except (MediaError, OSError) as error:
+        problems.put(str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

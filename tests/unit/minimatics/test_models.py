@@ -80,6 +80,12 @@ def test_every_problem_is_told_at_once() -> None:
     assert found["shots.2.duration_frames"].endswith("12 frames before and 10 after")
 
 
+def test_a_film_has_a_shot() -> None:
+    assert problems(shots=[]).keys() == {"shots"}
+    assert problems(shots=[{}]).keys() == {"shots.0.image_key", "shots.0.duration_frames"}
+    assert problems(shots=None).keys() == {"shots"}
+
+
 def test_what_is_past_the_end_is_refused() -> None:
     dissolve = {"type": "dissolve", "duration_frames": 24}
     shots = [SHOT | {"duration_frames": 48, "transition": dissolve}, SHOT]

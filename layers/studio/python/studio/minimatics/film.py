@@ -27,8 +27,19 @@ class Film(NamedTuple):
 
     video: Path
     poster: Path
-    srt: Path | None
-    webvtt: Path | None
+    srt: Path | None = None
+    webvtt: Path | None = None
+
+
+def film_files(path: Path) -> Film:
+    """Name the files of an export like its film.
+
+    Parameters
+    ----------
+    path : Path
+        Of the film.
+    """
+    return Film(path, path.with_suffix(".poster.jpg"), path.with_suffix(".srt"), path.with_suffix(".vtt"))
 
 
 def check_sources(project: Project, sources: Sources) -> list[MediaError]:
@@ -113,11 +124,11 @@ def finish_film(project: Project, plan: Plan, segments: Sequence[Path], sources:
     shown = project.output.poster_frame
     if shown is None:
         shown = (project.shots[0].duration_frames - project.shots[0].transition.duration_frames) // 2
-    poster = path.with_suffix(".poster.jpg")
-    poster.write_bytes(encode_jpeg(Renderer(project, sources).frame(shown), _POSTER_QUALITY))
+    film = film_files(path)
+    film.poster.write_bytes(encode_jpeg(Renderer(project, sources).frame(shown), _POSTER_QUALITY))
     if project.output.captions == "burned" or not timeline.cues:
-        return Film(path, poster, None, None)
-    srt, webvtt = path.with_suffix(".srt"), path.with_suffix(".vtt")
-    srt.write_text(write_srt(timeline), encoding="utf-8")
-    webvtt.write_text(write_webvtt(timeline), encoding="utf-8")
-    return Film(path, poster, srt, webvtt)
+        return Film(film.video, film.poster)
+    for file, text in ((film.srt, write_srt(timeline)), (film.webvtt, write_webvtt(timeline))):
+        assert file  # noqa: S101 `film_files` names all
+        file.write_text(text, encoding="utf-8")
+    return film

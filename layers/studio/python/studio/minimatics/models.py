@@ -288,9 +288,17 @@ class Project(_Part):
         default="cover", description="contain: bars beside the picture. cover: fills the frame, what is over is hidden."
     )
     background: Colour = Field(default="#000000", description="Of bars, and behind transparent pictures.")
-    shots: tuple[Shot, ...] = Field(min_length=1, max_length=2000)
+    # Not by `min_length`: pydantic counts the shots that are right, and told of none where all are wrong.
+    shots: tuple[Shot, ...] = Field(max_length=2000, json_schema_extra={"minItems": 1})
     audio: tuple[AudioClip, ...] = Field(default=(), max_length=200)
     output: Output = Output()
+
+    @field_validator("shots")
+    @classmethod
+    def _some(cls, shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
+        if not shots:
+            raise ValueError("a film has a shot at least")
+        return shots
 
     @field_validator("fps")
     @classmethod

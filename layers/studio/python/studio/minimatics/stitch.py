@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from av.audio.resampler import AudioResampler
 from studio.minimatics.audio import Samples
 from studio.minimatics.models import SAMPLE_RATE, Output
 
+_FINEST_TIMESCALE = 10_000_000
 _SOUND = {"mp4": ("aac", "192k"), "webm": ("libopus", "160k")}
 
 
@@ -40,7 +42,7 @@ def stitch(
     SegmentError
         Where a file has other frames than it should, or was encoded by other settings than the first.
     """
-    options = {"movflags": "+faststart"} if output.container == "mp4" else {}
+    options = {"movflags": "+faststart", "movie_timescale": str(_timescale(fps))} if output.container == "mp4" else {}
     with (
         av.open(str(segments[0][0])) as first,
         av.open(str(path), "w", format=output.container, options=options) as film,
@@ -79,6 +81,12 @@ def _video_packets(segments: Sequence[tuple[Path, int]], extradata: bytes, video
         if count != frames:
             raise SegmentError(f"{path.name} has {count} frames, and should have {frames}")
         first += frames
+
+
+def _timescale(fps: Fraction) -> int:
+    """Tell the unit in which an MP4 can say both how long its frames and how long its samples are."""
+    exact = lcm(SAMPLE_RATE, fps.numerator)
+    return exact if exact <= _FINEST_TIMESCALE else SAMPLE_RATE
 
 
 def _sound_packets(sound: Iterable[Samples], audio: Any) -> Iterator[Any]:
