@@ -28,6 +28,7 @@ from studio.tone_mapping.look import Grade
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 
 if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
     from multiprocessing.queues import SimpleQueue
     from multiprocessing.sharedctypes import SynchronizedArray
 
@@ -116,12 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sources = Folder(options.project.parent)
     if problems := check_sources(project, sources):
         return _refuse(map(str, problems))
-    cores = os.cpu_count() or 1
-    plan = plan_film(
-        Timeline(project),
-        segments=options.segments,
-        encoder_threads=options.threads or max(1, cores // options.segments),
-    )
+    jobs = options.jobs or options.segments
+    threads = options.threads or max(1, (os.cpu_count() or 1) // jobs)
+    plan = plan_film(Timeline(project), segments=options.segments, encoder_threads=threads)
     if options.dry_run:
         _tell(project, plan)
         return 0
@@ -131,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{file} is what the film is made of: nothing is ever written over it" for file in taken)
     started = perf_counter()
     try:
-        film = _export(project, plan, options.project.parent, out)
+        film = _export(project, plan, options.project.parent, out, jobs)
     except (Failure, MediaError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -147,10 +145,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="export", description=__doc__, allow_abbrev=False)
     parser.add_argument("project", type=Path, help="JSON; image and audio keys in it are paths relative to it")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the film; poster and subtitles come beside it")
-    parser.add_argument("--segments", type=int, default=1, metavar="N", help="rendered at a time, a process each (1)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of each encoder; the cores, shared, by default")
+    parser.add_argument("--segments", type=_count, default=1, metavar="N", help="to cut the film into (1)")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="segments at a time, a process each; all by default")
+    parser.add_argument("--threads", type=_count, metavar="N", help="of each encoder; the cores, shared, by default")
     parser.add_argument("--dry-run", action="store_true", help="tell the plan, and render nothing")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"takes a number from 1, not {text}")
+    return int(text)
 
 
 def _refuse(problems: Iterable[str]) -> int:
@@ -176,7 +181,7 @@ def _tell(project: Project, plan: Plan) -> None:
     print(f"about {plan.cost_seconds / cores:.0f} s on {cores} cores")
 
 
-def _export(project: Project, plan: Plan, folder: Path, out: Path) -> Film:
+def _export(project: Project, plan: Plan, folder: Path, out: Path, jobs: int) -> Film:
     out.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(plan.frames)
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as scratch:
@@ -185,37 +190,44 @@ def _export(project: Project, plan: Plan, folder: Path, out: Path) -> Film:
             if len(paths) == 1:
                 render_segment(project, plan, plan.segments[0], Folder(folder), paths[0], progress.show)
             else:
-                _render_apart(project, plan, folder, paths, progress)
+                _render_apart(project, plan, folder, paths, jobs, progress)
         finally:
             progress.clear()
         # Nothing half-written is ever at the place of the result.
         film = finish_film(project, plan, paths, Folder(folder), Path(scratch) / out.name)
-        return Film(*(file and file.replace(out.parent / file.name) for file in film))  # type: ignore[arg-type] # one for one
+        return film.moved_to(out.parent)
 
 
-def _render_apart(project: Project, plan: Plan, folder: Path, paths: Sequence[Path], progress: Progress) -> None:
-    """Render every segment in a process of its own; where one fails, end them all."""
+def _render_apart(
+    project: Project, plan: Plan, folder: Path, paths: Sequence[Path], jobs: int, progress: Progress
+) -> None:
+    """Render every segment in a process of its own, some at a time; where one fails, end them all."""
     context = get_context("spawn")
     frames_done, problems = context.Array("i", len(paths)), context.SimpleQueue()
-    threads = max(1, (os.cpu_count() or 1) // len(paths))
-    processes = [
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    waiting = [
         context.Process(
             target=_render_one, args=(project, plan, segment, folder, path, threads, frames_done, problems), daemon=True
         )
         for segment, path in zip(plan.segments, paths, strict=True)
     ]
-    for process in processes:
-        process.start()
+    started: list[SpawnProcess] = []
     try:
-        while running := [process for process in processes if process.exitcode is None]:
+        while True:
+            if failed := [process for process in started if process.exitcode]:
+                told = None if problems.empty() else problems.get()
+                raise Failure(told or f"the process of a segment ended with {failed[0].exitcode}")
+            running = [process for process in started if process.exitcode is None]
+            if not running and not waiting:
+                return
+            while waiting and len(running) < jobs:
+                waiting[0].start()
+                running.append(waiting.pop(0))
+                started.append(running[-1])
             wait([process.sentinel for process in running], _TICK_SECONDS)
             progress.show(sum(frames_done[:]))
-            for number, process in enumerate(processes):
-                if process.exitcode:
-                    told = None if problems.empty() else problems.get()
-                    raise Failure(told or f"the process of segment {number} ended with {process.exitcode}")
     finally:
-        for process in processes:
+        for process in started:
             process.terminate()
             process.join()
 

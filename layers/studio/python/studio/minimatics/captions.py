@@ -1,5 +1,6 @@
 """Captions: text set in lines, outlined, over a picture."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -90,10 +91,11 @@ def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[st
             continue
         if lines[-1]:
             lines.append("")
-        for character in word:  # a word longer than a line, or a script that has no blanks
-            if lines[-1] and font.getlength(lines[-1] + character) > width:
-                lines.append("")
-            lines[-1] += character
+        while font.getlength(word) > width and len(word) > 1:  # longer than a line, or a script that has no blanks
+            length = bisect_right(range(2, len(word)), width, key=lambda end, word=word: font.getlength(word[:end])) + 1
+            lines[-1:] = [word[:length], ""]
+            word = word[length:]
+        lines[-1] = word
     return lines
 
 

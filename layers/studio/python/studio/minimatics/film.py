@@ -30,6 +30,11 @@ class Film(NamedTuple):
     srt: Path | None = None
     webvtt: Path | None = None
 
+    def moved_to(self, folder: Path) -> "Film":
+        """Move the files to a folder of the same file system, over those that are there."""
+        video, poster, srt, webvtt = (file and file.replace(folder / file.name) for file in self)
+        return self._replace(video=video, poster=poster, srt=srt, webvtt=webvtt)
+
 
 def film_files(path: Path) -> Film:
     """Name the files of an export like its film.
