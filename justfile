@@ -76,6 +76,7 @@ bench: install
 	@python -m tests.performance.bench_tone_mapping
 	@python -m tests.performance.bench_cache
 	@python -m tests.performance.bench_offload
+	@python -m tests.performance.bench_export
 
 # Judge auto next to its peers on a folder of good photographs (--held-out: of the training set, those not trained on)
 quality *arguments: install

@@ -16,6 +16,7 @@ from studio.minimatics.motion import Pixels
 
 _SHRINKING = 0.9
 _SMALLEST = 4  # pixels an em
+_LONGEST_LINE = 200  # characters of one word
 
 
 class _Patch(NamedTuple):
@@ -92,9 +93,10 @@ def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[st
         if lines[-1]:
             lines.append("")
         while font.getlength(word) > width and len(word) > 1:  # longer than a line, or a script that has no blanks
-            length = bisect_right(range(2, len(word)), width, key=lambda end, word=word: font.getlength(word[:end])) + 1
-            lines[-1:] = [word[:length], ""]
-            word = word[length:]
+            lengths = [font.getlength(word[:end]) for end in range(1, min(len(word), _LONGEST_LINE) + 1)]
+            end = max(bisect_right(lengths, width), 1)
+            lines[-1:] = [word[:end], ""]
+            word = word[end:]
         lines[-1] = word
     return lines
 

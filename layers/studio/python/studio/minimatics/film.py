@@ -32,8 +32,7 @@ class Film(NamedTuple):
 
     def moved_to(self, folder: Path) -> "Film":
         """Move the files to a folder of the same file system, over those that are there."""
-        video, poster, srt, webvtt = (file and file.replace(folder / file.name) for file in self)
-        return self._replace(video=video, poster=poster, srt=srt, webvtt=webvtt)
+        return Film(*(file and file.replace(folder / file.name) for file in self))  # type: ignore[arg-type]
 
 
 def film_files(path: Path) -> Film:
