@@ -22,6 +22,7 @@ from studio.tone_mapping.pipeline import (
     choose_look,
     fixed,
     grade_image,
+    grade_still,
     load_proxy,
     matching,
 )
@@ -285,3 +286,22 @@ def test_metadata_is_stripped_when_asked() -> None:
     data = dark_photo(exif=exif)
     assert dict(Image.open(file_of(auto_correct(data))).getexif())[0x010F] == "Maker"
     assert not dict(Image.open(file_of(auto_correct(data, Output(strip_metadata=True)))).getexif())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_a_still_for_a_film_is_the_graded_picture(mode: str) -> None:
+    data = dark_photo("PNG", mode)
+    graded: Any = cv2.imdecode(np.frombuffer(file_of(auto_correct(data)).read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    still = grade_still(data, automatic(100))
+    assert np.array_equal(still.pixels, graded[..., :3] if graded.ndim == 3 else cv2.merge([graded] * 3))
+    assert (still.alpha is None) == (mode != "RGBA")
+
+
+def test_a_still_is_not_larger_than_is_enough_and_has_8_bits() -> None:
+    still = grade_still(dark_photo(quality=95), automatic(100), (300, 200))
+    assert still.pixels.shape == (200, 300, 3)
+    assert grade_still(dark_photo(), automatic(100), (1200, 800)).pixels.shape == (400, 600, 3)
+    deep = cv2.imencode(".png", skimage.data.coffee().astype(np.uint16) * 257)[1].tobytes()
+    assert grade_still(deep, fixed(Adjustments(clarity=20)), (300, 200)).pixels.dtype == np.uint8
+    with pytest.raises(InvalidImageError):
+        grade_still(dark_photo()[:500], fixed())

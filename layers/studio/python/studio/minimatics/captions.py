@@ -1,8 +1,8 @@
 """Captions: text set in lines, outlined, over a picture."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from math import sqrt
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +16,6 @@ from studio.minimatics.motion import Pixels
 
 _SHRINKING = 0.9
 _SMALLEST = 4  # pixels an em
-_LONGEST_LINE = 200  # characters of one word
 
 
 class _Patch(NamedTuple):
@@ -64,15 +63,19 @@ def _set(caption: Caption, width: int, height: int) -> _Patch:
         lines = [line for paragraph in caption.text.strip().splitlines() for line in _filled(paragraph, font, room[0])]
         if size == _SMALLEST or len(lines) * sum(font.getmetrics()) <= room[1]:
             break
-        size = max(int(size * _SHRINKING), _SMALLEST)
+        shrinking = min(sqrt(room[1] / (len(lines) * sum(font.getmetrics()))), _SHRINKING)
+        size = max(int(size * shrinking), _SMALLEST)
     lines = [line for paragraph in caption.text.strip().splitlines() for line in _evened(paragraph, font, room[0])]
     return _painted(lines, font, style, (width, height), margin)
 
 
 def _evened(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """Break text into as few lines as fit, and those as even as they can be."""
-    fewest = len(_filled(paragraph, font, width))
-    narrow, wide = width // (fewest + 1) if fewest > 1 else width - 1, width
+    filled = _filled(paragraph, font, width)
+    if len(filled) == 1 or any(font.getlength(word) > width for word in paragraph.split()):
+        return filled
+    fewest = len(filled)
+    narrow, wide = width // (fewest + 1), width
     while wide - narrow > 1:
         middle = (narrow + wide) // 2
         if len(_filled(paragraph, font, middle)) <= fewest:
@@ -92,13 +95,23 @@ def _filled(paragraph: str, font: ImageFont.FreeTypeFont, width: int) -> list[st
             continue
         if lines[-1]:
             lines.append("")
-        while font.getlength(word) > width and len(word) > 1:  # longer than a line, or a script that has no blanks
-            lengths = [font.getlength(word[:end]) for end in range(1, min(len(word), _LONGEST_LINE) + 1)]
-            end = max(bisect_right(lengths, width), 1)
+        while (end := _fitting(word, font, width)) < len(word):  # longer than a line, or a script without blanks
             lines[-1:] = [word[:end], ""]
             word = word[end:]
         lines[-1] = word
     return lines
+
+
+def _fitting(word: str, font: ImageFont.FreeTypeFont, width: int) -> int:
+    """Tell how many of a word's characters fit into a line: one at least."""
+    whole = font.getlength(word)
+    if whole <= width:
+        return len(word)
+    fits, ends = 1, min(len(word), 2 + int(2 * len(word) * width / whole))
+    while ends - fits > 1:
+        middle = (fits + ends) // 2
+        fits, ends = (middle, ends) if font.getlength(word[:middle]) <= width else (fits, middle)
+    return fits
 
 
 def _painted(
