@@ -73,11 +73,15 @@ def _named_motion(given: object) -> object:
     return MOTIONS[given]
 
 
+_SizeName = Annotated[str, Field(json_schema_extra={"enum": list(PRESET_SIZES)})]
 Rate = Annotated[
     Fraction,
     BeforeValidator(_exact_rate),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["24000/1001", "25"]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "number"}], "examples": ["24000/1001", 25]}, mode="validation"
+    ),
+    WithJsonSchema({"type": "string", "examples": ["24000/1001", "25"]}, mode="serialization"),
 ]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, sRGB.")]
 Key = Annotated[str, Field(min_length=1, max_length=300)]
@@ -222,7 +226,9 @@ class Shot(_Part):
 
     image_key: Key
     duration_frames: Frames
-    motion: Annotated[Motion, BeforeValidator(_named_motion)] = Motion()
+    motion: Annotated[Motion, BeforeValidator(_named_motion)] = Field(
+        default=Motion(), description=f"Sent by itself, or by a name: {', '.join(MOTIONS)}."
+    )
     transition: Transition = Field(default=Cut(), description="Into the next shot.")
     caption: Caption | None = None
     grade: ShotGrade | None = None
@@ -282,7 +288,9 @@ class Output(_Part):
 class Project(_Part):
     """A storyboard that can be exported to a film. A wrong one is refused with everything that is wrong with it."""
 
-    size: Annotated[Size, BeforeValidator(_named_size)] = Size(width=1920, height=1080)
+    size: Annotated[Size, BeforeValidator(_named_size, json_schema_input_type=Size | _SizeName)] = Size(
+        width=1920, height=1080
+    )
     fps: Rate = Field(default=Fraction(24), ge=1, le=60, description="Exact: 23.976 means 24000/1001.")
     fit: Literal["contain", "cover", "stretch"] = Field(
         default="cover", description="contain: bars beside the picture. cover: fills the frame, what is over is hidden."
