@@ -1,6 +1,6 @@
 """What a caller is told when a request cannot be served."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 # Never repeated in an error; a test holds it against every password in the OpenAPI document.
 SECRET_FIELDS = frozenset({"password", "invite"})
+
+_MOST_DETAILS = 100
 
 
 class ErrorDetail(BaseModel):
@@ -130,20 +132,21 @@ class UnavailableError(StudioError):
     code = "UNAVAILABLE"
 
 
-def refuse_fields(problems: Iterable[tuple[Sequence[str | int], Mapping[str, Any]]]) -> InvalidFieldError:
+def refuse_fields(problems: Sequence[tuple[Sequence[str | int], Mapping[str, Any]]]) -> InvalidFieldError:
     """Turn what pydantic finds wrong into the answer that names each field, its limit and what was given.
 
     Parameters
     ----------
-    problems : iterable of (path, error)
+    problems : sequence of (path, error)
         The path of the field as the sender knows it, and one of pydantic's ``errors()``.
 
     Returns
     -------
     InvalidFieldError
+        Its details are the first hundred; its message tells how many there are.
     """
     details = []
-    for path, error in problems:
+    for path, error in problems[:_MOST_DETAILS]:
         field, given = ".".join(map(str, path)), error.get("input")
         # A field that we do not know may be a misspelt password.
         is_secret = field in SECRET_FIELDS or error["type"] == "extra_forbidden"
@@ -151,6 +154,8 @@ def refuse_fields(problems: Iterable[tuple[Sequence[str | int], Mapping[str, Any
         shown = f"; got {given!r:.100}" if tell else ""
         why = error["msg"].removeprefix("Value error, ")  # pydantic's word for what a validator of ours raises
         details.append(ErrorDetail(field=field, message=f"{why}{shown}"))
-    refusal = InvalidFieldError("; ".join(f"{detail.field}: {detail.message}" for detail in details[:3]))
+    told = "; ".join(f"{detail.field}: {detail.message}" for detail in details[:3])
+    more = f"; and {len(problems) - 3:,} more" if len(problems) > 3 else ""
+    refusal = InvalidFieldError(told + more)
     refusal.details = details
     return refusal

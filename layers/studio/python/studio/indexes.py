@@ -5,6 +5,7 @@ from pymongo.database import Database
 from studio import idempotency
 from studio.auth import repository as auth
 from studio.compute_tasks import repository as compute_tasks
+from studio.minimatics import repository as minimatics
 from studio.mongo import Record, get_database
 from studio.tone_mapping.bulk import repository as bulk
 from studio.tone_mapping.cache import repository as cache
@@ -16,6 +17,7 @@ INDEXES = {
     **cache.INDEXES,
     **compute_tasks.INDEXES,
     **bulk.INDEXES,
+    **minimatics.INDEXES,
     **idempotency.INDEXES,
 }
 

@@ -8,6 +8,16 @@ from studio.errors import NotFoundError
 _OWN = re.compile(r"users/(?P<user_id>usr_[0-9a-f]{24})/(uploads|results)/[0-9a-z_]+(\.[a-z]+)?")
 
 
+def own_prefix(user_id: str) -> str:
+    """Prefix of the keys of all of a user's objects.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    return f"users/{user_id}/"
+
+
 def upload_key(user_id: str, upload_id: str) -> str:
     """Key of an upload.
 
@@ -63,9 +73,20 @@ def require_own(caller: Caller, key: str, field: str) -> None:
     NotFoundError
         The same for what is another user's and for what does not exist.
     """
-    match = _OWN.fullmatch(key)
-    if not match or match["user_id"] != caller.user_id:
+    if not is_own(caller, key):
         raise missing(key, field)
+
+
+def is_own(caller: Caller, key: str) -> bool:
+    """Tell whether a key is exactly the form of one of the caller's own objects.
+
+    Parameters
+    ----------
+    caller : Caller
+    key : str
+    """
+    match = _OWN.fullmatch(key)
+    return match is not None and match["user_id"] == caller.user_id
 
 
 def require_upload(caller: Caller, key: str, field: str) -> None:

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MOST_DELETED = 1000  # a call, by S3
+_MOST_LISTED = 1000
 
 
 class StorageSettings(Settings):
@@ -253,6 +255,33 @@ def list_objects(prefix: str, limit: int, start_after: str = "") -> Iterator[Sto
     answer = _client().list_objects_v2(Bucket=_bucket(), Prefix=prefix, MaxKeys=limit, StartAfter=start_after)
     for item in answer.get("Contents", []):
         yield StoredObject(item["Key"], item["Size"], item["LastModified"])
+
+
+def find_existing(prefix: str, keys: Collection[str]) -> set[str]:
+    """Tell which objects are there, by a listing a thousand: ids sort by time, and what belongs together is close.
+
+    Parameters
+    ----------
+    prefix : str
+        What all the keys begin with.
+    keys : collection of str
+        ASCII.
+
+    Returns
+    -------
+    set of str
+    """
+    wanted = sorted(set(keys))
+    there: set[str] = set()
+    after = ""
+    while wanted:
+        page = [item.key for item in list_objects(prefix, _MOST_LISTED, max(after, wanted[0][:-1]))]
+        there.update(page)
+        if len(page) < _MOST_LISTED:
+            break
+        after = page[-1]
+        wanted = wanted[bisect_right(wanted, after) :]
+    return there.intersection(keys)
 
 
 def delete(key: str) -> None:

@@ -1,5 +1,6 @@
 """Presets in MongoDB; every query is scoped to the owner."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,18 @@ def find_preset(preset_id: str, user_id: str) -> Preset | None:
     """
     found = get_collection("toneMappingPresets").find_one({"_id": preset_id, "userId": user_id})
     return Preset.from_mongo(found) if found else None
+
+
+def find_existing(preset_ids: Iterable[str], user_id: str) -> set[str]:
+    """Tell which presets a user has.
+
+    Parameters
+    ----------
+    preset_ids : iterable of str
+    user_id : str
+    """
+    query = {"_id": {"$in": list(preset_ids)}, "userId": user_id}
+    return {found["_id"] for found in get_collection("toneMappingPresets").find(query, {"_id": True})}
 
 
 def list_presets(user_id: str, after: str, limit: int) -> list[Preset]:

@@ -1,0 +1,291 @@
+"""Projects: kept, changed in versions, listed, copied."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from studio.caller import Caller
+from studio.documents import new_id
+from studio.errors import ConflictError, NotFoundError, TooLargeError, refuse_fields
+from studio.minimatics import references, repository
+from studio.minimatics.api_models import (
+    CreateProjectRequest,
+    DuplicateProjectRequest,
+    ListProjectsResponse,
+    ProjectResponse,
+    ProjectSummary,
+    StoredProject,
+    UpdateProjectRequest,
+)
+from studio.minimatics.models import Project
+from studio.minimatics.settings import ProjectSettings
+from studio.minimatics.timeline import Timeline
+
+_NAME_MAX = 100
+_COPY = " (copy)"
+_TRIES = 20
+
+_Request = TypeVar("_Request", CreateProjectRequest, UpdateProjectRequest)
+
+
+def create_project(caller: Caller, given: Mapping[str, Any]) -> ProjectResponse:
+    """Keep a project.
+
+    Parameters
+    ----------
+    caller : Caller
+    given : mapping
+        A `CreateProjectRequest`, not validated yet.
+
+    Returns
+    -------
+    ProjectResponse
+
+    Raises
+    ------
+    InvalidFieldError
+        It has everything that is wrong with the project, or not there.
+    TooLargeError
+        If it has more bytes than allowed.
+    ConflictError
+        If the caller has as many projects as allowed.
+    """
+    caller.require("export")
+    request = _check(caller, CreateProjectRequest, given)
+    now = _now()
+    return _insert(
+        StoredProject(
+            id=new_id("prj"),
+            user_id=caller.user_id,
+            name=request.name,
+            version=1,
+            **_film(request),
+            created_at=now,
+            updated_at=now,
+        )
+    )
+
+
+def list_projects(caller: Caller, limit: int, cursor: str | None) -> ListProjectsResponse:
+    """List the caller's projects, newest first.
+
+    Parameters
+    ----------
+    caller : Caller
+    limit : int
+        Size of a page, 1 to 100.
+    cursor : str or None
+        `next_cursor` of the page before.
+
+    Returns
+    -------
+    ListProjectsResponse
+    """
+    caller.require("export")
+    found = repository.list_projects(caller.user_id, cursor, limit + 1)
+    items = [ProjectSummary(project_id=item.id, **item.model_dump()) for item in found[:limit]]
+    return ListProjectsResponse(items=items, next_cursor=items[-1].project_id if len(found) > limit else None)
+
+
+def get_project(caller: Caller, project_id: str, version: int | None) -> ProjectResponse:
+    """Tell one of the caller's projects.
+
+    Parameters
+    ----------
+    caller : Caller
+    project_id : str
+    version : int or None
+        The latest by default.
+
+    Returns
+    -------
+    ProjectResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such project, or it has no such version.
+    """
+    caller.require("export")
+    latest = _find(caller, project_id)
+    return _tell(_find_version(latest, version), latest.version)
+
+
+def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) -> ProjectResponse:
+    """Make the next version of one of the caller's projects; those before it are kept.
+
+    Parameters
+    ----------
+    caller : Caller
+    project_id : str
+    given : mapping
+        An `UpdateProjectRequest`, not validated yet.
+
+    Returns
+    -------
+    ProjectResponse
+
+    Raises
+    ------
+    InvalidFieldError
+        It has everything that is wrong with the project, or not there.
+    TooLargeError
+        If it has more bytes than allowed.
+    NotFoundError
+        If the caller has no such project.
+    ConflictError
+        If the request names a version that is not the latest, or there are as many versions as allowed.
+    """
+    caller.require("export")
+    request = _check(caller, UpdateProjectRequest, given)
+    film = _film(request)
+    for _ in range(_TRIES):  # each that fails is one that somebody else succeeded with
+        latest = _find(caller, project_id)
+        _check_version(latest, request.version)
+        changes = {"name": request.name, "version": latest.version + 1, **film, "updated_at": _now()}
+        new = latest.model_copy(update=changes)
+        if repository.replace_project(latest, new):
+            return _tell(new, new.version)
+    raise ConflictError("the project is being changed by others; try again", code="PROJECT_CHANGED", retry_after=1)
+
+
+def delete_project(caller: Caller, project_id: str) -> None:
+    """Delete one of the caller's projects with all of its versions; its pictures and recordings stay.
+
+    Parameters
+    ----------
+    caller : Caller
+    project_id : str
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such project.
+    """
+    caller.require("export")
+    if not repository.delete_project(project_id, caller.user_id):
+        raise _no_such(project_id)
+
+
+def duplicate_project(caller: Caller, project_id: str, request: DuplicateProjectRequest) -> ProjectResponse:
+    """Keep a copy of one of the caller's projects, as a project of its own.
+
+    Parameters
+    ----------
+    caller : Caller
+    project_id : str
+    request : DuplicateProjectRequest
+
+    Returns
+    -------
+    ProjectResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such project, or it has no such version.
+    ConflictError
+        If the caller has as many projects as allowed.
+    """
+    caller.require("export")
+    original = _find_version(_find(caller, project_id), request.version)
+    now = _now()
+    name = request.name or original.name[: _NAME_MAX - len(_COPY)] + _COPY
+    changes = {"id": new_id("prj"), "name": name, "version": 1, "created_at": now, "updated_at": now}
+    return _insert(original.model_copy(update=changes))
+
+
+def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _Request:
+    """Validate a body and what it names, and refuse it with all that is wrong."""
+    problems: list[references.Problem] = []
+    request = None
+    try:
+        request = model.model_validate(given)
+    except ValidationError as error:
+        problems = [(problem["loc"], problem) for problem in error.errors(include_url=False)]
+    shots, limit = given.get("shots"), ProjectSettings.load().project_shots_max
+    if isinstance(shots, list) and len(shots) > limit:
+        message = f"a project may have {limit:,} shots; got {len(shots):,}"
+        problems = [(("shots",), {"type": "too_long", "msg": message}), *problems]
+    else:
+        problems += references.find_missing(caller, given, {path for path, _ in problems})
+    if problems or request is None:
+        raise refuse_fields(problems)
+    return request
+
+
+def _film(project: Project) -> dict[str, Any]:
+    """Return what is stored of a project's film, unless it is too large."""
+    film = project.model_dump(mode="json", by_alias=True, include=set(Project.model_fields))
+    size, limit = len(json.dumps(film)), ProjectSettings.load().project_max_bytes
+    if size > limit:
+        message = f"a project may have {limit:,} bytes, every default written out; got {size:,}"
+        raise TooLargeError(message, code="PROJECT_TOO_LARGE")
+    timeline = Timeline(project)
+    return {
+        "film": film,
+        "shot_count": len(project.shots),
+        "duration_frames": timeline.frames,
+        "duration_seconds": float(timeline.seconds(timeline.frames)),
+    }
+
+
+def _insert(project: StoredProject) -> ProjectResponse:
+    limit, count = ProjectSettings.load().projects_max, repository.count_projects(project.user_id)
+    if count >= limit:
+        raise ConflictError(f"a user may have {limit:,} projects; you have {count:,}", code="TOO_MANY_PROJECTS")
+    repository.insert_project(project)
+    return _tell(project, project.version)
+
+
+def _check_version(latest: StoredProject, given: int | None) -> None:
+    if given not in (None, latest.version):
+        message = f"the latest version is {latest.version} by now; you changed version {given}"
+        raise ConflictError(message, code="PROJECT_CHANGED", field="version")
+    limit = ProjectSettings.load().project_versions_max
+    if latest.version >= limit:
+        message = f"a project may have {limit:,} versions; this one has {latest.version:,}: go on with a duplicate"
+        raise ConflictError(message, code="TOO_MANY_VERSIONS")
+
+
+def _find(caller: Caller, project_id: str) -> StoredProject:
+    project = repository.find_project(project_id, caller.user_id)
+    if project is None:
+        raise _no_such(project_id)
+    return project
+
+
+def _find_version(latest: StoredProject, version: int | None) -> StoredProject:
+    if version in (None, latest.version):
+        return latest
+    old = repository.find_old_version(latest.id, latest.user_id, version)
+    if old is None:
+        message = f"the project has versions 1 to {latest.version}; got {version}"
+        raise NotFoundError(message, code="VERSION_NOT_FOUND", field="version")
+    return old
+
+
+def _no_such(project_id: str) -> NotFoundError:
+    return NotFoundError(f"you have no project {project_id[:100]}", code="PROJECT_NOT_FOUND", field="project_id")
+
+
+def _tell(project: StoredProject, latest_version: int) -> ProjectResponse:
+    return ProjectResponse(
+        project_id=project.id,
+        name=project.name,
+        version=project.version,
+        latest_version=latest_version,
+        shot_count=project.shot_count,
+        duration_frames=project.duration_frames,
+        duration_seconds=project.duration_seconds,
+        created_at=project.created_at,
+        updated_at=project.updated_at,
+        **project.film,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
