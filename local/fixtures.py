@@ -13,6 +13,9 @@ from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
 from studio.compute_tasks.models import Callback, Job
+from studio.minimatics.api_models import StoredProject
+from studio.minimatics.models import Dissolve, Project, Shot
+from studio.minimatics.service import film_fields
 from studio.object_keys import job_key, result_key, upload_key
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.adjustments import Adjustments
@@ -49,6 +52,9 @@ REDRIVEN_JOB_ID = "job_00000000000000000000000e"
 RESULT_KEY = result_key(USER_ID, "res_000000000000000000000001", "jpeg")
 BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
 OTHER_PRESET_ID = "pre_000000000000000000000003"
+PROJECT_ID = "prj_000000000000000000000001"
+SPARE_PROJECT_ID = "prj_000000000000000000000002"
+OTHER_PROJECT_ID = "prj_000000000000000000000003"
 PHOTO = Path(__file__).parents[1] / "events/photo.jpg"
 
 
@@ -123,6 +129,13 @@ def seed(stack: Backend) -> None:
             database["toneMappingPresets"].replace_one({"_id": look.id}, look.to_mongo(), upsert=True)
         database["toneMappingCache"].delete_many({"userId": USER_ID})
         database["toneMappingCache"].insert_one(entry.to_mongo())
+        for collection in ("minimaticsProjects", "minimaticsProjectVersions"):
+            database[collection].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID]}})
+        projects = _projects(now)
+        database["minimaticsProjects"].insert_many([project.to_mongo() for project in projects])
+        first = projects[0].model_copy(update={"name": "First", "version": 1})
+        kept = first.to_mongo() | {"_id": f"{PROJECT_ID}:1", "projectId": PROJECT_ID}
+        database["minimaticsProjectVersions"].insert_one(kept)
         database["idempotency"].delete_many({"_id": {"$regex": f"^{USER_ID}#"}})
         database["computeTasks"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID]}})
         bulk_jobs = [BULK_QUEUED_JOB_ID, BULK_RUNNING_JOB_ID, BULK_COMPLETING_JOB_ID]
@@ -144,6 +157,22 @@ def seed(stack: Backend) -> None:
         store.put_object(Bucket=stack.bucket_name, Key=photo, Body=PHOTO.read_bytes())
     manifest = json.dumps([upload_key(USER_ID, UPLOAD_ID)]).encode()
     store.put_object(Bucket=stack.bucket_name, Key=BULK_MANIFEST_KEY, Body=manifest)
+
+
+def _projects(now: datetime) -> list[StoredProject]:
+    """Two projects of the user's, at their second version, and one of another user's."""
+    photo = upload_key(USER_ID, UPLOAD_ID)
+    dissolve = Dissolve(type="dissolve", duration_frames=10)
+    shots = Shot(image_key=photo, duration_frames=50, transition=dissolve), Shot(image_key=photo, duration_frames=35)
+    film = film_fields(Project(size="720p", fps=25, shots=shots))
+    project = StoredProject(
+        id=PROJECT_ID, user_id=USER_ID, name="Fixture", version=2, **film, created_at=now, updated_at=now
+    )
+    return [
+        project,
+        project.model_copy(update={"id": SPARE_PROJECT_ID}),
+        project.model_copy(update={"id": OTHER_PROJECT_ID, "user_id": OTHER_USER_ID}),
+    ]
 
 
 def _jobs(now: datetime) -> list[Job]:

@@ -62,7 +62,7 @@ def create_project(caller: Caller, given: Mapping[str, Any]) -> ProjectResponse:
             user_id=caller.user_id,
             name=request.name,
             version=1,
-            **_film(request),
+            **film_fields(request),
             created_at=now,
             updated_at=now,
         )
@@ -141,7 +141,7 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
     """
     caller.require("export")
     request = _check(caller, UpdateProjectRequest, given)
-    film = _film(request)
+    film = film_fields(request)
     for _ in range(_TRIES):  # each that fails is one that somebody else succeeded with
         latest = _find(caller, project_id)
         _check_version(latest, request.version)
@@ -198,6 +198,37 @@ def duplicate_project(caller: Caller, project_id: str, request: DuplicateProject
     return _insert(original.model_copy(update=changes))
 
 
+def film_fields(project: Project) -> dict[str, Any]:
+    """Make what is stored of a film.
+
+    Parameters
+    ----------
+    project : Project
+
+    Returns
+    -------
+    dict
+        Fields of a `StoredProject`: the film with every default written out, and its length.
+
+    Raises
+    ------
+    TooLargeError
+        If it has more bytes than allowed.
+    """
+    film = project.model_dump(mode="json", by_alias=True, include=set(Project.model_fields))
+    size, limit = len(json.dumps(film)), ProjectSettings.load().project_max_bytes
+    if size > limit:
+        message = f"a project may have {limit:,} bytes, every default written out; got {size:,}"
+        raise TooLargeError(message, code="PROJECT_TOO_LARGE")
+    timeline = Timeline(project)
+    return {
+        "film": film,
+        "shot_count": len(project.shots),
+        "duration_frames": timeline.frames,
+        "duration_seconds": float(timeline.seconds(timeline.frames)),
+    }
+
+
 def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _Request:
     """Validate a body and what it names, and refuse it with all that is wrong."""
     problems: list[references.Problem] = []
@@ -215,22 +246,6 @@ def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _
     if problems or request is None:
         raise refuse_fields(problems)
     return request
-
-
-def _film(project: Project) -> dict[str, Any]:
-    """Return what is stored of a project's film, unless it is too large."""
-    film = project.model_dump(mode="json", by_alias=True, include=set(Project.model_fields))
-    size, limit = len(json.dumps(film)), ProjectSettings.load().project_max_bytes
-    if size > limit:
-        message = f"a project may have {limit:,} bytes, every default written out; got {size:,}"
-        raise TooLargeError(message, code="PROJECT_TOO_LARGE")
-    timeline = Timeline(project)
-    return {
-        "film": film,
-        "shot_count": len(project.shots),
-        "duration_frames": timeline.frames,
-        "duration_seconds": float(timeline.seconds(timeline.frames)),
-    }
 
 
 def _insert(project: StoredProject) -> ProjectResponse:
