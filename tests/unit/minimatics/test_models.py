@@ -123,3 +123,14 @@ def test_a_whole_project_survives_json() -> None:
     )
     assert project.output.container == "webm"
     assert Project.model_validate_json(project.model_dump_json(by_alias=True)) == project
+
+
+def test_a_wrong_shot_is_a_shot_all_the_same() -> None:
+    assert set(problems(shots=[{"image_key": "a.jpg"}])) == {"shots.0.duration_frames"}
+    assert set(problems(shots=[])) == {"shots"}
+
+
+def test_numbers_beyond_all_bounds_are_refused_like_any_other() -> None:
+    clips = [{"audio_key": "a.mp3", "start_seconds": 10**401}, {"audio_key": "b.mp3", "start_seconds": float("inf")}]
+    found = problems(shots=[SHOT | {"duration_frames": 10**400}], audio=clips)
+    assert set(found) == {"shots.0.duration_frames", "audio.0.start_seconds", "audio.1.start_seconds"}

@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from studio.tone_mapping.adjustments import Adjustments
 
 SAMPLE_RATE = 48_000
+_MOST_FRAMES = 1_000_000
 
 PRESET_SIZES = {
     "480p": (854, 480),
@@ -85,7 +86,7 @@ Rate = Annotated[
 ]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, sRGB.")]
 Key = Annotated[str, Field(min_length=1, max_length=300)]
-Frames = Annotated[int, Field(ge=1, le=1_000_000)]
+Frames = Annotated[int, Field(ge=1, le=_MOST_FRAMES)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -324,7 +325,13 @@ class Project(_Part):
         try:
             project = validate(given)
         except ValidationError as error:
-            problems += [_again(problem) for problem in error.errors(include_url=False)]
+            # Where every shot is wrong, pydantic counts none.
+            is_empty = isinstance(given, Mapping) and not given.get("shots")
+            problems += [
+                _again(problem)
+                for problem in error.errors(include_url=False)
+                if is_empty or (problem["loc"], problem["type"]) != (("shots",), "too_short")
+            ]
         told = project.model_dump() if project else given
         if isinstance(told, Mapping):
             problems += _problems_between(told)
@@ -381,7 +388,7 @@ def _frames(part: Any, *path: str) -> int | None:
         part = part.get(name, {"duration_frames": 0} if name == "transition" else None)
         if name == "transition" and isinstance(part, Mapping) and part.get("type") == "cut":
             return 0
-    return part if isinstance(part, int) and not isinstance(part, bool) and part >= 0 else None
+    return part if isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= _MOST_FRAMES else None
 
 
 def _caption_problems(number: int, shot: Any, duration: int | None) -> list[InitErrorDetails]:
