@@ -62,6 +62,12 @@ def run(stack: Stack, user: Any, script: str, *arguments: str | Path) -> str:
     return done.stdout
 
 
+def upload(stack: Stack, user: Any) -> str:
+    """Return the key of a new upload."""
+    key: str = json.loads(run(stack, user, "uploads/create_upload.sh", PHOTO))["image_key"]
+    return key
+
+
 def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str | Path]:
     match script:
         case "auth/register_user.sh":
@@ -85,6 +91,16 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
         case "tone_mapping/get_preset.sh" | "tone_mapping/delete_preset.sh" | "tone_mapping/update_preset.sh":
             preset_id = json.loads(run(stack, user, "tone_mapping/create_preset.sh", "Warm"))["preset_id"]
             return [preset_id, "Cool"][: 1 + script.endswith("update_preset.sh")]
+        case "minimatics/create_project.sh":
+            return [upload(stack, user)]
+        case "minimatics/list_projects.sh":
+            run(stack, user, "minimatics/create_project.sh", upload(stack, user))
+        case "minimatics/get_project.sh" | "minimatics/delete_project.sh":
+            return [json.loads(run(stack, user, "minimatics/create_project.sh", upload(stack, user)))["project_id"]]
+        case "minimatics/update_project.sh" | "minimatics/duplicate_project.sh":
+            key = upload(stack, user)
+            project_id = json.loads(run(stack, user, "minimatics/create_project.sh", key))["project_id"]
+            return [project_id, "1", key] if script.endswith("update_project.sh") else [project_id, "Wolf"]
         case "compute_tasks/get_job_status.sh":
             return [PHOTO]
         case "compute_tasks/get_job_result.sh":
@@ -113,6 +129,7 @@ def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -
             | "uploads/delete_upload.sh"
             | "tone_mapping/delete_preset.sh"
             | "tone_mapping/delete_cache_entry.sh"
+            | "minimatics/delete_project.sh"
         ):
             assert printed == ""
         case "tone_mapping/create_lut.sh" | "tone_mapping/export_preset.sh":

@@ -119,3 +119,27 @@ def test_on_aws_a_url_names_the_buckets_region(configure: Any, monkeypatch: pyte
     form = storage.presign_upload("users/usr_1/uploads/upl_1", "image/png", 100)
     assert url.startswith("https://photos.s3.eu-west-1.amazonaws.com/")
     assert form.url == "https://photos.s3.eu-west-1.amazonaws.com/"
+
+
+def test_what_is_there_is_told_by_few_listings(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = "users/usr_3/"
+    keys = [f"{prefix}uploads/upl_{number:02}" for number in range(40)]
+    for key in keys[::2]:
+        storage.write(key, b"pixels", "image/png", tags={})
+    monkeypatch.setattr(storage, "_MOST_LISTED", 3)
+    listings = []
+    list_objects = storage.list_objects
+
+    def count(*arguments: Any) -> Any:
+        listings.append(arguments)
+        return list_objects(*arguments)
+
+    monkeypatch.setattr(storage, "list_objects", count)
+    assert storage.find_existing(prefix, keys) == set(keys[::2])
+    assert len(listings) == 7
+    listings.clear()
+    far_apart = [keys[1], keys[38], keys[39], prefix + "results/res_1.png"]
+    assert storage.find_existing(prefix, far_apart) == {keys[38]}
+    assert len(listings) == 3
+    assert storage.find_existing(prefix, []) == set()
+    assert len(listings) == 3

@@ -81,6 +81,7 @@ def test_a_function_of_the_project_gets_what_its_layers_bring(stack: Stack) -> N
     assert finds("RegisterUserFunction", "pydantic")
     assert finds("RegisterUserFunction", "studio")
     assert not finds("RegisterUserFunction", "numpy")
+    assert not finds("CreateProjectFunction", "numpy")
     assert finds("ServePagesFunction", "mangum")
     assert not finds("RegisterUserFunction", "mangum")
 

@@ -98,7 +98,11 @@ def replace_project(latest: StoredProject, new: StoredProject) -> bool:
     with suppress(DuplicateKeyError):  # of somebody else who replaces it, or did not come further: it is the same
         get_collection("minimaticsProjectVersions").insert_one(kept)
     match = {"_id": latest.id, "userId": latest.user_id, "version": latest.version}
-    return get_collection("minimaticsProjects").replace_one(match, new.to_mongo()).modified_count == 1
+    if get_collection("minimaticsProjects").replace_one(match, new.to_mongo()).matched_count == 1:
+        return True
+    if find_project(latest.id, latest.user_id) is None:
+        _delete_versions(latest.id, latest.user_id)  # the one just kept, after its project was deleted
+    return False
 
 
 def delete_project(project_id: str, user_id: str) -> bool:
@@ -109,6 +113,9 @@ def delete_project(project_id: str, user_id: str) -> bool:
     project_id, user_id : str
     """
     deleted = get_collection("minimaticsProjects").delete_one({"_id": project_id, "userId": user_id})
-    # Those as well that a deletion left which did not come this far, or that were kept during one.
-    get_collection("minimaticsProjectVersions").delete_many({"userId": user_id, "projectId": project_id})
+    _delete_versions(project_id, user_id)  # those as well that a deletion left which did not come this far
     return deleted.deleted_count == 1
+
+
+def _delete_versions(project_id: str, user_id: str) -> None:
+    get_collection("minimaticsProjectVersions").delete_many({"userId": user_id, "projectId": project_id})
