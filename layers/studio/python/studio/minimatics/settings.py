@@ -14,4 +14,4 @@ class ProjectSettings(Settings):
     projects_max: int = Field(default=1000, ge=1)
     project_versions_max: int = Field(default=1000, ge=1)
     project_shots_max: int = Field(default=2000, ge=1, le=2000)
-    project_max_bytes: int = Field(default=4_000_000, ge=1, le=5_000_000)
+    project_max_bytes: int = Field(default=4_000_000, ge=1, le=4_000_000)
