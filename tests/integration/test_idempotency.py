@@ -24,7 +24,7 @@ from studio.caller import Caller
 from studio.compute_tasks import repository
 from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import Job, TaskOptions
-from studio.errors import ConflictError
+from studio.errors import ConflictError, UnavailableError
 from studio.http import create_app, create_handler, get_job_id
 from studio.idempotency import KEPT_SECONDS, MongoPersistenceLayer
 from studio.indexes import create_indexes
@@ -262,9 +262,7 @@ def test_a_bulk_job_that_is_there_keeps_its_manifest(begun: Job, database: Datab
     assert database["computeTasks"].count_documents({}) == 1
 
 
-@pytest.mark.parametrize(
-    ("error", "status"), [(ConflictError("taken"), 409), (ValueError("a bug"), 500), (AutoReconnect("down"), 503)]
-)
+@pytest.mark.parametrize(("error", "status"), [(ConflictError("taken"), 409), (UnavailableError("not now"), 503)])
 def test_an_error_releases_the_key(service: Service, records: Any, error: Exception, status: int) -> None:
     service.act = stop(error)
     assert service.send("k", {"n": 1})[0] == status
@@ -273,6 +271,19 @@ def test_an_error_releases_the_key(service: Service, records: Any, error: Except
     assert service.send("k", {"n": 2})[0] == 201, "nothing was done, so that even another body is welcome"
     first, second = service.job_ids
     assert first != second, "a job that failed is no answer to a new try"
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError("a bug"), 500), (AutoReconnect("down"), 503)])
+def test_what_may_have_come_of_a_crash_is_found_by_the_same_request(
+    service: Service, error: Exception, status: int
+) -> None:
+    service.act = stop(error)
+    assert service.send("k", {"n": 1})[0] == status
+    service.act = lambda: None
+    assert service.send("k", {"n": 2})[0] == 409
+    assert service.send("k", {"n": 1})[0] == 201
+    first, second = service.job_ids
+    assert first == second
 
 
 def test_an_invalid_body_does_not_take_the_key(service: Service, records: Any) -> None:
@@ -285,7 +296,8 @@ def test_an_answer_of_ours_that_is_wrong_is_not_kept(configure: Callable[..., No
     service = Service()
     service.answer = {1: object()}
     assert service.send("k", {"n": 1})[0] == 500
-    assert records.count_documents({}) == 0
+    [record] = records.find()
+    assert (record["status"], record["answer"]) == ("INPROGRESS", "")
 
 
 def test_an_answer_is_kept_for_a_day_and_not_longer(service: Service, records: Any) -> None:

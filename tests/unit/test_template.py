@@ -321,3 +321,10 @@ def test_a_state_machine_can_be_redriven_and_read(name: str) -> None:
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:
     assert functions["PurgeCacheFunction"]["Timeout"] >= _LONGEST_PURGE_SECONDS + 5
+
+
+def test_the_worker_may_start_the_next_attempt(resources: dict[str, Any]) -> None:
+    """Not by its own policies and variables: they would name the function before it is there."""
+    [statement] = resources["RunTaskDestinationPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert "RunTaskFunction" in str(statement["Resource"])
+    assert resources["RunTaskEventInvokeConfig"]["DependsOn"] == "RunTaskDestinationPolicy"

@@ -15,4 +15,5 @@ from studio.observability import logger, tracer
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return {"stale": clean_up(), "callbacks": announce_untold()}
+    callbacks = announce_untold()  # first: it is short
+    return {"stale": clean_up(), "callbacks": callbacks}

@@ -68,6 +68,7 @@ def queue(sqs: "SQSClient", stack: Stack, configure: Any, monkeypatch: pytest.Mo
         CALLBACK_PRIVATE_ALLOWED="true",
         CALLBACK_RETRY_SECONDS="0",
         STALE_QUEUED_SECONDS="0.01",
+        NEVER_STARTED_SECONDS="0.02",
     )
     callbacks.get_queue.cache_clear()
     yield url
@@ -106,10 +107,9 @@ def crash_twice(job: Job) -> None:
     service.reconcile(job.id, 2)
 
 
-def clean_up_twice(job: Job) -> None:
-    for _ in range(2):
-        time.sleep(0.02)
-        service.clean_up()
+def clean_up_late(job: Job) -> None:
+    time.sleep(0.03)
+    service.clean_up()
 
 
 def complete_bulk(job: Job) -> None:
@@ -130,7 +130,7 @@ def complete_bulk(job: Job) -> None:
         ("last", lambda job: worker.run_job(job.id, 1), "FAILED"),
         ("crash", run_both_attempts, "FAILED"),
         ("soup", crash_twice, "FAILED"),
-        ("soup", clean_up_twice, "FAILED"),
+        ("soup", clean_up_late, "FAILED"),
         ("soup", lambda job: service.cancel(CALLER, job.id), "CANCELLED"),
         ("soup", lambda job: service.reconcile_execution(job.id, {"status": "ABORTED"}), "CANCELLED"),
         ("soup", lambda job: service.reconcile_execution(job.id, {"status": "FAILED"}), "FAILED"),

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -182,17 +184,16 @@ def test_a_completed_job_stays_so_whatever_is_told(run: Any) -> None:
         (
             "JobOverError",
             '{"errorMessage": "there is no job", "stackTrace": ["/var"]}',
-            "JobOverError: there is no job",
+            "something went wrong on our side",
         ),
         (
             "States.TaskFailed",
             '{"StatusReason": "Essential container in task exited",'
             ' "Container": {"ExitCode": 137, "Reason": "OutOfMemoryError: Container killed due to memory usage"}}',
-            "States.TaskFailed: Essential container in task exited, "
-            "OutOfMemoryError: Container killed due to memory usage, exit code 137",
+            "Essential container in task exited, OutOfMemoryError: Container killed due to memory usage, exit code 137",
         ),
-        ("States.TaskFailed", '{"Container": {"Env', "States.TaskFailed"),
-        (None, None, "its execution is FAILED"),
+        ("States.TaskFailed", '{"Container": {"Env', "something went wrong on our side"),
+        (None, None, "something went wrong on our side"),
     ],
 )
 def test_a_failure_is_told_without_what_is_for_programs(
@@ -203,6 +204,30 @@ def test_a_failure_is_told_without_what_is_for_programs(
     found = stored(job)
     assert found.error
     assert found.error.message == message
+
+
+def test_a_killed_container_is_an_attempt_of_the_task(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, "serve", replace(TASKS["serve"], attempts=1))
+    job = submit("soup")
+    assert repository.start_job(job.id, 1, datetime.now(UTC)), "and its container is killed"
+    assert run(job) == 64
+    found = stored(job)
+    assert found.error
+    assert (found.status, found.attempt, found.error.code) == ("FAILED", 1, "WORKER_LOST")
+
+
+def test_a_container_whose_job_another_one_has_is_not_started_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit("soup")
+
+    def be_overtaken(*_: Any) -> Any:
+        queued = repository.requeue_job(job.id, 1, datetime.now(UTC))
+        assert queued
+        assert repository.start_job(job.id, 2, datetime.now(UTC))
+        time.sleep(5)
+
+    monkeypatch.setattr(Task, "run", be_overtaken)
+    assert run(job) == 64
+    assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 2)
 
 
 def test_a_target_that_is_not_the_tasks_is_refused_with_those_that_are(run: Any) -> None:

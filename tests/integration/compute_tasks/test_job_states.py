@@ -172,4 +172,8 @@ def test_only_stale_jobs_are_found() -> None:
     ):
         repository.insert_job(job)
     limit = now - timedelta(minutes=1)
-    assert {job.id for job in repository.find_stale(limit, limit, 100)} == {silent.id, waiting.id}
+    assert {job.id for job in repository.find_stale(limit, limit, limit, 100)} == {silent.id, waiting.id}
+    repository.mark_checked(waiting.id, now)
+    assert [job.id for job in repository.find_stale(limit, limit, limit, 100)] == [silent.id]
+    later = now + timedelta(seconds=1)
+    assert {job.id for job in repository.find_stale(limit, limit, later, 100)} == {silent.id, waiting.id}

@@ -3,12 +3,14 @@
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from studio import mongo
 from studio.caller import Caller
 from studio.compute_tasks import dispatch, repository, service, worker
 from studio.compute_tasks.models import Job, TaskOptions
@@ -149,7 +151,12 @@ def test_signals_are_as_before_afterwards() -> None:
 def test_the_clean_up_goes_on_where_step_functions_does_not_answer(
     configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configure(STALE_QUEUED_SECONDS="0.01", AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_MAX_ATTEMPTS="1")
+    configure(
+        STALE_QUEUED_SECONDS="0.01",
+        STALE_PROCESSING_SECONDS="0.01",
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+        AWS_MAX_ATTEMPTS="1",
+    )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -159,6 +166,7 @@ def test_the_clean_up_goes_on_where_step_functions_does_not_answer(
     repository.insert_job(of_a_machine)
     behind = submit("soup").model_copy(update={"id": "job_" + "1" * 24})
     repository.insert_job(behind)
+    repository.start_job(behind.id, 1, behind.created_at)
     time.sleep(0.05)
     service.clean_up()
     dispatch._steps.cache_clear()
@@ -166,18 +174,62 @@ def test_the_clean_up_goes_on_where_step_functions_does_not_answer(
     assert stored(of_a_machine).attempt == 1, "nobody knows whether its execution runs"
 
 
-def test_the_clean_up_ends_what_nobody_works_on(configure: Any) -> None:
+def test_the_clean_up_starts_a_waiting_job_again_and_replaces_a_silent_worker(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configure(STALE_QUEUED_SECONDS="0.01", STALE_PROCESSING_SECONDS="0.01")
+    started: list[tuple[str, int]] = []
     waiting, silent = submit("soup"), submit("soup")
+    monkeypatch.setattr(dispatch, "_invoke", lambda job, *_, **__: started.append((job.id, job.attempt)))
     repository.start_job(silent.id, 1, silent.created_at)
     time.sleep(0.05)
     assert service.clean_up() == 2
-    assert [(stored(job).status, stored(job).attempt) for job in (waiting, silent)] == [("QUEUED", 2)] * 2
+    assert sorted(started) == sorted([(waiting.id, 1), (silent.id, 2)])
+    assert [(stored(job).status, stored(job).attempt) for job in (waiting, silent)] == [("QUEUED", 1), ("QUEUED", 2)]
+
+
+def test_the_clean_up_leaves_a_job_whose_worker_comes_meanwhile(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(STALE_PROCESSING_SECONDS="0.01")
+    job, found = submit("soup"), repository.find_stale
+    repository.start_job(job.id, 1, job.created_at)
+
+    def found_late(*limits: Any) -> list[Job]:
+        stale = found(*limits)
+        assert repository.touch_job(job.id, 1, {}, datetime.now(UTC))
+        return stale
+
+    monkeypatch.setattr(repository, "find_stale", found_late)
     time.sleep(0.05)
-    assert service.clean_up() == 2
-    for job in (waiting, silent):
-        error = stored(job).error
-        assert error
-        assert error.code == "NEVER_STARTED"
-        assert "never have started" in error.message
+    assert service.clean_up() == 1
+    assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 1)
+
+
+def test_running_executions_do_not_keep_the_clean_up_from_other_jobs(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01", STALE_PROCESSING_SECONDS="0.01")
+    monkeypatch.setattr(service, "_CLEANED_AT_ONCE", 3)
+    monkeypatch.setattr(dispatch, "find_execution", lambda _: {"status": "RUNNING", "redriveCount": 0})
+    of_machines = [submit("soup") for _ in range(3)]
+    mongo.get_collection("computeTasks").update_many({}, {"$set": {"executionArn": "arn:of:an:execution"}})
+    lost = submit("soup")
+    repository.start_job(lost.id, 1, lost.created_at)
+    time.sleep(0.05)
+    service.clean_up()
+    service.clean_up()
+    assert stored(lost).attempt == 2
+    assert [stored(job).attempt for job in of_machines] == [1, 1, 1]
+
+
+def test_the_clean_up_ends_what_never_started(configure: Any) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01", NEVER_STARTED_SECONDS="0.02")
+    job = submit("soup")
+    time.sleep(0.05)
+    assert service.clean_up() == 1
+    error = stored(job).error
+    assert error
+    assert error.code == "NEVER_STARTED"
+    assert "never have started" in error.message
     assert service.clean_up() == 0

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import studio.minimatics
 
-MODULES = sorted(path.stem for path in Path(studio.minimatics.__path__[0]).glob("[a-z]*.py"))
+BEHIND_THE_API = {"api_models", "references", "repository", "service", "settings"}
+MODULES = sorted({path.stem for path in Path(studio.minimatics.__path__[0]).glob("[a-z]*.py")} - BEHIND_THE_API)
 
 
 def loaded_by(*modules: str) -> set[str]:

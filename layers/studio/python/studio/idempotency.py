@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
@@ -27,7 +27,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from studio.caller import Caller
 from studio.compute_tasks.service import fresh
 from studio.documents import new_id
-from studio.errors import ConflictError, InvalidFieldError
+from studio.errors import ConflictError, InvalidFieldError, StudioError
 from studio.mongo import Record, get_collection
 from studio.observability import count, logger
 
@@ -43,7 +43,8 @@ INDEXES = {"idempotency": [IndexModel([("expiresAt", ASCENDING)], expireAfterSec
 def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextMiddleware) -> Response[str]:
     """Answer a request that has an Idempotency-Key: do its work, or say what the same request was answered before.
 
-    Only answers of success are kept: whatever raises releases the key, so that the next try is a new one. While a
+    Only answers of success are kept: whatever raises releases the key, so that the next try is a new one; where that
+    is no answer of ours, the same request has the same job id again, for its job may be stored already. While a
     request runs, its key is claimed for as long as its function may run; a claim that ran out is that of a function
     which died, and is taken over.
 
@@ -76,7 +77,11 @@ def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextM
 
     def work(*, request: Record) -> Record:
         app.append_context(job_id=layer.job_id)  # type: ignore[no-untyped-call]
-        response = next_middleware(app)
+        try:
+            response = next_middleware(app)
+        except Exception as error:
+            layer.has_begun = not isinstance(error, StudioError)
+            raise
         return {"status": response.status_code, "body": _dump(response.body)}
 
     run = idempotent_function(
@@ -120,11 +125,14 @@ class MongoPersistenceLayer(BasePersistenceLayer):
     ----------
     job_id : str or None
         For the job that the request may start; told once it has claimed its record.
+    has_begun : bool
+        Whether something may have come of a request that failed.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job_id: str | None = None
+        self.has_begun = False
         self._claim = str(ObjectId())
 
     def _get_record(self, idempotency_key: str) -> DataRecord:
@@ -176,7 +184,11 @@ class MongoPersistenceLayer(BasePersistenceLayer):
     def _delete_record(self, data_record: DataRecord) -> None:
         """Release the key. Where that fails it is free when its claim ends, and the request's own error is told."""
         with _tolerated():
-            get_collection("idempotency").delete_one(self._own(data_record))
+            if self.has_begun:  # as if its function had died
+                ended = {"claimedUntil": datetime.now(UTC) - timedelta(milliseconds=1)}
+                get_collection("idempotency").update_one(self._own(data_record), {"$set": ended})
+            else:
+                get_collection("idempotency").delete_one(self._own(data_record))
 
     def _own(self, data_record: DataRecord) -> Record:
         """Match the record unless another request took it over."""

@@ -7,13 +7,12 @@
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
 
 from pymongo.errors import PyMongoError
 
-from studio.compute_tasks import repository, service
+from studio.compute_tasks import service
 from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.worker import run_job
 from studio.observability import logger
@@ -34,7 +33,12 @@ def main() -> int:
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         job = _claim(job_id)
-        status = run_job(job_id, job.attempt) or service.find_live(job_id).status
+        status = run_job(job_id, job.attempt)
+        if status is None:
+            live = service.find_live(job_id)
+            if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
+                return FINAL
+            status = live.status
     except service.JobOverError as over:
         logger.warning("nothing to do", reason=str(over))
         return COMPLETED if over.status == "COMPLETED" else FINAL
@@ -50,9 +54,12 @@ def main() -> int:
 def _claim(job_id: str) -> Job:
     """Return the job with an attempt that is ours to begin: where another one runs, its container is gone."""
     job = service.find_live(job_id)
-    if job.status == "PROCESSING":
-        return repository.requeue_job(job_id, job.attempt, datetime.now(UTC)) or service.find_live(job_id)
-    return job
+    if job.status == "QUEUED":
+        return job
+    lost = service.lose(job, JobError(code="WORKER_LOST", message="its container was killed"), start=False)
+    if lost and lost.status == "FAILED":
+        raise service.JobOverError(job_id, lost)
+    return lost or service.find_live(job_id)
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:

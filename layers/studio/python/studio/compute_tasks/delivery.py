@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -45,7 +45,15 @@ def deliver(message: Mapping[str, Any], tries: int, receipt_handle: str) -> None
         return
     if job.callback.status in ("DELIVERED", "REFUSED"):
         return
-    outcome = _try(job, job.callback, is_last=tries >= CallbackSettings.load().callback_attempts)
+    is_last = tries >= CallbackSettings.load().callback_attempts
+    try:
+        outcome = _try(job, job.callback, is_last=is_last)
+    except Exception:  # of ours, such as a secret that cannot be read
+        status: Literal["FAILED", "QUEUED"] = "FAILED" if is_last else "QUEUED"
+        told = {"status": status, "tries": job.callback.tries + 1, "error": "something went wrong on our side"}
+        repository.record_callback(job_id, attempt, job.callback.model_copy(update=told))
+        _postpone(receipt_handle, retry_delay(tries))
+        raise
     repository.record_callback(job_id, attempt, outcome)
     if outcome.status in ("QUEUED", "FAILED"):
         count("CallbackFailed" if outcome.status == "FAILED" else "CallbackRetried")

@@ -123,7 +123,9 @@ def complete_job(job_id: str, attempt: int, result: dict[str, Any], now: datetim
     )
 
 
-def fail_job(job_id: str, attempt: int, error: JobError, now: datetime) -> Job | None:
+def fail_job(
+    job_id: str, attempt: int, error: JobError, now: datetime, silent_since: Record | None = None
+) -> Job | None:
     """End an attempt badly and the job with it: to FAILED, unless it is over or another attempt has begun.
 
     Parameters
@@ -132,14 +134,27 @@ def fail_job(job_id: str, attempt: int, error: JobError, now: datetime) -> Job |
     attempt : int
     error : JobError
     now : datetime
+    silent_since : dict, optional
+        Of `silence`: not if the job has given a sign of life since.
     """
     return _change(
-        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}, **(silent_since or {})},
         {"status": "FAILED", "error": error.to_mongo(), "finishedAt": now},
     )
 
 
-def requeue_job(job_id: str, attempt: int, now: datetime) -> Job | None:
+def silence(job: Job) -> Record:
+    """Return what of a job changes as soon as its worker gives a sign of life, for a guard.
+
+    Parameters
+    ----------
+    job : Job
+        As it was read.
+    """
+    return {"status": job.status, "heartbeatAt": job.heartbeat_at}
+
+
+def requeue_job(job_id: str, attempt: int, now: datetime, silent_since: Record | None = None) -> Job | None:
     """Take a job from an attempt that was lost: back to QUEUED, for attempt + 1.
 
     Parameters
@@ -147,9 +162,11 @@ def requeue_job(job_id: str, attempt: int, now: datetime) -> Job | None:
     job_id : str
     attempt : int
     now : datetime
+    silent_since : dict, optional
+        Of `silence`: not if the job has given a sign of life since.
     """
     found = get_collection("computeTasks").find_one_and_update(
-        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}, **(silent_since or {})},
         {
             "$set": {"status": "QUEUED", "queuedAt": now, "heartbeatAt": None, "startedAt": None},
             "$inc": {"attempt": 1},
@@ -235,12 +252,14 @@ def reopen_job(job_id: str, redrives: int, now: datetime) -> Job | None:
     return Job.from_mongo(found) if found else None
 
 
-def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> list[Job]:
+def find_stale(queued_before: datetime, heard_before: datetime, checked_before: datetime, limit: int) -> list[Job]:
     """Find jobs that wait for too long, or whose workers have gone silent.
 
     Parameters
     ----------
     queued_before, heard_before : datetime
+    checked_before : datetime
+        Not those whose execution was found running since, see `mark_checked`: they must not crowd out the others.
     limit : int
     """
     found = get_collection("computeTasks").find(
@@ -248,11 +267,23 @@ def find_stale(queued_before: datetime, heard_before: datetime, limit: int) -> l
             "$or": [
                 {"status": "QUEUED", "queuedAt": {"$lt": queued_before}},
                 {"status": "PROCESSING", "heartbeatAt": {"$lt": heard_before}},
-            ]
+            ],
+            "checkedAt": {"$not": {"$gte": checked_before}},
         },
         {"result": 0},
     )
     return [Job.from_mongo(document) for document in found.limit(limit)]
+
+
+def mark_checked(job_id: str, now: datetime) -> None:
+    """Remember that a job's execution was found running.
+
+    Parameters
+    ----------
+    job_id : str
+    now : datetime
+    """
+    get_collection("computeTasks").update_one({"_id": job_id}, {"$set": {"checkedAt": now}})
 
 
 def find_untold(finished_before: datetime, limit: int) -> list[Job]:

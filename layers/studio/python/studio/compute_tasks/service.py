@@ -36,6 +36,7 @@ from studio.errors import ConflictError, GoneError, InvalidFieldError, NotFoundE
 from studio.observability import count, logger
 
 _CLEANED_AT_ONCE = 200
+_CHECKED_EVERY = timedelta(minutes=5)
 _CAUSE_LENGTH = 500
 _POLL_SECONDS = 0.5
 _START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
@@ -316,7 +317,7 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     return tell(cancelled)
 
 
-def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
+def lose(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = False) -> Job | None:
     """Replace an attempt that was lost by another one, or fail the job where there are no more.
 
     Parameters
@@ -327,6 +328,8 @@ def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
         Why, as far as known.
     start : bool
         Whether the other attempt must be started; a container's is, by Batch.
+    unless_heard : bool
+        Leave it if its worker has given a sign of life since the job was read.
 
     Returns
     -------
@@ -335,8 +338,9 @@ def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
     """
     attempts = TASKS[job.task_type].attempts if job.task_type in TASKS else 1
     attempt = job.attempt - job.spent_attempts
+    silent_since = repository.silence(job) if unless_heard else None
     if attempt < attempts:
-        queued = repository.requeue_job(job.id, job.attempt, _now())
+        queued = repository.requeue_job(job.id, job.attempt, _now(), silent_since)
         if queued:
             count("JobAttemptLost")
             logger.warning("a job's attempt was lost", job_id=job.id, attempt=job.attempt, reason=error.message)
@@ -344,7 +348,7 @@ def lose(job: Job, error: JobError, *, start: bool = True) -> Job | None:
                 dispatch.start(queued)
         return queued
     spent = error.model_copy(update={"message": f"{error.message} (attempt {attempt} of {attempts})"})
-    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now()))
+    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now(), silent_since))
 
 
 def reconcile(job_id: str, attempt: int) -> Status | None:
@@ -385,16 +389,18 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
     if status == "RUNNING":
         reopened = repository.reopen_job(job_id, redrives, _now())
         return reopened.status if reopened else None
-    why = _explain(execution.get("error") or "", execution.get("cause") or "")
+    told, cause = execution.get("error") or "", execution.get("cause") or ""
     if status == "ABORTED":
+        why = ": ".join(part for part in (told, cause) if part)
         error = JobError(code="ABORTED", message=(why or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
         ended = repository.end_job(job_id, "CANCELLED", error, redrives, _now())
     else:
-        if status == "TIMED_OUT" or execution.get("error") == "States.Timeout":
+        if status == "TIMED_OUT" or told == "States.Timeout":
             code, why = "EXECUTION_TIMED_OUT", "it took too long; its container may never have started"
         else:
-            code = "EXECUTION_FAILED"
-        error = JobError(code=code, message=(why or f"its execution is {status}")[:_CAUSE_LENGTH])
+            code, why = "EXECUTION_FAILED", _explain(cause)
+            logger.error("an execution failed", job_id=job_id, error=told, cause=cause)
+        error = JobError(code=code, message=why[:_CAUSE_LENGTH])
         ended = repository.end_job(job_id, "FAILED", error, redrives, _now())
     callbacks.announce(ended)
     return ended.status if ended else None
@@ -412,6 +418,7 @@ def clean_up() -> int:
     stale = repository.find_stale(
         now - timedelta(seconds=settings.stale_queued_seconds),
         now - timedelta(seconds=settings.stale_processing_seconds),
+        now - _CHECKED_EVERY,
         _CLEANED_AT_ONCE,
     )
     for job in stale:
@@ -421,14 +428,22 @@ def clean_up() -> int:
             logger.exception("Step Functions does not answer; the job waits for the next clean-up", job_id=job.id)
             continue
         if execution:
-            if execution["status"] != "RUNNING":  # and its event did not come
+            if execution["status"] == "RUNNING":
+                repository.mark_checked(job.id, now)
+            else:  # its event did not come
                 reconcile_execution(job.id, execution)
         elif job.status == "QUEUED":
-            message = f"it waited for {settings.stale_queued_seconds:g} s; its worker may never have started"
-            lose(job, JobError(code="NEVER_STARTED", message=message, status=503))
+            if now - job.queued_at < timedelta(seconds=settings.never_started_seconds):
+                # Lambda may still come to it, and then finds it done: an attempt has one worker.
+                repository.mark_checked(job.id, now)
+                dispatch.start(job)
+                continue
+            message = f"it waited for {settings.never_started_seconds:g} s; its worker may never have started"
+            error = JobError(code="NEVER_STARTED", message=message, status=503)
+            callbacks.announce(repository.fail_job(job.id, job.attempt, error, now, repository.silence(job)))
         else:
             message = f"its worker gave no sign of life for {settings.stale_processing_seconds:g} s"
-            lose(job, JobError(code="WORKER_LOST", message=message))
+            lose(job, JobError(code="WORKER_LOST", message=message), unless_heard=True)
     return len(stale)
 
 
@@ -520,19 +535,17 @@ def _wait(job: Job, seconds: float) -> Job:
     return job
 
 
-def _explain(error: str, cause: str) -> str:
-    """Return why an execution failed, without what a function's or a Batch job's failure has for programs."""
-    if cause.startswith("{"):
-        try:
-            found = json.loads(cause)
-        except ValueError:  # cut at Step Functions' limit
-            found = {}
-        container = found.get("Container") or {}
-        parts = [found.get("errorMessage"), found.get("StatusReason"), container.get("Reason")]
-        if "ExitCode" in container:
-            parts.append(f"exit code {container['ExitCode']}")
-        cause = ", ".join(part for part in parts if part)
-    return ": ".join(part for part in (error, cause) if part)
+def _explain(cause: str) -> str:
+    """Return why an execution failed: what Batch says of a container. All else is ours, and not for users."""
+    try:
+        found = json.loads(cause)
+    except ValueError:  # none, or cut at Step Functions' limit
+        found = {}
+    container = found.get("Container") or {}
+    parts = [found.get("StatusReason"), container.get("Reason")]
+    if "ExitCode" in container:
+        parts.append(f"exit code {container['ExitCode']}")
+    return ", ".join(part for part in parts if part) or "something went wrong on our side"
 
 
 def _find(caller: Caller, job_id: str) -> Job:

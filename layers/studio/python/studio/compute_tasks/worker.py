@@ -101,7 +101,7 @@ def _pulse(job: Job, task: Task) -> Iterator[Reporter]:
             except PyMongoError:
                 logger.warning("a heartbeat could not be written", job_id=job.id)
                 continue
-            if not owned:
+            if not owned and not beat.is_set():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
 
@@ -112,8 +112,8 @@ def _pulse(job: Job, task: Task) -> Iterator[Reporter]:
         try:
             yield report
         finally:
+            beat.set()  # first: an alarm that is on its way may skip the rest
             signal.setitimer(signal.ITIMER_REAL, 0)
-            beat.set()
             thread.join()
 
 
