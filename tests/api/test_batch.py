@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -165,7 +166,7 @@ def test_one_that_is_lost_again_and_again_fails(machine: Machine, user: Any) -> 
     os.kill(pid, signal.SIGKILL)
     job = ended(user, job_id)
     assert (job["status"], job["error"]["code"], job["attempt"]) == ("FAILED", "EXECUTION_FAILED", 3)
-    assert job["error"]["message"] == "States.TaskFailed: Essential container in task exited, exit code 137"
+    assert job["error"]["message"] == "Essential container in task exited, exit code 137"
     assert machine.exit_codes(job_id) == [137, 137, 137]
 
 
@@ -263,8 +264,8 @@ def test_an_execution_that_never_came_about_is_started_by_the_clean_up(machine: 
         found = jobs.find_one({"_id": job_id})
         assert found
         values = {"_id": other, "executionArn": machine.execution_arn(other), "status": "QUEUED", "result": None}
-        values |= {"queuedAt": found["createdAt"].replace(year=2020), "startedAt": None, "finishedAt": None}
+        values |= {"queuedAt": found["createdAt"] - timedelta(minutes=10), "startedAt": None, "finishedAt": None}
         jobs.insert_one(found | values)
     machine.stack.client("lambda").invoke(FunctionName="CleanUpTasksFunction", Payload=b"{}")
     job = ended(user, other)
-    assert (job["status"], job["attempt"]) == ("COMPLETED", 2)
+    assert (job["status"], job["attempt"]) == ("COMPLETED", 1)
