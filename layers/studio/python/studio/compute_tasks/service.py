@@ -407,7 +407,7 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
 
 
 def clean_up() -> int:
-    """Replace or fail every job whose worker never started or has gone silent.
+    """Start again, replace or fail every job whose worker never started or has gone silent.
 
     Returns
     -------
