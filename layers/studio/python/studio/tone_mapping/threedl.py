@@ -72,13 +72,15 @@ def read_3dl(text: str, max_size: int = MAX_SIZE_3D, max_characters: int = MAX_C
 
 
 def _is_blank(line: str) -> bool:
-    return not line.split("#")[0].strip()
+    return not line or not line.split("#")[0].strip()
 
 
 def _read_header(lines: Sequence[str]) -> tuple[int, int | None]:
     """Return the line of the first numbers, and the white that the header gives."""
     white = None
     for number, line in enumerate(lines, 1):
+        if _is_blank(line):
+            continue
         content = line.split("#")[0].strip()
         mesh = _MESH.fullmatch(content)
         if mesh:
@@ -86,7 +88,7 @@ def _read_header(lines: Sequence[str]) -> tuple[int, int | None]:
             if not 8 <= bits <= 16:
                 raise PresetFileError(f"Mesh may give 8 to 16 bits of output, got {bits}", number)
             white = 2**bits - 1
-        elif content and content.upper() != "3DMESH":
+        elif content.upper() != "3DMESH":
             if not content[0].isdigit():
                 raise PresetFileError(f"expected 3DMESH, Mesh with two numbers, or inputs, got {quoted(line)}", number)
             return number, white
