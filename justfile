@@ -41,6 +41,10 @@ export *arguments: install
 test *arguments: install
 	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
 
+# The documentation in a headless Chromium, which must be there
+test-browser *arguments: install
+	@pytest tests/browser "$@"
+
 # Offloaded jobs while workers and MongoDB are killed: 200 jobs of 20 clients, twice
 test-chaos *arguments: install
 	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s tests/chaos "$@"
