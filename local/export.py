@@ -214,10 +214,11 @@ def _render_apart(
     started: list[SpawnProcess] = []
     try:
         while True:
+            # Before the failed ones: a process that fails in between would be in neither list, and pass for done.
+            running = [process for process in started if process.exitcode is None]
             if failed := [process for process in started if process.exitcode]:
                 told = None if problems.empty() else problems.get()
                 raise Failure(told or f"the process of a segment ended with {failed[0].exitcode}")
-            running = [process for process in started if process.exitcode is None]
             if not running and not waiting:
                 return
             while waiting and len(running) < jobs:
