@@ -1,12 +1,15 @@
 """The MongoDB client: one a process, made on first use."""
 
+import time
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from studio.errors import UnavailableError
@@ -14,7 +17,9 @@ from studio.observability import logger, tracer
 from studio.settings import Settings, forget_secrets, get_secret
 
 Record = dict[str, Any]
+Answer = TypeVar("Answer")
 
+_INSIST_SECONDS = 20.0  # longer than another primary takes to be elected
 _AUTHENTICATION_FAILED = {18, 8000}  # the server's code, and Atlas's
 
 
@@ -88,3 +93,31 @@ def get_collection(name: str) -> Collection[Record]:
     pymongo.collection.Collection
     """
     return get_database()[name]
+
+
+def insist(action: Callable[[], Answer]) -> Answer:
+    """Repeat what reads or makes a guarded change until MongoDB answers: jobs outlast a restart of the database.
+
+    Parameters
+    ----------
+    action : callable
+        May be done several times: where only the answer was lost, it has been done already.
+
+    Returns
+    -------
+    object
+        What the action returns.
+
+    Raises
+    ------
+    pymongo.errors.PyMongoError
+        If MongoDB is away for more than 20 s.
+    """
+    deadline = time.monotonic() + _INSIST_SECONDS
+    while True:
+        try:
+            return action()
+        except PyMongoError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

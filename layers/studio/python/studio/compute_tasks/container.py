@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from studio.compute_tasks import service
 from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.worker import run_job
+from studio.mongo import insist
 from studio.observability import logger
 
 COMPLETED, AGAIN, FINAL, STOPPED = 0, 1, 64, 143
@@ -32,10 +33,10 @@ def main() -> int:
     logger.append_keys(job_id=job_id, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        job = _claim(job_id)
+        job = insist(lambda: _claim(job_id))
         status = run_job(job_id, job.attempt)
         if status is None:
-            live = service.find_live(job_id)
+            live = insist(lambda: service.find_live(job_id))
             if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
                 return FINAL
             status = live.status

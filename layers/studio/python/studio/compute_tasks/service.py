@@ -33,6 +33,7 @@ from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import new_id
 from studio.errors import ConflictError, GoneError, InvalidFieldError, NotFoundError, StudioError, UnavailableError
+from studio.mongo import insist
 from studio.observability import count, logger
 
 _CLEANED_AT_ONCE = 200
@@ -196,7 +197,7 @@ def prepare_container(job_id: str) -> dict[str, Any]:
     InvalidFieldError
         If it is no job for Batch.
     """
-    job = find_live(job_id)
+    job = insist(lambda: find_live(job_id))
     if job.target != "BATCH":
         raise InvalidFieldError(f"the job {job_id} runs as {job.target}")
     task = TASKS[job.task_type]

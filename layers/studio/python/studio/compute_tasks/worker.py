@@ -2,12 +2,11 @@
 
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -17,11 +16,8 @@ from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.errors import StudioError
+from studio.mongo import insist
 from studio.observability import logger
-
-_INSIST_SECONDS = 20.0
-
-Answer = TypeVar("Answer")
 
 
 class JobTakenError(Exception):
@@ -45,7 +41,7 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     str or None
         What the job came to by this attempt; None where it was not or no longer this attempt's.
     """
-    job = _insist(lambda: repository.start_job(job_id, attempt, _now()))
+    job = insist(lambda: repository.start_job(job_id, attempt, _now()))
     if job is None:
         logger.info("nothing to do: the job is over, or another attempt has it", job_id=job_id, attempt=attempt)
         return None
@@ -69,18 +65,18 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     except Exception:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
         return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
-    done = callbacks.announce(_insist(lambda: repository.complete_job(job_id, attempt, answer, _now())))
+    done = callbacks.announce(insist(lambda: repository.complete_job(job_id, attempt, answer, _now())))
     return done.status if done else None
 
 
 def _end(job: Job, error: JobError) -> Status | None:
     """Fail for good: another attempt would come to the same."""
-    failed = callbacks.announce(_insist(lambda: repository.fail_job(job.id, job.attempt, error, _now())))
+    failed = callbacks.announce(insist(lambda: repository.fail_job(job.id, job.attempt, error, _now())))
     return failed.status if failed else None
 
 
 def _lose(job: Job, code: str, message: str) -> Status | None:
-    left = _insist(lambda: service.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
+    left = insist(lambda: service.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
     return left.status if left else None
 
 
@@ -127,18 +123,6 @@ def _raising(number: signal.Signals, error: type[Exception]) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _insist(action: Callable[[], Answer]) -> Answer:
-    """Repeat a guarded change until MongoDB takes it: what was computed is not lost to a restart of the database."""
-    deadline = time.monotonic() + _INSIST_SECONDS
-    while True:
-        try:
-            return action()
-        except PyMongoError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
 
 
 def _now() -> datetime:

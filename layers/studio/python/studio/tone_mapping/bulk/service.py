@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from pydantic import ValidationError
+from pymongo.errors import PyMongoError
 
 from studio import storage
 from studio.caller import Caller
@@ -17,6 +18,7 @@ from studio.compute_tasks.registry import TASKS, Reporter
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, refuse_fields
 from studio.image_source import ImageSource
+from studio.mongo import insist
 from studio.object_keys import job_key, missing, require_own, upload_key
 from studio.observability import logger
 from studio.tone_mapping.bulk import repository
@@ -89,7 +91,7 @@ def start(job_id: str) -> dict[str, Any]:
     JobOverError
         If there is nothing to do.
     """
-    job = _begin(job_id)
+    job = insist(lambda: _begin(job_id))
     order = BulkJob.model_validate(job.payload)
     return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
 
@@ -114,8 +116,8 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
     JobOverError
         If the job failed or was cancelled: a redrive does again only what has not succeeded.
     """
-    job = _find_running(job_id)
-    if job is None or repository.has_item(job_id, index):
+    job = insist(lambda: _find_ungraded(job_id, index))
+    if job is None:
         return None
     order = BulkJob.model_validate(job.payload)
     item = BulkItem(
@@ -126,10 +128,14 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
         finished_at=_now(),
         expires_at=job.expires_at,
     )
-    item = item.model_copy(update={**_grade(job, order, image_key), "finished_at": _now()})
-    if _find_running(job_id) is None or not repository.insert_item(item):
+    outcome = insist(lambda: _grade(job, order, image_key))
+    item = item.model_copy(update={**outcome, "finished_at": _now()})
+    if not insist(lambda: _record(item, job_id)):
         return None
-    repository.count_item(job_id, order.total, _now())
+    try:
+        repository.count_item(job_id, order.total, _now())
+    except PyMongoError:  # not tried again, or it might count twice: progress stays one behind
+        logger.warning("that an image is done could not be counted", job_id=job_id, index=index)
     return item.status
 
 
@@ -151,21 +157,24 @@ def complete(job_id: str) -> dict[str, int] | None:
         If the job failed or was cancelled.
     """
     try:
-        job = _begin(job_id)  # which asks whether it was redriven, even where nobody has told that it had ended
+        # Which asks whether it was redriven, even where nobody has told that it had ended.
+        job = insist(lambda: _begin(job_id))
     except compute_tasks.JobOverError as over:
         if over.status == "COMPLETED":
             return None
         raise
     keys = _read_json(BulkJob.model_validate(job.payload).manifest_key)
-    found = {item.index: item for item in repository.find_items(job_id)}
+    found = insist(lambda: {item.index: item for item in repository.find_items(job_id)})
     items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
     completed = sum(item["status"] == "COMPLETED" for item in items)
     counts = {"total": len(items), "completed": completed, "failed": len(items) - completed}
     result_key = job_key(job.user_id, job_id, "result.json")
     _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
     result = {"counts": counts, "manifest_key": result_key}
-    if not callbacks.announce(jobs.complete_job(job_id, job.attempt, result, _now())):
-        raise compute_tasks.JobOverError(job_id, jobs.find_job(job_id))
+    if not callbacks.announce(insist(lambda: jobs.complete_job(job_id, job.attempt, result, _now()))):
+        over = insist(lambda: jobs.find_job(job_id))
+        if over is None or over.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
+            raise compute_tasks.JobOverError(job_id, over)
     return counts
 
 
@@ -181,6 +190,8 @@ def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
     except StudioError as error:
         failure = JobError(code=error.code, message=error.message, status=int(error.status))
         return {"status": "FAILED", "error": failure}
+    except PyMongoError:  # is none of the image
+        raise
     except Exception:
         logger.exception("an image of a bulk job failed", job_id=job.id, image_key=image_key)
         return {
@@ -219,6 +230,17 @@ def _find_running(job_id: str) -> Job | None:
         if over.status == "COMPLETED":
             return None
         raise
+
+
+def _find_ungraded(job_id: str, index: int) -> Job | None:
+    """Return a job that runs; None where it is complete, or has that item."""
+    job = _find_running(job_id)
+    return None if job is None or repository.has_item(job_id, index) else job
+
+
+def _record(item: BulkItem, job_id: str) -> bool:
+    """Record an item, unless it was recorded before or the job is complete."""
+    return _find_running(job_id) is not None and repository.insert_item(item)
 
 
 def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
