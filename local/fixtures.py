@@ -48,6 +48,7 @@ BULK_ABORTED_JOB_ID = "job_00000000000000000000000a"
 TOLD_JOB_ID = "job_00000000000000000000000b"
 PRIVATE_CALLBACK_JOB_ID = "job_00000000000000000000000c"
 BATCH_QUEUED_JOB_ID = "job_00000000000000000000000d"
+RESULTLESS_JOB_ID = "job_0000000000000000000000f0"
 REDRIVEN_JOB_ID = "job_00000000000000000000000e"
 RESULT_KEY = result_key(USER_ID, "res_000000000000000000000001", "jpeg")
 BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
@@ -218,5 +219,6 @@ def _jobs(now: datetime) -> list[Job]:
         running.model_copy(update={**bulk, "id": BULK_COMPLETING_JOB_ID}),
         running.model_copy(update={**bulk, "id": BULK_ABORTED_JOB_ID}),
         queued.model_copy(update={"id": BATCH_QUEUED_JOB_ID, "target": "BATCH"}),
+        running.model_copy(update={"id": RESULTLESS_JOB_ID, "target": "BATCH"}),
         queued.model_copy(update={"id": REDRIVEN_JOB_ID, "target": "BATCH", "status": "FAILED", "finished_at": now}),
     ]

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -269,3 +269,64 @@ def test_an_execution_that_never_came_about_is_started_by_the_clean_up(machine: 
     machine.stack.client("lambda").invoke(FunctionName="CleanUpTasksFunction", Payload=b"{}")
     job = ended(user, other)
     assert (job["status"], job["attempt"]) == ("COMPLETED", 1)
+
+
+def test_a_container_that_ends_well_without_a_result_fails_its_job(
+    machine: Machine, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that swallows SIGTERM and exits with 0 is a success to Batch, and to Step Functions."""
+    monkeypatch.setattr(batch, "entry_point", lambda _: ["true"])
+    job_id = machine.submit(body())
+    job = ended(user, job_id)
+    assert machine.execution(job_id)["status"] == "SUCCEEDED"
+    assert (job["status"], job["error"]["code"]) == ("FAILED", "NO_RESULT")
+    assert job["error"]["message"] == "its execution succeeded, but left no result of the job"
+
+
+@pytest.fixture
+def redefine(machine: Machine) -> Iterator[Callable[[Callable[[dict[str, Any]], None]], None]]:
+    """Change the state machine for new executions, for as long as the test runs."""
+    original = machine.steps.describe_state_machine(stateMachineArn=machine.arn)["definition"]
+
+    def change(by: Callable[[dict[str, Any]], None]) -> None:
+        definition = json.loads(original)
+        by(definition)
+        machine.steps.update_state_machine(stateMachineArn=machine.arn, definition=json.dumps(definition))
+
+    yield change
+    machine.steps.update_state_machine(stateMachineArn=machine.arn, definition=original)
+
+
+@pytest.mark.usefixtures("all_busy")
+def test_a_job_that_no_container_comes_for_fails_in_time(machine: Machine, user: Any, redefine: Any) -> None:
+    """The time-out of the state is what `PrepareContainer` says; here it is the least that there is."""
+
+    def shorten(definition: dict[str, Any]) -> None:
+        state = definition["States"]["RunContainer"]
+        assert state.pop("TimeoutSecondsPath") == "$.timeout_seconds"
+        state["TimeoutSeconds"] = 1
+
+    redefine(shorten)
+    job_id = machine.submit(body())
+    job = ended(user, job_id)
+    assert (job["status"], job["attempt"], job["started_at"]) == ("FAILED", 1, None)
+    assert job["error"] == {
+        "code": "EXECUTION_TIMED_OUT",
+        "message": "it waited for too long; its container may never have started",
+    }
+    execution = machine.execution(job_id)
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Timeout")
+
+
+def test_an_execution_that_takes_too_long_fails_its_job(machine: Machine, user: Any, redefine: Any) -> None:
+    ended(user, machine.submit(body()))  # the function is warm then
+    redefine(lambda definition: definition.update(TimeoutSeconds=6))
+    job_id, pid = machine.submit_and_wait_for_its_container()
+    os.kill(pid, signal.SIGSTOP)
+    job = ended(user, job_id)
+    assert (job["status"], job["error"]["code"]) == ("FAILED", "EXECUTION_TIMED_OUT")
+    assert job["error"]["message"] == "it took too long"
+    assert machine.execution(job_id)["status"] == "TIMED_OUT"
+    os.kill(pid, signal.SIGKILL)
+    assert machine.exit_codes(job_id) == [137, 64], "what Batch begins after that has nothing to do"
+    assert machine.status(job_id)["attempt"] == job["attempt"]

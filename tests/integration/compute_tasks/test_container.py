@@ -180,7 +180,7 @@ def test_a_completed_job_stays_so_whatever_is_told(run: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "cause", "message"),
     [
-        ("States.Timeout", None, "it took too long; its container may never have started"),
+        ("States.Timeout", None, "it waited for too long; its container may never have started"),
         (
             "JobOverError",
             '{"errorMessage": "there is no job", "stackTrace": ["/var"]}',

@@ -375,6 +375,9 @@ def reconcile(job_id: str, attempt: int) -> Status | None:
 def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | None:
     """Record that a job's execution ended or was redriven, where the job does not know it.
 
+    A job is completed by its own work, which stores the result along with that: one whose execution has succeeded
+    without it has no result, and fails.
+
     Parameters
     ----------
     job_id : str
@@ -390,19 +393,12 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
     if status == "RUNNING":
         reopened = repository.reopen_job(job_id, redrives, _now())
         return reopened.status if reopened else None
-    told, cause = execution.get("error") or "", execution.get("cause") or ""
     if status == "ABORTED":
-        why = ": ".join(part for part in (told, cause) if part)
-        error = JobError(code="ABORTED", message=(why or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
+        told = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
+        error = JobError(code="ABORTED", message=(told or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
         ended = repository.end_job(job_id, "CANCELLED", error, redrives, _now())
     else:
-        if status == "TIMED_OUT" or told == "States.Timeout":
-            code, why = "EXECUTION_TIMED_OUT", "it took too long; its container may never have started"
-        else:
-            code, why = "EXECUTION_FAILED", _explain(cause)
-            logger.error("an execution failed", job_id=job_id, error=told, cause=cause)
-        error = JobError(code=code, message=why[:_CAUSE_LENGTH])
-        ended = repository.end_job(job_id, "FAILED", error, redrives, _now())
+        ended = repository.end_job(job_id, "FAILED", _explain(job_id, execution), redrives, _now())
     callbacks.announce(ended)
     return ended.status if ended else None
 
@@ -536,8 +532,22 @@ def _wait(job: Job, seconds: float) -> Job:
     return job
 
 
-def _explain(cause: str) -> str:
-    """Return why an execution failed: what Batch says of a container. All else is ours, and not for users."""
+def _explain(job_id: str, execution: Mapping[str, Any]) -> JobError:
+    """Return why a job fails with its execution, or without a result in spite of it."""
+    status, told, cause = execution["status"], execution.get("error") or "", execution.get("cause") or ""
+    if status == "SUCCEEDED":
+        return JobError(code="NO_RESULT", message="its execution succeeded, but left no result of the job")
+    if status == "TIMED_OUT" or told == "States.Timeout":
+        job = repository.find_job(job_id)
+        is_running = job is not None and job.status == "PROCESSING"
+        why = "it took too long" if is_running else "it waited for too long; its container may never have started"
+        return JobError(code="EXECUTION_TIMED_OUT", message=why, status=504)
+    logger.error("an execution failed", job_id=job_id, error=told, cause=cause)
+    return JobError(code="EXECUTION_FAILED", message=_read_cause(cause)[:_CAUSE_LENGTH])
+
+
+def _read_cause(cause: str) -> str:
+    """Return what Batch says of a container that failed. All else is ours, and not for users."""
     try:
         found = json.loads(cause)
     except ValueError:  # none, or cut at Step Functions' limit
