@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -316,6 +317,29 @@ def test_a_job_that_no_container_comes_for_fails_in_time(machine: Machine, user:
     }
     execution = machine.execution(job_id)
     assert (execution["status"], execution["error"]) == ("FAILED", "States.Timeout")
+
+
+@pytest.fixture
+def hurried(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the function 8 s, as if 21 of its 29 were over."""
+    pool = stack.functions["AdjustFunction"]
+
+    def replace_workers() -> None:
+        for pid in pool.pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not pool.pids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "function", replace(pool.function, timeout=8))
+        replace_workers()
+        yield
+    replace_workers()
+
+
+@pytest.mark.usefixtures("all_busy", "hurried")
+def test_one_that_waits_answers_before_its_function_is_ended(user: Any) -> None:
+    answer = user.http.post(ADJUST, json=body(target="BATCH", wait_for_result=True))
+    assert (answer.status_code, answer.json()["status"]) == (202, "QUEUED")
 
 
 def test_an_execution_that_takes_too_long_fails_its_job(machine: Machine, user: Any, redefine: Any) -> None:

@@ -57,15 +57,21 @@ def dependency_order(template: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def resources() -> dict[str, Any]:
-    found: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+def template() -> dict[str, Any]:
+    found: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
     return found
 
 
 @pytest.fixture(scope="module")
-def functions(resources: dict[str, Any]) -> dict[str, Any]:
+def resources(template: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def functions(template: dict[str, Any], resources: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: resource["Properties"]
+        name: {"Timeout": template["Globals"]["Function"]["Timeout"], **resource["Properties"]}
         for name, resource in resources.items()
         if resource["Type"] == "AWS::Serverless::Function"
     }

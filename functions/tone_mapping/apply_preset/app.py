@@ -1,6 +1,6 @@
 from studio.compute_tasks.api import run_or_submit
 from studio.compute_tasks.models import AcceptedResponse
-from studio.http import answers, create_app, create_handler, get_caller, get_job_id
+from studio.http import answers, create_app, create_handler, get_caller, get_deadline, get_job_id
 from studio.image_source import store_inline
 from studio.tone_mapping import service
 from studio.tone_mapping.models import ApplyPresetRequest, GradedImageResponse
@@ -25,6 +25,7 @@ def apply_preset(request: ApplyPresetRequest) -> tuple[GradedImageResponse | Acc
         run=lambda: service.apply_preset(caller, request, app.current_event.request_context.request_id),
         model=GradedImageResponse,
         prepare=lambda: store_inline(request, caller),
+        deadline=get_deadline(app),
         job_id=get_job_id(app),
     )
 

@@ -1,6 +1,7 @@
 """The worker on jobs of a task of its own, as the README says that one is added."""
 
 import signal
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from pydantic import BaseModel
 
 from studio import mongo
@@ -204,6 +206,48 @@ def test_the_clean_up_leaves_a_job_whose_worker_comes_meanwhile(
     time.sleep(0.05)
     assert service.clean_up() == 1
     assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 1)
+
+
+def test_the_clean_up_asks_step_functions_once_where_it_does_not_answer(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01")
+    asked: list[str] = []
+
+    def find_execution(job: Job) -> None:
+        asked.append(job.id)
+        raise EndpointConnectionError(endpoint_url="https://states.test")
+
+    monkeypatch.setattr(dispatch, "find_execution", find_execution)
+    of_machines = [submit("soup") for _ in range(3)]
+    mongo.get_collection("computeTasks").update_many({}, {"$set": {"executionArn": "arn:of:an:execution"}})
+    time.sleep(0.05)
+    assert service.clean_up() == 3
+    assert len(asked) == 1
+    assert [stored(job).status for job in of_machines] == ["QUEUED"] * 3
+
+
+def test_one_whose_time_is_over_is_not_waited_for(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(dispatch, "_invoke", lambda _, kind, **__: calls.append(kind))
+    waiting = TaskOptions(use_container=True, wait_for_result=True)
+    service.submit(CALLER, "serve", Order(what="soup"), waiting, deadline=time.monotonic() - 1)
+    assert calls == ["Event"]
+
+
+def test_one_that_is_waited_for_is_so_until_the_deadline(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that takes the call and says nothing is a worker that is still at it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        configure(TASK_WORKER_FUNCTION="run-task", AWS_ENDPOINT_URL=endpoint, AWS_DEFAULT_REGION="us-east-1")
+        configure(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")
+        dispatch._client.cache_clear()
+        waiting = TaskOptions(use_container=True, wait_for_result=True, wait_timeout_seconds=20)
+        started = time.monotonic()
+        job = service.submit(CALLER, "serve", Order(what="soup"), waiting, deadline=started + 2)
+        assert job.status == "QUEUED"
+        assert 0.9 < time.monotonic() - started < 4
+    dispatch._client.cache_clear()
 
 
 def test_running_executions_do_not_keep_the_clean_up_from_other_jobs(

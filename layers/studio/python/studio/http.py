@@ -1,6 +1,7 @@
 """The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
 
 import json
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,8 @@ from studio.errors import (
 from studio.observability import count, logger, tracer
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+_ANSWER_SECONDS = 4  # from the end of a wait to that of the function
 
 # Told by name, since a function imports only the libraries of what it uses.
 _UNAVAILABLE = {
@@ -77,6 +80,22 @@ def get_job_id(app: APIGatewayHttpResolver) -> str | None:
     """
     job_id: str | None = app.context.get("job_id")
     return job_id
+
+
+def get_deadline(app: APIGatewayHttpResolver) -> float:
+    """When a request that waits must begin to answer, so that it is the function that does.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    float
+        Of `time.monotonic`: 25 s after the function began, in one that has 29 s.
+    """
+    left_seconds: float = app.lambda_context.get_remaining_time_in_millis() / 1000
+    return time.monotonic() + left_seconds - _ANSWER_SECONDS
 
 
 def answers(

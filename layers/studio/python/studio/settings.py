@@ -2,9 +2,12 @@
 
 import os
 from functools import cache
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 
 class Settings(BaseModel):
@@ -25,6 +28,15 @@ class Settings(BaseModel):
         return cls.model_validate(dict(os.environ))
 
 
+@cache
+def _secrets() -> "SecretsProvider":
+    # Not at the top: they bring boto3, which a function without secrets does without.
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+    from botocore.config import Config
+
+    return SecretsProvider(boto_config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2}))
+
+
 def get_secret(arn: str) -> str:
     """Value of a Secrets Manager secret, cached for five minutes.
 
@@ -38,14 +50,9 @@ def get_secret(arn: str) -> str:
     str
         The secret string.
     """
-    # Not at the top: it brings boto3, which a function without secrets does without.
-    from aws_lambda_powertools.utilities import parameters
-
-    return str(parameters.get_secret(arn, max_age=300))
+    return str(_secrets().get(arn, max_age=300))
 
 
 def forget_secrets() -> None:
     """Read every secret anew on its next use."""
-    from aws_lambda_powertools.utilities import parameters
-
-    parameters.clear_caches()  # type: ignore[no-untyped-call]
+    _secrets.cache_clear()

@@ -96,9 +96,9 @@ def _client() -> "S3Client":
             # B2 and others refuse the checksum trailers that boto3 sends by itself.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=2,
-            read_timeout=10,
-            retries={"mode": "standard", "max_attempts": 3},
+            connect_timeout=1,
+            read_timeout=6,
+            retries={"mode": "standard", "total_max_attempts": 3},
         ),
     )
     client.meta.events.register("before-call.s3.DeleteObjects", _use_md5)

@@ -21,6 +21,7 @@ def run_or_submit(
     run: Callable[[], Answer],
     model: type[Answer],
     prepare: Callable[[], BaseModel],
+    deadline: float,
     job_id: str | None = None,
 ) -> tuple[Answer | AcceptedResponse, int]:
     """Run a request at once, or as a job where it asks for that.
@@ -38,6 +39,8 @@ def run_or_submit(
         Of the answer.
     prepare : callable
         Makes the job's payload of the request: what is big goes to the bucket first.
+    deadline : float
+        Until when to wait for the job where the request asks for that, of `time.monotonic`.
     job_id : str, optional
         For the job; where there is one of that id already, it is answered.
 
@@ -64,7 +67,7 @@ def run_or_submit(
     caller.require(TASKS[task_type].scope)
     service.choose_target(task_type, request.target)
     callbacks.check(request.callback_url)
-    job = service.submit(caller, task_type, prepare(), request, job_id)
+    job = service.submit(caller, task_type, prepare(), request, job_id, deadline)
     if job.status == "COMPLETED" and job.result is not None:
         return model.model_validate(service.fresh(job.result)), HTTPStatus.OK
     if job.status in ("FAILED", "CANCELLED"):

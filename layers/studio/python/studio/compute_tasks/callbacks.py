@@ -43,7 +43,7 @@ class Guard(TypedDict):
 def get_queue() -> "SQSClient":
     """Return the client of the queue."""
     tracer.patch(["botocore"])
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}))
+    return boto3.client("sqs", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2}))
 
 
 def get_guard() -> Guard:

@@ -1,7 +1,6 @@
 """How a job reaches its worker."""
 
 import json
-import math
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,9 @@ def _client(read_timeout: int) -> "LambdaClient":
 @cache
 def _steps() -> "SFNClient":
     tracer.patch(["botocore"])
-    return boto3.client("stepfunctions", config=Config(connect_timeout=2, read_timeout=5))
+    return boto3.client(
+        "stepfunctions", config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2})
+    )
 
 
 def execution_arn(machine_arn: str, job_id: str) -> str:
@@ -101,14 +102,14 @@ def run(job: Job, seconds: float) -> bool:
     ----------
     job : Job
     seconds : float
-        At most this long; the worker goes on beyond it.
+        At most this long, in whole seconds and at least one; the worker goes on beyond it.
 
     Returns
     -------
     bool
         False where the worker was started and crashed.
     """
-    return _invoke(job, "RequestResponse", read_timeout=max(1, math.ceil(seconds)))
+    return _invoke(job, "RequestResponse", read_timeout=max(1, int(seconds)))
 
 
 def _invoke(job: Job, kind: str, read_timeout: int) -> bool:

@@ -89,7 +89,14 @@ def choose_target(task_type: str, asked: Target | None) -> Target:
     return target
 
 
-def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOptions, job_id: str | None = None) -> Job:
+def submit(
+    caller: Caller,
+    task_type: str,
+    request: BaseModel,
+    options: TaskOptions,
+    job_id: str | None = None,
+    deadline: float = math.inf,
+) -> Job:
     """Start a job, and wait for it where that is asked for.
 
     Once it is stored it is never lost: a worker that cannot be reached or dies is replaced by the clean-up.
@@ -104,6 +111,8 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     options : TaskOptions
     job_id : str, optional
         For a job of which something is stored already, or all of it: then it is answered, and none is started.
+    deadline : float, optional
+        Until when to wait at most, of `time.monotonic`, whatever the options say.
 
     Returns
     -------
@@ -137,11 +146,8 @@ def submit(caller: Caller, task_type: str, request: BaseModel, options: TaskOpti
     )
     if not repository.insert_job(job):
         return repository.find_job(job.id) or job
-    if not options.wait_for_result:
-        dispatch.start(job)
-        return job
-    wait = min(options.wait_timeout_seconds, ComputeTaskSettings.load().wait_timeout_max_seconds)
-    if execution_arn:
+    wait = min(options.wait_timeout_seconds, deadline - time.monotonic()) if options.wait_for_result else 0
+    if wait <= 0 or execution_arn:
         dispatch.start(job)
         return _wait(job, wait)
     if not dispatch.run(job, wait):
@@ -418,11 +424,15 @@ def clean_up() -> int:
         now - _CHECKED_EVERY,
         _CLEANED_AT_ONCE,
     )
+    is_answered = True  # by Step Functions; that it is not takes seconds to find out
     for job in stale:
+        if job.execution_arn and not is_answered:
+            continue
         try:
             execution = dispatch.find_execution(job) if job.execution_arn else None
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError) as failed:
             logger.exception("Step Functions does not answer; the job waits for the next clean-up", job_id=job.id)
+            is_answered = isinstance(failed, ClientError)
             continue
         if execution:
             if execution["status"] == "RUNNING":

@@ -172,9 +172,9 @@ def complete(job_id: str) -> dict[str, int] | None:
     _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
     result = {"counts": counts, "manifest_key": result_key}
     if not callbacks.announce(insist(lambda: jobs.complete_job(job_id, job.attempt, result, _now()))):
-        over = insist(lambda: jobs.find_job(job_id))
-        if over is None or over.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
-            raise compute_tasks.JobOverError(job_id, over)
+        found_job = insist(lambda: jobs.find_job(job_id))
+        if found_job is None or found_job.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
+            raise compute_tasks.JobOverError(job_id, found_job)
     return counts
 
 
