@@ -1,5 +1,6 @@
 """Many images through the API: one state machine, one record an image, one manifest of all."""
 
+import base64
 import io
 import json
 import time
@@ -18,7 +19,7 @@ from local.stack import Stack
 from studio.object_keys import upload_key
 
 BULK = "/tone-mapping/bulk"
-DARKER = {"task_type": "adjust", "parameters": {"adjustments": {"exposure": -1}, "use_cache": False}}
+DARKER: dict[str, Any] = {"task_type": "adjust", "parameters": {"adjustments": {"exposure": -1}, "use_cache": False}}
 
 
 def picture(shade: int, side: int = 64) -> bytes:
@@ -111,6 +112,17 @@ def test_a_manifest_or_all_uploads_name_the_images(stack: Stack, user: Any) -> N
     manifest = upload(stack, user, 9, json.dumps(keys[:1]).encode())
     job = wait(user, submit(user, manifest_key=manifest), "COMPLETED", "FAILED")
     assert user.http.get(job["result_url"]).json()["counts"] == {"total": 1, "completed": 1, "failed": 0}
+
+
+def test_what_came_inline_with_another_job_is_no_upload(stack: Stack, user: Any) -> None:
+    key = upload(stack, user, 0, picture(50))
+    image = base64.b64encode(picture(70)).decode()
+    body = {"image": image, **DARKER["parameters"], "use_container": True, "wait_for_result": True}
+    assert user.http.post("/tone-mapping/adjust", json=body).status_code == 200
+    assert [item["image_key"] for item in user.http.get("/uploads").json()["items"]] == [key]
+    job = wait(user, submit(user, all_uploads=True), "COMPLETED", "FAILED")
+    manifest = httpx.get(user.http.get(job["result_url"]).json()["manifest_url"]).json()
+    assert [item["image_key"] for item in manifest["items"]] == [key]
 
 
 def test_a_cancelled_job_grades_no_more(stack: Stack, user: Any, studio_database: Database[dict[str, Any]]) -> None:

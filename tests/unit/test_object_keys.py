@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import NotFoundError
-from studio.object_keys import require_own, require_upload, result_key, upload_key
+from studio.object_keys import input_key, job_key, require_own, require_upload, result_key, upload_key
 
 CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset())
 
@@ -13,11 +13,16 @@ CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset())
 def test_own_keys_are_accepted() -> None:
     require_own(CALLER, upload_key(CALLER.user_id, new_id("upl")), "image_key")
     require_own(CALLER, result_key(CALLER.user_id, new_id("res"), "jpeg"), "image_key")
+    require_own(CALLER, input_key(CALLER.user_id, new_id("inp")), "image_key")
 
 
 def test_only_uploads_are_uploads() -> None:
     require_upload(CALLER, upload_key(CALLER.user_id, new_id("upl")), "file_key")
-    for key in (result_key(CALLER.user_id, new_id("res"), "jpeg"), upload_key(new_id("usr"), new_id("upl"))):
+    for key in (
+        result_key(CALLER.user_id, new_id("res"), "jpeg"),
+        input_key(CALLER.user_id, new_id("inp")),
+        upload_key(new_id("usr"), new_id("upl")),
+    ):
         with pytest.raises(NotFoundError):
             require_upload(CALLER, key, "file_key")
 
@@ -28,6 +33,8 @@ def test_only_uploads_are_uploads() -> None:
         "",
         "/",
         upload_key(new_id("usr"), new_id("upl")),
+        input_key(new_id("usr"), new_id("inp")),
+        job_key(CALLER.user_id, new_id("job"), "manifest.json"),
         upload_key(CALLER.user_id, ""),
         upload_key(CALLER.user_id, "../../" + new_id("usr")),
         upload_key(CALLER.user_id, "a") + "\n",
@@ -43,7 +50,7 @@ def test_other_keys_are_not_found(key: str) -> None:
         require_own(CALLER, key, "image_key")
 
 
-@given(st.text(), st.sampled_from(["uploads", "results"]))
+@given(st.text(), st.sampled_from(["uploads", "results", "inputs"]))
 def test_what_is_accepted_stays_under_the_callers_prefix(text: str, folder: str) -> None:
     key = f"users/{CALLER.user_id}/{folder}/{text}"
     try:

@@ -11,7 +11,7 @@ from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, TooLargeError
 from studio.fetch import fetch
-from studio.object_keys import missing, require_own, upload_key
+from studio.object_keys import input_key, missing, require_own
 from studio.settings import Settings
 
 
@@ -107,7 +107,7 @@ def store_inline(source: Source, caller: Caller) -> Source:
     if source.image is None:
         return source
     data = _decode_inline(source.image, ImageSourceSettings.load().inline_image_max_bytes)
-    key = upload_key(caller.user_id, new_id("upl"))
+    key = input_key(caller.user_id, new_id("inp"))
     storage.write(key, data, "application/octet-stream", tags={"kind": "result"})  # expires like one
     return source.model_copy(update={"image": None, "image_key": key})
 

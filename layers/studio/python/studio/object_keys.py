@@ -5,7 +5,7 @@ import re
 from studio.caller import Caller
 from studio.errors import NotFoundError
 
-_OWN = re.compile(r"users/(?P<user_id>usr_[0-9a-f]{24})/(uploads|results)/[0-9a-z_]+(\.[a-z]+)?")
+_OWN = re.compile(r"users/(?P<user_id>usr_[0-9a-f]{24})/(uploads|results|inputs)/[0-9a-z_]+(\.[a-z]+)?")
 
 
 def own_prefix(user_id: str) -> str:
@@ -36,6 +36,16 @@ def result_key(user_id: str, result_id: str, extension: str) -> str:
     user_id, result_id, extension : str
     """
     return f"users/{user_id}/results/{result_id}.{extension}"
+
+
+def input_key(user_id: str, input_id: str) -> str:
+    """Key of an image that came inline with the request of a job; it is among no uploads.
+
+    Parameters
+    ----------
+    user_id, input_id : str
+    """
+    return f"users/{user_id}/inputs/{input_id}"
 
 
 def preset_key(user_id: str, preset_id: str) -> str:
