@@ -13,7 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local import batch, openapi
-from studio.compute_tasks.registry import TASKS
+from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
@@ -266,11 +266,16 @@ FARGATE_MB = {
 
 
 @pytest.mark.parametrize("name", BATCH_TASKS)
-def test_what_a_task_asks_for_is_there(name: str, resources: dict[str, Any]) -> None:
+def test_what_a_task_asks_for_is_there(name: str) -> None:
     task = BATCH_TASKS[name]
     assert task.resources.memory_mb in FARGATE_MB[int(task.resources.vcpu)]
-    strategy = resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]
-    assert task.attempts == strategy["Attempts"]
+
+
+def test_batch_makes_the_attempts_that_a_task_may_have(resources: dict[str, Any]) -> None:
+    assert resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]["Attempts"] == BATCH_ATTEMPTS
+    with pytest.raises(ValueError, match="3 attempts at most; got 4"):
+        Task(request="studio:Order", targets=("LAMBDA", "BATCH"), attempts=4)
+    assert Task(request="studio:Order", attempts=4).attempts == 4
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from studio.caller import Caller
 from studio.compute_tasks.models import Progress, Target
 
+BATCH_ATTEMPTS = 3  # of RunTaskJobDefinition
+
 
 class Reporter:
     """How a running task tells how far it is.
@@ -70,7 +72,8 @@ class Task:
     timeout_seconds : float
         Of one attempt.
     attempts : int
-        How often a lost or crashed attempt is followed by another one; refusals (a 4xx) are final.
+        How many there are where one after the other is lost or crashes; refusals (a 4xx) are final. As BATCH, where
+        Batch starts them, at most `BATCH_ATTEMPTS`.
     state_machine : str
         Name of the field of `ComputeTaskSettings` that has the ARN of the state machine that runs it; empty where
         there is none of its own: the worker runs it, or, as BATCH, the state machine for any task.
@@ -87,6 +90,10 @@ class Task:
     resources: Resources = Resources()
     state_machine: str = ""
     enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if "BATCH" in self.targets and self.attempts > BATCH_ATTEMPTS:
+            raise ValueError(f"Batch makes {BATCH_ATTEMPTS} attempts at most; got {self.attempts}")
 
     def run(self, caller: Caller, payload: dict[str, Any], report: Reporter) -> BaseModel:
         """Run the task in this process.
