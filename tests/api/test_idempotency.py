@@ -94,6 +94,17 @@ def test_a_graded_images_url_is_fresh(user: Any, database: Database[Any]) -> Non
     }
 
 
+def test_a_graded_image_that_is_no_more_is_told(user: Any, stack: Stack) -> None:
+    body = adjusting(output={"delivery": "url"})
+    first = user.http.post(ADJUST, json=body, headers=KEY).raise_for_status().json()
+    stack.client("s3").delete_object(Bucket=stack.bucket_name, Key=first["result_key"])
+    gone = user.http.post(ADJUST, json=body, headers=KEY)
+    assert code(gone) == (410, "RESULT_EXPIRED")
+    assert "another Idempotency-Key" in gone.json()["error"]["message"]
+    anew = user.http.post(ADJUST, json=body, headers={"Idempotency-Key": "another"})
+    assert httpx.get(anew.raise_for_status().json()["image_url"]).status_code == 200
+
+
 def test_a_job_is_started_once(user: Any) -> None:
     first, again = (user.http.post(ADJUST, json=adjusting(use_container=True), headers=KEY) for _ in range(2))
     assert first.status_code == 202

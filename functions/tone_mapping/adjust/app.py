@@ -14,7 +14,9 @@ app = create_app()
     summary="Adjust an image by sliders",
     description="Applies sliders of your own to the image.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 404, 409, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
+    responses=answers(
+        200, 400, 403, 404, 409, 410, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}
+    ),
 )
 def adjust(request: AdjustRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
     caller = get_caller(app)

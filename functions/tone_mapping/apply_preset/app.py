@@ -14,7 +14,9 @@ app = create_app()
     summary="Apply a preset to an image",
     description="Applies a built-in look or a preset of your own; automatic correction can come first, sliders last.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 404, 409, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
+    responses=answers(
+        200, 400, 403, 404, 409, 410, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}
+    ),
 )
 def apply_preset(request: ApplyPresetRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
     caller = get_caller(app)

@@ -14,7 +14,9 @@ app = create_app()
     summary="Correct an image automatically",
     description="Chooses sliders for the image, explains them and applies them.",
     tags=["Tone mapping"],
-    responses=answers(200, 400, 403, 404, 409, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}),
+    responses=answers(
+        200, 400, 403, 404, 409, 410, 413, 415, 503, models={200: GradedImageResponse, 202: AcceptedResponse}
+    ),
 )
 def auto_correct(request: AutoCorrectRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
     caller = get_caller(app)

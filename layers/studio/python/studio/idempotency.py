@@ -25,7 +25,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from studio.caller import Caller
-from studio.compute_tasks.service import fresh
+from studio.compute_tasks.service import renew
 from studio.documents import new_id
 from studio.errors import ConflictError, InvalidFieldError, StudioError
 from studio.mongo import Record, get_collection
@@ -67,6 +67,8 @@ def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextM
         If the key is empty, too long or not ASCII.
     ConflictError
         If the key came with another request before, or with this one and that still runs.
+    GoneError
+        If the first answer leads to an object that is no more: a URL to nothing would be of no use.
     """
     key = app.current_event.headers[HEADER]
     if not re.fullmatch(KEY_PATTERN, key):
@@ -206,7 +208,7 @@ def _tolerated() -> Iterator[None]:
 
 def _renew(response: Record, idempotent_data: DataRecord) -> Record:
     """Make an answer of before fit to be given again: a presigned URL in it may have ended."""
-    return {**response, "body": _dump(fresh(json.loads(response["body"]))), "replayed": True}
+    return {**response, "body": _dump(renew(json.loads(response["body"]))), "replayed": True}
 
 
 def _dump(body: Any) -> str:

@@ -283,7 +283,7 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     ConflictError
         If it is not over, or did not end well.
     GoneError
-        If its picture or manifest has expired: objects live shorter than jobs.
+        If its picture or manifest has expired.
     """
     job = _find(caller, job_id)
     if job.status not in FINAL:
@@ -291,10 +291,7 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     if job.result is None:
         why = f": {job.error.code}: {job.error.message}" if job.error else ""
         raise ConflictError(f"the job is {job.status} and has no result{why}", code=f"JOB_{job.status}")
-    key = _result_key(job.result)
-    if key and storage.get_size(key) is None:
-        raise GoneError(f"the result of the job {job.id} has expired; run it again", code="RESULT_EXPIRED")
-    return fresh(job.result)
+    return renew(job.result)
 
 
 def cancel(caller: Caller, job_id: str) -> JobResponse:
@@ -466,6 +463,25 @@ def fresh(result: dict[str, Any]) -> dict[str, Any]:
         name = "image_url" if result.get("result_key") else "manifest_url"
         return {**result, name: url, "expires_at": expires_at.isoformat()}
     return result
+
+
+def renew(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result of before with a new presigned URL, unless what it leads to has expired.
+
+    Parameters
+    ----------
+    result : dict
+
+    Raises
+    ------
+    GoneError
+        If its picture or manifest is no more: objects live shorter than what names them, and a cache can be purged.
+    """
+    key = _result_key(result)
+    if key and storage.get_size(key) is None:
+        message = "the result has expired; ask for it anew, with another Idempotency-Key where there was one"
+        raise GoneError(message, code="RESULT_EXPIRED")
+    return fresh(result)
 
 
 def _result_key(result: Mapping[str, Any]) -> str | None:
