@@ -20,9 +20,10 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "description": "Makes it safe to send the request again; any text of your own, a UUID say. For "
     f"{KEPT_SECONDS // 3600} hours the same body with the same key is answered what it was answered first, with the "
-    f"header `{REPLAYED_HEADER}: true`. A picture's URL in it is fresh; an upload's form is the first one, and ends at "
-    "its `expires_at`. Another body is a 409 `IDEMPOTENCY_MISMATCH`; as long as the first request runs, the same body "
-    "is a 409 `IDEMPOTENCY_IN_PROGRESS`. Errors are not kept: the same key tries anew.",
+    f"header `{REPLAYED_HEADER}: true`. A picture's URL in it is fresh, and a 410 `RESULT_EXPIRED` says that the "
+    "picture was purged since; an upload's form is the first one, and ends at its `expires_at`. Another body is a 409 "
+    "`IDEMPOTENCY_MISMATCH`; as long as the first request runs, the same body is a 409 `IDEMPOTENCY_IN_PROGRESS`. "
+    "Errors are not kept: the same key tries anew.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
 }
 # Powertools documents its own validation answers beside the envelope that ours replace them with.
