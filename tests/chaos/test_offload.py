@@ -1,6 +1,8 @@
 """Offloaded grading while workers, and the database, are killed: every acknowledged job ends, and ends once.
 
-``just test-chaos`` runs it with 200 jobs and 20 clients; the run in ``just test`` is a small one.
+``just test-chaos`` runs it with 200 jobs and 20 clients, at random: one in forty may fail, its attempts used up. In the
+small run of ``just test`` a single job that chance hits three times would be too many: it spares jobs on their last
+attempt, and all of them complete.
 """
 
 import base64
@@ -24,10 +26,13 @@ from PIL import Image
 from pymongo.errors import PyMongoError
 
 from local.stack import Stack
+from studio.compute_tasks.registry import TASKS
 
 JOBS = int(os.environ.get("CHAOS_JOBS", "24"))
 CLIENTS = int(os.environ.get("CHAOS_CLIENTS", "6"))
 SECONDS = 240
+IS_SMALL = JOBS < 200
+LAST_ATTEMPT = TASKS["auto_correct"].attempts
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
@@ -49,16 +54,20 @@ def in_background(work: Any) -> Iterator[None]:
         thread.join(30)
 
 
-def kill_workers(stack: Stack, kills: list[int]) -> Any:
+def kill_workers(stack: Stack, user: Any, kills: list[int]) -> Any:
     """Kill a random worker every half second or so, one for three jobs in all."""
+    last = {"userId": user.user_id, "status": {"$nin": [*FINAL]}, "attempt": {"$gte": LAST_ATTEMPT}}
 
     def work(stop: threading.Event) -> None:
         chance = random.Random(7)
-        while len(kills) < JOBS // 3 and not stop.wait(chance.uniform(0.3, 0.9)):
-            if pids := stack.pids["workers"].get("RunTaskFunction"):
-                with suppress(ProcessLookupError):
-                    os.kill(chance.choice(pids), signal.SIGKILL)
-                    kills.append(1)
+        with pymongo.MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+            while len(kills) < JOBS // 3 and not stop.wait(chance.uniform(0.3, 0.9)):
+                with suppress(ProcessLookupError, PyMongoError):
+                    if IS_SMALL and client["studio"]["computeTasks"].find_one(last):
+                        continue
+                    if pids := stack.pids["workers"].get("RunTaskFunction"):
+                        os.kill(chance.choice(pids), signal.SIGKILL)
+                        kills.append(1)
 
     return work
 
@@ -99,7 +108,7 @@ def test_every_acknowledged_job_ends_once(stack: Stack, user: Any, kill_mongod: 
                             ends[change["documentKey"]["_id"]] += status in FINAL
 
     watching = threading.Event()
-    with in_background(count_ends), in_background(kill_workers(stack, kills)):
+    with in_background(count_ends), in_background(kill_workers(stack, user, kills)):
         assert watching.wait(20)
         with ThreadPoolExecutor(CLIENTS) as pool:
             futures = [pool.submit(post, user.http, image, number) for number in range(JOBS)]
@@ -125,8 +134,8 @@ def test_every_acknowledged_job_ends_once(stack: Stack, user: Any, kill_mongod: 
     assert kills, "nothing was killed"
     assert len(set(ids)) == JOBS
     assert len(jobs) == JOBS, "some jobs did not end"
-    assert statuses["COMPLETED"] >= 0.975 * JOBS
+    assert statuses["COMPLETED"] >= (JOBS if IS_SMALL else 0.975 * JOBS)
     for job in jobs.values():
         if job["status"] == "FAILED":
-            assert "attempt 3 of 3" in job["error"]["message"]
+            assert f"attempt {LAST_ATTEMPT} of {LAST_ATTEMPT}" in job["error"]["message"]
     assert max(ends[job_id] for job_id in ids) == 1, "a job ended twice"
