@@ -15,6 +15,7 @@ import skimage.data
 from PIL import Image
 
 from local.stack import Stack
+from studio.object_keys import own_prefix
 
 ADJUST = "/tone-mapping/adjust"
 
@@ -65,12 +66,13 @@ def test_a_result_that_has_expired_is_told(stack: Stack, user: Any) -> None:
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "RESULT_EXPIRED")
 
 
-def test_a_key_without_the_scope_starts_no_job(user: Any) -> None:
+def test_a_key_without_the_scope_starts_no_job(stack: Stack, user: Any) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "films", "scopes": ["export"]}).json()["api_key"]
     refused = user.http.post(ADJUST, json=body(), headers={"X-API-KEY": key})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "MISSING_SCOPE")
     assert user.http.get("/compute-tasks").json()["items"] == []
-    assert user.http.get("/uploads").json()["items"] == [], "and its image is not kept"
+    kept = stack.client("s3").list_objects_v2(Bucket=stack.bucket_name, Prefix=own_prefix(user.user_id))
+    assert kept["KeyCount"] == 0, "and its image is not kept"
 
 
 def test_one_that_is_waited_for_answers_as_if_run_at_once(user: Any) -> None:

@@ -26,7 +26,9 @@ class TaskOptions(BaseModel):
     wait_for_result: bool = Field(
         default=False, description="Answer with a job's result where it comes in time, else as when not waiting."
     )
-    wait_timeout_seconds: float = Field(default=25, gt=0, le=25, description="How long to wait.")
+    wait_timeout_seconds: float = Field(
+        default=25, gt=0, le=25, description="How long to wait; 25 s after the request began it ends."
+    )
     target: Target | None = Field(
         default=None,
         description="Where a job runs: `LAMBDA` starts at once, `BATCH` in a container of its own, within minutes.",
