@@ -5,9 +5,10 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import boto3
 from botocore.credentials import Credentials
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
@@ -18,12 +19,20 @@ from local.batch import Batch
 from local.events import EventInvoker
 from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
 from local.processes import free_port
+from local.template import REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_EVENT_BYTES = 1_048_576
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+
+
+def connect(service: str, endpoint_url: str) -> Any:
+    """Return a boto3 client of what answers there."""
+    key, secret = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+    session: Any = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=REGION)
+    return session.client(service, endpoint_url=endpoint_url)
 
 
 class AwsServer:

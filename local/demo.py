@@ -8,6 +8,7 @@ import httpx
 import skimage.data
 from PIL import Image
 
+from local.__main__ import make_api_key
 from local.layers import ROOT
 from local.stack import Stack
 
@@ -23,7 +24,8 @@ def run_demo() -> None:
     print("starting the embedded stack: mongod, S3, the Lambda functions, the HTTP API", flush=True)
     with Stack() as stack, httpx.Client(base_url=stack.url, timeout=30) as http:
         print(f"it answers at {stack.url}: {http.get('/health').raise_for_status().text}")
-        authenticate(http)
+        http.headers["X-API-KEY"] = make_api_key(stack.url)
+        print("registered a user, and made an API key")
         graded = http.post("/tone-mapping/auto-correct", json={"image": _base64(before)}).raise_for_status().json()
         lut = http.post("/tone-mapping/lut", json={"adjustments": graded["adjustments"], "title": "Studio demo"})
         cube: str = lut.raise_for_status().json()["cube"]
@@ -32,17 +34,6 @@ def run_demo() -> None:
     (OUT / "auto_correct.cube").write_text(cube)
     _side_by_side(before, after, OUT / "before_after.jpg")
     _report(graded)
-
-
-def authenticate(http: httpx.Client) -> None:
-    """Register, log in and make an API key, which every later request carries."""
-    user = {"email": "demo@example.com", "password": "only for the demonstration"}
-    http.post("/auth/register", json=user).raise_for_status()
-    login = http.post("/auth/login", json=user).raise_for_status().json()
-    http.headers["X-API-KEY"] = login["api_key"]
-    key = http.post("/auth/api-keys", json={"name": "demo", "scopes": ["grade"]}).raise_for_status().json()
-    http.headers["X-API-KEY"] = key["api_key"]
-    print(f"registered {user['email']}, made API key {key['key_id']}")
 
 
 def _base64(path: Path) -> str:

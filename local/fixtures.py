@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import boto3
 from pymongo import MongoClient
 
+from local.aws import connect
 from studio.auth import api_keys
 from studio.auth.models import ApiKey, Scope, User
 from studio.auth.passwords import hash_password
@@ -142,13 +142,7 @@ def seed(stack: Backend) -> None:
         bulk_jobs = [BULK_QUEUED_JOB_ID, BULK_RUNNING_JOB_ID, BULK_COMPLETING_JOB_ID]
         database["bulkItems"].delete_many({"_id": {"$in": [f"{job_id}:0" for job_id in bulk_jobs]}})
         database["computeTasks"].insert_many([job.to_mongo() for job in _jobs(now)])
-    store = boto3.client(
-        "s3",
-        endpoint_url=stack.aws_endpoint_url,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 the embedded stack takes any
-        region_name="us-east-1",
-    )
+    store = connect("s3", stack.aws_endpoint_url)
     photos = [
         upload_key(USER_ID, UPLOAD_ID),
         upload_key(USER_ID, SPARE_UPLOAD_ID),

@@ -16,11 +16,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import boto3
 from samtranslator.yaml_helper import yaml_parse
 
 from local import fixtures
 from local.__main__ import FACTS
+from local.aws import connect
 from local.forward import Forwarder
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
@@ -167,14 +167,9 @@ def _listens(url: str) -> bool:
 
 
 def _make_secret(endpoint_url: str, value: str) -> str:
-    secrets = boto3.client(
-        "secretsmanager",
-        endpoint_url=endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-    )
-    return secrets.create_secret(Name=f"studio-sam-local-{uuid.uuid4()}", SecretString=value)["ARN"]
+    secrets = connect("secretsmanager", endpoint_url)
+    arn: str = secrets.create_secret(Name=f"studio-sam-local-{uuid.uuid4()}", SecretString=value)["ARN"]
+    return arn
 
 
 def _bridge_address() -> str:

@@ -14,19 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
 import pymongo
 import uvicorn
 
 from local import s3_data
-from local.aws import AwsServer
+from local.aws import AwsServer, connect
 from local.batch import Batch
 from local.events import EventInvoker, QueuePoller, Scheduler, put_event
 from local.gateway import Gateway
-from local.lambda_runtime import CREDENTIALS, WorkerPool, function_arn
+from local.lambda_runtime import WorkerPool, function_arn
 from local.layers import ROOT
 from local.mongod import Mongod
-from local.template import REGION, QueueResource, Template
+from local.template import QueueResource, Template
 from studio.indexes import create_indexes
 
 if TYPE_CHECKING:
@@ -97,12 +96,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the stack's AWS."""
-        session: Any = boto3.Session(
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
-        )
-        return session.client(service, endpoint_url=self.aws_endpoint_url)
+        return connect(service, self.aws_endpoint_url)
 
     def fire(self, function: str) -> None:
         """Invoke a function as its schedules do, without waiting for their time or for its answer."""
