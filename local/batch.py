@@ -47,7 +47,10 @@ class Batch:
     ) -> None:
         self.environment, self.log, self.echo = environment, log, echo
         self.free = threading.BoundedSemaphore(MAX_CONTAINERS)
-        self._definitions = {definition.arn: definition for definition in definitions}
+        # A name without revision is the newest, and there is but one.
+        self._definitions = {
+            name: definition for definition in definitions for name in (definition.arn, definition.name)
+        }
         self._jobs: dict[str, _Job] = {}
 
     @property

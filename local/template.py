@@ -246,7 +246,7 @@ class Template:
         """Return every job definition of Batch."""
         return [
             JobDefinitionResource(
-                name=name,
+                name=self._attribute(name, "Name"),
                 arn=self._reference(name),
                 image=(container := own["ContainerProperties"])["Image"],
                 folder=self._folder / self._document["Resources"][name]["Metadata"]["Container"],
@@ -380,7 +380,7 @@ class Template:
             case "AWS::Batch::JobQueue":
                 return f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:job-queue/{name}"
             case "AWS::Batch::JobDefinition":
-                return f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:job-definition/{name}:1"
+                return f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:job-definition/{self._attribute(name, 'Name')}:1"
         return name
 
     def _attribute(self, name: str, attribute: str) -> str:
@@ -393,6 +393,8 @@ class Template:
         if resource["Type"] == "AWS::SQS::Queue":
             full = f"{self._values['AWS::StackName']}-{name}"  # moto's memory, too
             return {"QueueName": full, "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{full}"}[attribute]
+        if resource["Type"] == "AWS::Batch::JobDefinition" and attribute == "Name":
+            return str(self.resolve(resource["Properties"].get("JobDefinitionName", name)))
         if resource["Type"] == "AWS::ECR::Repository" and attribute == "RepositoryUri":
             return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{name.lower()}"
         service = {
