@@ -95,6 +95,10 @@ train photos *arguments: install
 build: install
 	sam build
 
+# Deploy an environment of samconfig.toml (just deploy dev KEY=VALUE…; --dry-run prints the steps)
+deploy *arguments: install
+	@python -m local.deploy "$@"
+
 # Run a function in Lambda's container on one of its events (just invoke auto_correct success)
 invoke function case: build lambda-image
 	@python -m local.invoke "$@"

@@ -138,7 +138,7 @@ class Stack:
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
         given["MongoDbSecretArn"] = self._make_secret("mongodb", self.mongodb_uri)
         given["CallbackSecretArn"] = self._make_secret("callback", secrets.token_hex(32))
-        given["BatchEnabled"] = "true"
+        given |= {"BatchEnabled": "true", "RunTaskImageTag": "local"}
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
         template = Template(self._template_path, given | self._parameters, name)

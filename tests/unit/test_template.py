@@ -13,6 +13,8 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local import batch, openapi
+from local.deploy import build_variables
+from local.images import Image, list_images
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
@@ -251,7 +253,10 @@ def test_a_container_has_the_environment_of_the_worker(functions: dict[str, Any]
     shared = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
     container = resources["RunTaskJobDefinition"]["Properties"]["ContainerProperties"]
     names = {item["Name"] for item in container["Environment"]}
-    assert variables(shared) | variables(functions["RunTaskFunction"]) == names - {"POWERTOOLS_TRACE_DISABLED"}
+    assert variables(shared) | variables(functions["RunTaskFunction"]) == names - {
+        "POWERTOOLS_TRACE_DISABLED",
+        "AWS_DEFAULT_REGION",
+    }
 
 
 BATCH_TASKS = {name: task for name, task in TASKS.items() if "BATCH" in task.targets}
@@ -303,6 +308,86 @@ def test_an_image_is_made_of_what_is_there(resources: dict[str, Any]) -> None:
             assert all((ROOT / source).exists() for source in sources)
             *_, module = batch.entry_point(folder)
             assert importlib.util.find_spec(module)
+
+
+@pytest.mark.parametrize("image", list_images(), ids=lambda image: image.name)
+def test_an_image_has_what_a_deployment_looks_for(image: Image, resources: dict[str, Any]) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    assert template["Parameters"][image.tag_parameter]["Default"] == ""
+    output = template["Outputs"][image.repository_output]
+    [repository] = references(output)
+    assert output["Condition"] == resources[repository]["Condition"] == "HasBatch"
+    # Its tag is its digest, so it is never another one; older ones are deleted, as many as there are.
+    properties = resources[repository]["Properties"]
+    assert properties["ImageTagMutability"] == "IMMUTABLE"
+    assert json.loads(properties["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert repository in references(resources["ImageProjectRole"]), "what builds images may not push it"
+    # What names its tag is not there before it is.
+    [condition] = {
+        resource["Condition"] for resource in resources.values() if image.tag_parameter in set(references(resource))
+    }
+    assert image.tag_parameter in references(template["Conditions"][condition])
+
+
+def test_images_are_built_as_they_are_ordered(resources: dict[str, Any]) -> None:
+    project = resources["ImageProject"]["Properties"]
+    commands = yaml_parse(project["Source"]["BuildSpec"])["phases"]["build"]["commands"]
+    assert set(re.findall(r"\$\{?([A-Z]+)", str(commands))) == build_variables(list_images()[0], "repository").keys()
+    assert [command.split()[:2] for command in commands[1:]] == [["docker", "build"], ["docker", "push"]]
+
+
+def test_a_job_definition_is_named_without_its_revision(resources: dict[str, Any]) -> None:
+    """A deployment deregisters the revision that a waiting execution would ask for."""
+    definitions = {name for name, resource in resources.items() if resource["Type"] == "AWS::Batch::JobDefinition"}
+    for name in definitions:
+        assert not [user for user, other in resources.items() if name in set(references(other.get("Properties", {})))]
+        own = resources[name]["Properties"]["JobDefinitionName"]["Fn::Sub"]
+        [machine] = [resource for resource in resources.values() if resource.get("DependsOn") == name]
+        assert {"Fn::Sub": own} in machine["Properties"]["DefinitionSubstitutions"].values()
+        [statement] = [item for item in statements(machine) if "batch:SubmitJob" in item["Action"]]
+        assert f":job-definition/{own}:*" in str(statement["Resource"])
+
+
+def alarms(resources: dict[str, Any]) -> set[tuple[str, str]]:
+    """Metrics that alarms watch, each with what it is of."""
+    found = set()
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            own = resource["Properties"]
+            of = next(references(own.get("Dimensions", [])), "")
+            found.add((f"{own['Namespace']} {own['MetricName']}", of))
+    return found
+
+
+def test_what_fails_unseen_has_an_alarm(resources: dict[str, Any], functions: dict[str, Any]) -> None:
+    """A state machine, a queue of what was given up, a function that answers nobody."""
+    expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", "")}
+    asked = {"AuthorizeRequestFunction"}  # by the API
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            expected |= {("AWS/States ExecutionsFailed", name), ("AWS/States ExecutionsTimedOut", name)}
+            asked |= set(references(properties["DefinitionSubstitutions"]))
+        if resource["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in properties:
+            [dead_letters] = references(properties["RedrivePolicy"])
+            expected.add(("AWS/SQS ApproximateNumberOfMessagesVisible", dead_letters))
+    for name, function in functions.items():
+        routes = [event for event in function.get("Events", {}).values() if event["Type"] == "HttpApi"]
+        if not routes and name not in asked:
+            expected.add(("AWS/Lambda Errors", name))
+    assert alarms(resources) == expected
+
+
+def test_every_alarm_tells_who_wants_to_know(resources: dict[str, Any]) -> None:
+    tells = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    for alarm in resources.values():
+        if alarm["Type"] == "AWS::CloudWatch::Alarm":
+            assert alarm["Properties"]["AlarmActions"] == tells
+            # Nothing happens for most of the time, and that is no data.
+            assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+            # That of what is not there, is not there either.
+            for name in set(references(alarm["Properties"].get("Dimensions", []))):
+                assert alarm.get("Condition") == resources[name].get("Condition")
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
