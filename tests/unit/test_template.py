@@ -390,6 +390,19 @@ def test_every_alarm_tells_who_wants_to_know(resources: dict[str, Any]) -> None:
                 assert alarm.get("Condition") == resources[name].get("Condition")
 
 
+def test_the_dashboard_can_be_read(resources: dict[str, Any]) -> None:
+    text = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
+    places = [
+        (x, y)
+        for widget in widgets
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(places) == len(set(places)), "widgets lie upon each other"
+    assert max(x for x, _ in places) < 24
+
+
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, state in machine["States"].items():
         yield name, state
