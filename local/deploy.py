@@ -14,7 +14,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -95,7 +95,7 @@ class Deployment:
         if images:
             found.append(Step(f"where an image has no repository yet: {shlex.join(first)}", self._make_repositories))
         for image in images:
-            found.append(Step(f"build {image.name}:{image.tag}, if it is not there", partial(_build, self, image)))
+            found.append(Step(f"build {image.name}:{image.tag}, if it is not there", partial(self._build, image)))
         found.append(Step(shlex.join(last), lambda: self.run(last, {})))
         found.append(Step("create the indexes of its database: python -m studio.indexes", self._create_indexes))
         return found
@@ -120,8 +120,36 @@ class Deployment:
             if any(image.repository_output not in look(self.stack_name).outputs for image in missing):
                 raise DeploymentError("the stack still has no repositories: was its change set declined?")
 
+    def _build(self, image: Image) -> None:
+        """Build an image in the account, and wait for it."""
+        outputs = look(self.stack_name).outputs
+        uri = outputs[image.repository_output]
+        if _has_image(uri, image.tag):
+            print("it is there", flush=True)
+            return
+        key = f"{SOURCES}/{image.name}-{image.tag}.zip"
+        s3: S3Client = boto3.client("s3")
+        s3.put_object(Bucket=outputs["MediaBucketName"], Key=key, Body=image.archive())
+        codebuild: CodeBuildClient = boto3.client("codebuild")
+        build = codebuild.start_build(
+            projectName=outputs["ImageProjectName"],
+            sourceLocationOverride=f"{outputs['MediaBucketName']}/{key}",
+            environmentVariablesOverride=[
+                {"name": name, "value": value} for name, value in build_variables(image, uri).items()
+            ],
+        )["build"]
+        try:
+            ended = _wait(codebuild, build["id"])
+        except KeyboardInterrupt:
+            codebuild.stop_build(id=build["id"])
+            raise
+        if ended["buildStatus"] != "SUCCEEDED":
+            raise DeploymentError(f"the build of {image.name} has ended as {ended['buildStatus']}: {_reasons(ended)}")
+
     def _create_indexes(self) -> None:
         parameters = look(self.stack_name).parameters
+        if not parameters:
+            raise DeploymentError(f"there is no stack {self.stack_name}: was its change set declined?")
         # A server that the shell names is another one, such as that of the tests.
         names = {
             "MONGODB_SECRET_ARN": parameters["MongoDbSecretArn"],
@@ -155,33 +183,6 @@ def look(stack_name: str) -> Deployed:
         {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
         {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])},
     )
-
-
-def _build(deployment: Deployment, image: Image) -> None:
-    """Build an image in the account, and wait for it."""
-    outputs = look(deployment.stack_name).outputs
-    uri = outputs[image.repository_output]
-    if _has_image(uri, image.tag):
-        print("it is there", flush=True)
-        return
-    key = f"{SOURCES}/{image.name}-{image.tag}.zip"
-    s3: S3Client = boto3.client("s3")
-    s3.put_object(Bucket=outputs["MediaBucketName"], Key=key, Body=image.archive())
-    codebuild: CodeBuildClient = boto3.client("codebuild")
-    build = codebuild.start_build(
-        projectName=outputs["ImageProjectName"],
-        sourceLocationOverride=f"{outputs['MediaBucketName']}/{key}",
-        environmentVariablesOverride=[
-            {"name": name, "value": value} for name, value in build_variables(image, uri).items()
-        ],
-    )["build"]
-    try:
-        ended = _wait(codebuild, build["id"])
-    except KeyboardInterrupt:
-        codebuild.stop_build(id=build["id"])
-        raise
-    if ended["buildStatus"] != "SUCCEEDED":
-        raise DeploymentError(f"the build of {image.name} has ended as {ended['buildStatus']}: {_reasons(ended)}")
 
 
 def build_variables(image: Image, repository_uri: str) -> dict[str, str]:
@@ -254,9 +255,8 @@ def read(environment: str, given: dict[str, str], run: Run = _run) -> Deployment
         If the template has no such parameter.
     """
     configured = _configurations()[environment]
-    declared = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
     overrides = dict(pair.split("=", 1) for pair in shlex.split(configured.get("parameter_overrides", "")))
-    if unknown := (overrides | given).keys() - declared:
+    if unknown := (overrides | given).keys() - _declared_parameters():
         raise DeploymentError(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
     return Deployment(environment, configured["stack_name"], overrides | given, list_images(), run)
 
@@ -279,6 +279,11 @@ def deploy(deployment: Deployment, *, dry_run: bool) -> None:
                 raise DeploymentError(str(error)) from error
             except subprocess.CalledProcessError as error:
                 raise DeploymentError(f"{error.cmd[0]} has ended with {error.returncode}") from error
+
+
+@cache
+def _declared_parameters() -> set[str]:
+    return set(yaml_parse((ROOT / "template.yaml").read_text())["Parameters"])
 
 
 def _configurations() -> dict[str, dict[str, str]]:

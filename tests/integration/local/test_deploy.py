@@ -263,11 +263,12 @@ def let_builds_be(monkeypatch: pytest.MonkeyPatch, *states: dict[str, str]) -> N
     monkeypatch.setattr(CodeBuildBackend, "batch_get_builds", get)
 
 
-def test_a_change_set_that_is_declined_ends_it(account: Account) -> None:
+@pytest.mark.parametrize("parameters", [{}, BATCH])
+def test_a_first_change_set_that_is_declined_ends_it(account: Account, parameters: dict[str, str]) -> None:
     account.declines = True
     with pytest.raises(deploy.DeploymentError, match="declined"):
-        account.deploy(**BATCH)
-    assert account.builds == []
+        account.deploy(**parameters)
+    assert account.runs == [("sam build", 0), ("sam deploy", 0)]
 
 
 def test_batch_is_not_forgotten(account: Account) -> None:
