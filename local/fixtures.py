@@ -1,4 +1,4 @@
-"""Put what the event fixtures of events/ speak of into a running stack: two users, their keys, an upload each."""
+"""Put what the event fixtures of events/ speak of into a running stack: users, their keys, an upload each."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from pymongo import MongoClient
 
 from local.aws import connect
 from studio.auth import api_keys
-from studio.auth.models import ApiKey, Scope, User
+from studio.auth.models import ApiKey, DeletedUser, Scope, User
 from studio.auth.passwords import hash_password
 from studio.compute_tasks.models import Callback, Job
 from studio.minimatics.api_models import StoredProject
@@ -24,11 +24,14 @@ from studio.tone_mapping.presets.models import Preset
 
 USER_ID = "usr_000000000000000000000001"
 OTHER_USER_ID = "usr_000000000000000000000002"
+SPARE_USER_ID = "usr_000000000000000000000003"
+DELETED_USER_ID = "usr_000000000000000000000004"
 EMAIL = "fixture@example.com"
 PASSWORD = "a fixture's password"  # noqa: S105 it opens nothing but the embedded stack
 KEY_ID = "key_000000000000000000000001"
 SPARE_KEY_ID = "key_000000000000000000000002"
 OTHER_KEY_ID = "key_000000000000000000000003"
+SPARE_USERS_KEY_ID = "key_000000000000000000000004"
 KEY = api_keys.KeyParts("f17700000001", "f1" * 32)
 UPLOAD_ID = "upl_000000000000000000000001"
 SPARE_UPLOAD_ID = "upl_000000000000000000000002"
@@ -86,6 +89,7 @@ def seed(stack: Backend) -> None:
     scopes: list[Scope] = ["grade", "export"]
     owner = User(id=USER_ID, email=EMAIL, password_hash=hash_password(PASSWORD), scopes=scopes, created_at=now)
     other = owner.model_copy(update={"id": OTHER_USER_ID, "email": "other@example.com"})
+    spare_user = owner.model_copy(update={"id": SPARE_USER_ID, "email": "spare@example.com"})
     key = ApiKey(
         id=KEY_ID,
         user_id=USER_ID,
@@ -97,6 +101,7 @@ def seed(stack: Backend) -> None:
     )
     spare = key.model_copy(update={"id": SPARE_KEY_ID, "prefix": "f17700000002"})
     others = key.model_copy(update={"id": OTHER_KEY_ID, "prefix": "f17700000003", "user_id": OTHER_USER_ID})
+    spare_users = key.model_copy(update={"id": SPARE_USERS_KEY_ID, "prefix": "f17700000004", "user_id": SPARE_USER_ID})
     preset = Preset(
         id=PRESET_ID,
         user_id=USER_ID,
@@ -118,12 +123,16 @@ def seed(stack: Backend) -> None:
         used_at=now,
         expires_at=now + timedelta(days=1),
     )
+    long_ago = now - timedelta(days=1)
+    deleted = DeletedUser(id=DELETED_USER_ID, deleted_at=long_ago, swept_at=long_ago)
     with MongoClient[dict[str, object]](stack.mongodb_uri) as client:
         database = client["studio"]
         database["users"].delete_many({"email": "new@example.com"})
-        for user in (owner, other):
+        for user in (owner, other, spare_user):
             database["users"].replace_one({"_id": user.id}, user.to_mongo(), upsert=True)
-        for item in (key, spare, others):
+        database["deletedUsers"].delete_many({"_id": {"$in": [SPARE_USER_ID, DELETED_USER_ID]}})
+        database["deletedUsers"].insert_one(deleted.to_mongo())
+        for item in (key, spare, others, spare_users):
             database["apiKeys"].replace_one({"_id": item.id}, item.to_mongo(), upsert=True)
         database["toneMappingPresets"].delete_many({"userId": USER_ID})
         for look in (preset, spare_preset, other_preset):
@@ -147,6 +156,7 @@ def seed(stack: Backend) -> None:
         upload_key(USER_ID, UPLOAD_ID),
         upload_key(USER_ID, SPARE_UPLOAD_ID),
         upload_key(OTHER_USER_ID, UPLOAD_ID),
+        upload_key(DELETED_USER_ID, UPLOAD_ID),
     ]
     for photo in (*photos, RESULT_KEY):
         store.put_object(Bucket=stack.bucket_name, Key=photo, Body=PHOTO.read_bytes())

@@ -107,3 +107,77 @@ def test_a_wrong_login_does_not_say_what_is_wrong(user: Any, anonymous: httpx.Cl
         "message": "email or password is wrong",
         "details": [],
     }
+
+
+def test_a_user_sees_who_they_are(user: Any) -> None:
+    key = user.http.post("/auth/api-keys", json={"name": "script", "scopes": ["grade"]}).json()
+    me = user.http.get("/auth/me", headers={"X-API-KEY": key["api_key"]}).raise_for_status().json()
+    assert datetime.now(UTC) - datetime.fromisoformat(me.pop("created_at")) < timedelta(minutes=5)
+    assert me == {"user_id": user.user_id, "email": user.email, "key_id": key["key_id"], "scopes": ["grade"]}
+
+
+def test_keys_are_listed_without_their_secrets(user: Any) -> None:
+    made = [user.http.post("/auth/api-keys", json={"name": f"key {number}"}).json() for number in range(3)]
+    user.http.delete(f"/auth/api-keys/{made[0]['key_id']}").raise_for_status()
+    pages, cursor = [], None
+    while True:
+        page = user.http.get("/auth/api-keys", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        pages.append(page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [len(items) for items in pages] == [2, 2]
+    items = [item for page in pages for item in page]
+    keys = {key["key_id"]: key["api_key"] for key in made} | {user.key_id: user.api_key}
+    assert [item["key_id"] for item in items] == sorted(keys, reverse=True)
+    assert {item["key_id"] for item in items if item["revoked_at"]} == {made[0]["key_id"]}
+    assert {item["key_id"] for item in items if item["last_used_at"]} == {user.key_id}
+    for item in items:
+        prefix, _, secret = keys[item["key_id"]].rpartition("_")
+        assert item["prefix"] == prefix
+        assert secret not in str(pages)
+
+
+def test_a_rotated_key_has_another_secret(stack: Stack, user: Any) -> None:
+    old = user.http.post("/auth/api-keys", json={"name": "script", "scopes": ["grade"], "expires_in_days": 9}).json()
+    answer = user.http.post(f"/auth/api-keys/{old['key_id']}/rotate")
+    assert answer.status_code == 200
+    new = answer.json()
+    assert new["api_key"] != old["api_key"]
+    assert {**new, "api_key": ""} == {**old, "api_key": ""}
+    assert authorize(stack, new["api_key"])["context"]["scopes"] == "grade"
+    assert authorize(stack, old["api_key"]) == {"isAuthorized": False}
+
+
+def test_the_secret_before_works_through_its_grace(stack: Stack, user: Any) -> None:
+    old = user.http.post("/auth/api-keys", json={"name": "script"}).json()
+    rotate = f"/auth/api-keys/{old['key_id']}/rotate"
+    new = user.http.post(rotate, json={"grace_seconds": 60}).raise_for_status().json()
+    assert [authorize(stack, key["api_key"])["isAuthorized"] for key in (old, new)] == [True, True]
+    with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        client["studio"]["apiKeys"].update_one({"_id": old["key_id"]}, {"$set": {"previousUntil": past}})
+    assert [authorize(stack, key["api_key"])["isAuthorized"] for key in (old, new)] == [False, True]
+
+    newest = user.http.post(rotate, json={"grace_seconds": 60}).raise_for_status().json()
+    keys = (old, new, newest)
+    assert [authorize(stack, key["api_key"])["isAuthorized"] for key in keys] == [False, True, True]
+    user.http.delete(f"/auth/api-keys/{old['key_id']}").raise_for_status()
+    assert not any(authorize(stack, key["api_key"])["isAuthorized"] for key in keys), "revoked is revoked"
+
+
+def test_a_key_cannot_be_rotated_into_more_than_the_caller_has(user: Any) -> None:
+    key = user.http.post("/auth/api-keys", json={"name": "small", "scopes": ["grade"]}).json()
+    answer = user.http.post(f"/auth/api-keys/{user.key_id}/rotate", headers={"X-API-KEY": key["api_key"]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MISSING_SCOPE")
+
+
+def test_a_key_that_has_ended_cannot_be_rotated(stack: Stack, user: Any) -> None:
+    revoked, expired = (user.http.post("/auth/api-keys", json={"name": "short"}).json()["key_id"] for _ in range(2))
+    user.http.delete(f"/auth/api-keys/{revoked}").raise_for_status()
+    with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        client["studio"]["apiKeys"].update_one({"_id": expired}, {"$set": {"expiresAt": past}})
+    for key_id in (revoked, expired, "key_nobody_has"):
+        answer = user.http.post(f"/auth/api-keys/{key_id}/rotate")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")

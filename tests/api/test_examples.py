@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "events/photo.jpg"
 WITHOUT_ROUTE = {
     "auth/authorize_request",
+    "auth/sweep_deleted_users",
     "tone_mapping/start_bulk_job",
     "tone_mapping/grade_bulk_item",
     "tone_mapping/complete_bulk_job",
@@ -74,7 +75,9 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
             return ["new-" + user.email, user.password]
         case "auth/login_user.sh":
             return [user.email, user.password]
-        case "auth/revoke_api_key.sh":
+        case "auth/delete_user.sh":
+            return [user.password]
+        case "auth/revoke_api_key.sh" | "auth/rotate_api_key.sh":
             return [json.loads(run(stack, user, "auth/create_api_key.sh"))["key_id"]]
         case "uploads/create_upload.sh":
             return [PHOTO]
@@ -126,6 +129,7 @@ def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -
     match script:
         case (
             "auth/revoke_api_key.sh"
+            | "auth/delete_user.sh"
             | "uploads/delete_upload.sh"
             | "tone_mapping/delete_preset.sh"
             | "tone_mapping/delete_cache_entry.sh"

@@ -15,6 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import batch, openapi
 from local.deploy import build_variables
 from local.images import Image, list_images
+from studio.auth.deletion import LONGEST_SWEEP_SECONDS
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
@@ -430,6 +431,10 @@ def test_a_state_machine_can_be_redriven_and_read(name: str) -> None:
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:
     assert functions["PurgeCacheFunction"]["Timeout"] >= _LONGEST_PURGE_SECONDS + 5
+
+
+def test_a_sweep_ends_before_its_function_does(functions: dict[str, Any]) -> None:
+    assert functions["SweepDeletedUsersFunction"]["Timeout"] >= LONGEST_SWEEP_SECONDS + 15
 
 
 def test_the_worker_may_start_the_next_attempt(resources: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import Field
-from pymongo import MongoClient
+from pymongo import MongoClient, timeout
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -121,3 +122,22 @@ def insist(action: Callable[[], Answer]) -> Answer:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
+
+
+def run_transaction(change: Callable[[ClientSession], Answer]) -> Answer:
+    """Make changes to several documents all or not at all, within the time that one operation has otherwise.
+
+    Parameters
+    ----------
+    change : callable
+        Takes the session that each of its operations must name. It is called again where somebody else changes the
+        same documents.
+
+    Returns
+    -------
+    object
+        What `change` returns.
+    """
+    client = get_database().client
+    with timeout(MongoSettings.load().mongodb_timeout_ms / 1000), client.start_session() as session:
+        return session.with_transaction(change)

@@ -55,12 +55,42 @@ class CreateApiKeyRequest(BaseModel):
     expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Never, where not given.")
 
 
+class RotateApiKeyRequest(BaseModel):
+    """Body of POST /auth/api-keys/{key_id}/rotate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=7 * 24 * 3600,
+        description="How long the secret of before works on; it may take 60 seconds more until it stops.",
+    )
+
+
+class DeleteUserRequest(BaseModel):
+    """Body of DELETE /auth/me."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: SecretStr = Field(
+        min_length=1, max_length=128, description="Yours, once more: a key alone cannot delete its user."
+    )
+
+
 class UserResponse(BaseModel):
     """A user."""
 
     user_id: str
     email: str
     created_at: datetime
+
+
+class CurrentUserResponse(UserResponse):
+    """The user behind a key, and what the key may do."""
+
+    key_id: str
+    scopes: list[Scope] = Field(description="Of the key.")
 
 
 class ApiKeyResponse(BaseModel):
@@ -74,6 +104,26 @@ class ApiKeyResponse(BaseModel):
     expires_at: datetime | None
 
 
+class ApiKeySummary(BaseModel):
+    """An API key without its secret."""
+
+    key_id: str
+    prefix: str = Field(description="What the key begins with.", examples=["studio_5f3a9c01d2e4"])
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class ListApiKeysResponse(BaseModel):
+    """A page of keys, newest first."""
+
+    items: list[ApiKeySummary]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last.")
+
+
 class User(Document):
     """Collection `users`."""
 
@@ -85,15 +135,31 @@ class User(Document):
 
 
 class ApiKey(Document):
-    """Collection `apiKeys`: found by prefix, proven by the hash of the secret."""
+    """Collection `apiKeys`: found by prefix, proven by the hash of the secret.
+
+    Attributes
+    ----------
+    previous_secret_hash : str or None
+        Of the secret before the last rotation, which works until `previous_until`.
+    """
 
     id: str = Field(alias="_id")
     user_id: str
     prefix: str
     secret_hash: str = Field(repr=False)
+    previous_secret_hash: str | None = Field(default=None, repr=False)
+    previous_until: datetime | None = None
     name: str
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+
+
+class DeletedUser(Document):
+    """Collection `deletedUsers`: who was deleted, as long as something of theirs may be left."""
+
+    id: str = Field(alias="_id")
+    deleted_at: datetime
+    swept_at: datetime

@@ -1,20 +1,49 @@
 """Users and keys in MongoDB; every read and write of a key is scoped to its owner in the query itself."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from studio.auth.models import ApiKey, User
-from studio.mongo import get_collection
+from studio.auth.models import ApiKey, DeletedUser, User
+from studio.compute_tasks import repository as jobs
+from studio.mongo import Record, get_collection, run_transaction
+
+# How long a key can still be listed that works no more.
+_ENDED_KEYS_KEPT = timedelta(days=30)
 
 INDEXES = {
     "users": [IndexModel([("email", ASCENDING)], unique=True, name="email")],
     "apiKeys": [
         IndexModel([("prefix", ASCENDING)], unique=True, name="prefix"),
         IndexModel([("userId", ASCENDING), ("_id", ASCENDING)], name="owner"),
+        IndexModel(
+            [("expiresAt", ASCENDING)], expireAfterSeconds=int(_ENDED_KEYS_KEPT.total_seconds()), name="expired"
+        ),
+        IndexModel(
+            [("revokedAt", ASCENDING)], expireAfterSeconds=int(_ENDED_KEYS_KEPT.total_seconds()), name="revoked"
+        ),
     ],
+    "deletedUsers": [IndexModel([("sweptAt", ASCENDING)], name="next")],
 }
+
+# The documents of a user; a test holds it against every collection that there is.
+OWNED: dict[str, Callable[[str], Record]] = {
+    "users": lambda user_id: {"_id": user_id},
+    "apiKeys": lambda user_id: {"userId": user_id},
+    "toneMappingPresets": lambda user_id: {"userId": user_id},
+    "toneMappingCache": lambda user_id: {"userId": user_id},
+    "minimaticsProjects": lambda user_id: {"userId": user_id},
+    "minimaticsProjectVersions": lambda user_id: {"userId": user_id},
+    "computeTasks": lambda user_id: {"userId": user_id},
+    "bulkItems": lambda user_id: {"userId": user_id},
+    "idempotency": lambda user_id: {"_id": {"$gte": f"{user_id}#", "$lt": f"{user_id}$"}},  # '$' is behind '#'
+}
+# Without projects and jobs nobody can ask for the first two, and there may be millions. Jobs are cancelled at once;
+# what runs for them is stopped before they are deleted.
+_SWEPT_LATER = {"minimaticsProjectVersions", "bulkItems", "computeTasks"}
 
 
 def insert_user(user: User) -> bool:
@@ -43,6 +72,88 @@ def find_user(email: str) -> User | None:
     return User.from_mongo(found) if found else None
 
 
+def find_user_by_id(user_id: str) -> User | None:
+    """User of an id.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    found = get_collection("users").find_one({"_id": user_id})
+    return User.from_mongo(found) if found else None
+
+
+def has_user(user_id: str) -> bool:
+    """Return whether a user is there.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    return get_collection("users").find_one({"_id": user_id}, {"_id": 1}) is not None
+
+
+def delete_user(user_id: str, now: datetime) -> bool:
+    """Delete a user and what a key can reach in one transaction, which also records that the rest is to be swept.
+
+    Parameters
+    ----------
+    user_id : str
+    now : datetime
+
+    Returns
+    -------
+    bool
+        False where there is no such user.
+    """
+
+    def change(session: ClientSession) -> bool:
+        if get_collection("users").delete_one({"_id": user_id}, session=session).deleted_count == 0:
+            return False
+        jobs.cancel_jobs(user_id, now, session)
+        for collection in OWNED.keys() - _SWEPT_LATER:
+            get_collection(collection).delete_many(OWNED[collection](user_id), session=session)
+        record = DeletedUser(id=user_id, deleted_at=now, swept_at=now)
+        get_collection("deletedUsers").insert_one(record.to_mongo(), session=session)
+        return True
+
+    return run_transaction(change)
+
+
+def claim_deleted_user(swept_before: datetime, now: datetime) -> DeletedUser | None:
+    """Take the deleted user who was not swept for longest; None where everybody was since.
+
+    Parameters
+    ----------
+    swept_before, now : datetime
+    """
+    found = get_collection("deletedUsers").find_one_and_update(
+        {"sweptAt": {"$lt": swept_before}}, {"$set": {"sweptAt": now}}, sort=[("sweptAt", ASCENDING)]
+    )
+    return DeletedUser.from_mongo(found) if found else None
+
+
+def delete_owned(user_id: str) -> None:
+    """Delete every document of a deleted user.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    for collection, of_user in OWNED.items():
+        get_collection(collection).delete_many(of_user(user_id))
+
+
+def forget_deleted_user(user_id: str) -> None:
+    """Delete the record of a deletion: nothing is left.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    get_collection("deletedUsers").delete_one({"_id": user_id})
+
+
 def insert_api_key(key: ApiKey) -> None:
     """Store a new key.
 
@@ -64,6 +175,33 @@ def find_api_key(prefix: str) -> ApiKey | None:
     return ApiKey.from_mongo(found) if found else None
 
 
+def find_working_key(key_id: str, user_id: str, now: datetime) -> ApiKey | None:
+    """Find a user's key that works.
+
+    Parameters
+    ----------
+    key_id, user_id : str
+    now : datetime
+    """
+    found = get_collection("apiKeys").find_one(_working(key_id, user_id, now))
+    return ApiKey.from_mongo(found) if found else None
+
+
+def list_api_keys(user_id: str, before: str | None, limit: int) -> list[ApiKey]:
+    """List a user's keys, newest first.
+
+    Parameters
+    ----------
+    user_id : str
+    before : str or None
+        Only ids below this one.
+    limit : int
+    """
+    query: Record = {"userId": user_id} | ({"_id": {"$lt": before}} if before else {})
+    found = get_collection("apiKeys").find(query).sort("_id", DESCENDING).limit(limit)
+    return [ApiKey.from_mongo(document) for document in found]
+
+
 def touch_api_key(key_id: str, now: datetime, not_since: datetime) -> None:
     """Record that a key was used, unless that was recorded lately.
 
@@ -78,6 +216,32 @@ def touch_api_key(key_id: str, now: datetime, not_since: datetime) -> None:
     )
 
 
+def rotate_api_key(key: ApiKey, secret_hash: str, previous_until: datetime, now: datetime) -> bool:
+    """Give a key another secret; False where it was rotated, revoked or deleted since it was read.
+
+    Parameters
+    ----------
+    key : ApiKey
+        As it was read.
+    secret_hash : str
+        Of the new secret.
+    previous_until : datetime
+        How long the secret of before works.
+    now : datetime
+    """
+    changed = get_collection("apiKeys").update_one(
+        {**_working(key.id, key.user_id, now), "secretHash": key.secret_hash},
+        {
+            "$set": {
+                "secretHash": secret_hash,
+                "previousSecretHash": key.secret_hash,
+                "previousUntil": previous_until,
+            }
+        },
+    )
+    return changed.modified_count == 1
+
+
 def revoke_api_key(key_id: str, user_id: str, now: datetime) -> bool:
     """Revoke a user's key; False where the user has no such key that is not revoked.
 
@@ -90,3 +254,13 @@ def revoke_api_key(key_id: str, user_id: str, now: datetime) -> bool:
         {"_id": key_id, "userId": user_id, "revokedAt": None}, {"$set": {"revokedAt": now}}
     )
     return changed.modified_count == 1
+
+
+def _working(key_id: str, user_id: str, now: datetime) -> Record:
+    """Match a user's key that is neither revoked nor expired."""
+    return {
+        "_id": key_id,
+        "userId": user_id,
+        "revokedAt": None,
+        "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": now}}],
+    }

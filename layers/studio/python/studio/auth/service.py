@@ -7,9 +7,14 @@ from studio.auth import api_keys, repository
 from studio.auth.models import (
     ApiKey,
     ApiKeyResponse,
+    ApiKeySummary,
     CreateApiKeyRequest,
+    CurrentUserResponse,
+    DeleteUserRequest,
+    ListApiKeysResponse,
     LoginRequest,
     RegisterRequest,
+    RotateApiKeyRequest,
     Scope,
     User,
     UserResponse,
@@ -19,6 +24,7 @@ from studio.auth.settings import AuthSettings
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import ConflictError, ForbiddenError, InvalidCredentialsError, NotFoundError, UnavailableError
+from studio.observability import logger
 from studio.settings import get_secret
 
 USER_SCOPES: list[Scope] = ["grade", "export"]
@@ -79,6 +85,55 @@ def login(request: LoginRequest) -> ApiKeyResponse:
     return _issue(user.id, "login", user.scopes, expires_at)
 
 
+def describe_user(caller: Caller) -> CurrentUserResponse:
+    """Tell who is behind the caller's key.
+
+    Parameters
+    ----------
+    caller : Caller
+
+    Returns
+    -------
+    CurrentUserResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the user was deleted within the last minute.
+    """
+    user = _find_caller(caller)
+    return CurrentUserResponse(
+        user_id=user.id,
+        email=user.email,
+        created_at=user.created_at,
+        key_id=caller.key_id,
+        scopes=[scope for scope in user.scopes if scope in caller.scopes],
+    )
+
+
+def delete_user(caller: Caller, request: DeleteUserRequest) -> None:
+    """Delete the caller with all that is theirs; what is not gone at once, `studio.auth.deletion` sweeps.
+
+    Parameters
+    ----------
+    caller : Caller
+    request : DeleteUserRequest
+
+    Raises
+    ------
+    InvalidCredentialsError
+        If the password is wrong.
+    NotFoundError
+        If the user was deleted within the last minute.
+    """
+    user = _find_caller(caller)
+    if not verify_password(request.password.get_secret_value(), user.password_hash):
+        raise InvalidCredentialsError("the password is wrong")
+    if not repository.delete_user(user.id, _now()):
+        raise _no_such_user()
+    logger.info("a user was deleted", user_id=user.id)
+
+
 def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyResponse:
     """Make a key with at most the caller's own scopes.
 
@@ -103,6 +158,68 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     return _issue(caller.user_id, request.name, scopes, _now() + timedelta(days=days) if days else None)
 
 
+def list_api_keys(caller: Caller, limit: int, cursor: str | None) -> ListApiKeysResponse:
+    """List the caller's keys without their secrets, newest first.
+
+    Parameters
+    ----------
+    caller : Caller
+    limit : int
+        Size of a page, 1 to 100.
+    cursor : str or None
+        `next_cursor` of the page before.
+
+    Returns
+    -------
+    ListApiKeysResponse
+    """
+    found = repository.list_api_keys(caller.user_id, cursor, limit + 1)
+    items = [
+        ApiKeySummary(
+            key_id=key.id,
+            prefix=f"studio_{key.prefix}",
+            **key.model_dump(include=set(ApiKeySummary.model_fields) - {"key_id", "prefix"}),
+        )
+        for key in found[:limit]
+    ]
+    return ListApiKeysResponse(items=items, next_cursor=items[-1].key_id if len(found) > limit else None)
+
+
+def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) -> ApiKeyResponse:
+    """Give one of the caller's keys another secret; id, prefix, scopes and expiry stay.
+
+    Parameters
+    ----------
+    caller : Caller
+    key_id : str
+    request : RotateApiKeyRequest
+
+    Returns
+    -------
+    ApiKeyResponse
+
+    Raises
+    ------
+    NotFoundError
+        If the caller has no such key, or it is revoked or expired.
+    ForbiddenError
+        If it has a scope that the caller's key has not.
+    ConflictError
+        If somebody else rotates it at the same time.
+    """
+    now = _now()
+    key = repository.find_working_key(key_id, caller.user_id, now)
+    if key is None:
+        raise _no_such_key(key_id)
+    for scope in key.scopes:
+        caller.require(scope)
+    secret = api_keys.generate().secret
+    until = now + timedelta(seconds=request.grace_seconds)
+    if not repository.rotate_api_key(key, api_keys.hash_secret(secret), until, now):
+        raise ConflictError("the key was rotated or revoked just now; look at it again", code="KEY_CHANGED")
+    return _show(key, secret)
+
+
 def revoke_api_key(caller: Caller, key_id: str) -> None:
     """Revoke one of the caller's keys; it stops working within the authorizer's cache time, 60 s.
 
@@ -117,7 +234,7 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
         If the caller has no such key, or it is revoked already.
     """
     if not repository.revoke_api_key(key_id, caller.user_id, _now()):
-        raise NotFoundError(f"you have no active key {key_id}", field="key_id")
+        raise _no_such_key(key_id)
 
 
 def authorize(api_key: str) -> Caller | None:
@@ -130,18 +247,42 @@ def authorize(api_key: str) -> Caller | None:
     Returns
     -------
     Caller or None
-        None where the key is malformed, unknown, wrong, expired or revoked.
+        None where the key is malformed, unknown, wrong, expired or revoked, or its user deleted.
     """
     parts = api_keys.split(api_key)
     key = repository.find_api_key(parts.prefix) if parts else None
-    if not parts or not key or not api_keys.verify_secret(parts.secret, key.secret_hash):
-        return None
     now = _now()
-    if key.revoked_at or (key.expires_at and key.expires_at <= now):
+    if not parts or not key or not _opens(key, parts.secret, now):
+        return None
+    if key.revoked_at or (key.expires_at and key.expires_at <= now) or not repository.has_user(key.user_id):
         return None
     if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
         repository.touch_api_key(key.id, now, now - TOUCH_EVERY)
     return Caller(user_id=key.user_id, key_id=key.id, scopes=frozenset(key.scopes))
+
+
+def _find_caller(caller: Caller) -> User:
+    user = repository.find_user_by_id(caller.user_id)
+    if user is None:
+        raise _no_such_user()
+    return user
+
+
+def _no_such_user() -> NotFoundError:
+    return NotFoundError("the user was deleted", code="USER_NOT_FOUND")
+
+
+def _no_such_key(key_id: str) -> NotFoundError:
+    return NotFoundError(f"you have no active key {key_id}", field="key_id")
+
+
+def _opens(key: ApiKey, secret: str, now: datetime) -> bool:
+    """Compare with the key's secret, and with the one before as long as that works."""
+    if api_keys.verify_secret(secret, key.secret_hash):
+        return True
+    if key.previous_secret_hash is None or key.previous_until is None or key.previous_until <= now:
+        return False
+    return api_keys.verify_secret(secret, key.previous_secret_hash)
 
 
 def _check_registration(request: RegisterRequest) -> None:
@@ -170,13 +311,17 @@ def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | 
         expires_at=expires_at,
     )
     repository.insert_api_key(key)
+    return _show(key, parts.secret)
+
+
+def _show(key: ApiKey, secret: str) -> ApiKeyResponse:
     return ApiKeyResponse(
         key_id=key.id,
-        api_key=api_keys.join(parts),
-        name=name,
-        scopes=scopes,
+        api_key=api_keys.join(api_keys.KeyParts(key.prefix, secret)),
+        name=key.name,
+        scopes=key.scopes,
         created_at=key.created_at,
-        expires_at=expires_at,
+        expires_at=key.expires_at,
     )
 
 

@@ -1,9 +1,11 @@
 """Jobs in MongoDB: every change of state is one guarded update, so that two workers never both own a job."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from studio.compute_tasks.models import Callback, Job, JobError
@@ -188,6 +190,54 @@ def cancel_job(job_id: str, user_id: str, now: datetime) -> Job | None:
         {"_id": job_id, "userId": user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
         {"status": "CANCELLED", "finishedAt": now},
     )
+
+
+def cancel_jobs(user_id: str, now: datetime, session: ClientSession | None = None) -> None:
+    """Cancel every job of a user that is not over, and tell nobody.
+
+    Parameters
+    ----------
+    user_id : str
+    now : datetime
+    session : ClientSession, optional
+        Of a transaction.
+    """
+    get_collection("computeTasks").update_many(
+        {"userId": user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"$set": {"status": "CANCELLED", "finishedAt": now, "callback": None}},
+        session=session,
+    )
+
+
+def find_executions(user_id: str, finished_after: datetime) -> Iterator[Job]:
+    """Find a user's cancelled jobs whose executions may still run, without payloads and results.
+
+    Parameters
+    ----------
+    user_id : str
+    finished_after : datetime
+    """
+    found = get_collection("computeTasks").find(
+        {
+            "userId": user_id,
+            "status": "CANCELLED",
+            "finishedAt": {"$gte": finished_after},
+            "executionArn": {"$ne": None},
+        },
+        {"payload": 0, "result": 0},
+    )
+    for document in found:
+        yield Job.from_mongo({"payload": {}, **document})
+
+
+def delete_job(job_id: str, user_id: str) -> None:
+    """Delete a user's job.
+
+    Parameters
+    ----------
+    job_id, user_id : str
+    """
+    get_collection("computeTasks").delete_one({"_id": job_id, "userId": user_id})
 
 
 def end_job(

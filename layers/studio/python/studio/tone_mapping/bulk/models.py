@@ -62,6 +62,7 @@ class BulkItem(Document):
     """
 
     id: str = Field(alias="_id")
+    user_id: str
     index: int
     image_key: str
     status: Literal["COMPLETED", "FAILED"]

@@ -9,7 +9,12 @@ from pymongo.errors import DuplicateKeyError
 from studio.mongo import get_collection
 from studio.tone_mapping.bulk.models import BulkItem
 
-INDEXES = {"bulkItems": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
+INDEXES = {
+    "bulkItems": [
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
+        IndexModel([("userId", ASCENDING)], name="owner"),
+    ]
+}
 
 
 def item_id(job_id: str, index: int) -> str:

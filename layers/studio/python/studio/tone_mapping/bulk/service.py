@@ -122,6 +122,7 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
     order = BulkJob.model_validate(job.payload)
     item = BulkItem(
         id=repository.item_id(job_id, index),
+        user_id=job.user_id,
         index=index,
         image_key=image_key,
         status="COMPLETED",

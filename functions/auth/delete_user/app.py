@@ -1,0 +1,23 @@
+from studio.auth import service
+from studio.auth.models import DeleteUserRequest
+from studio.http import answers, create_app, create_handler, get_caller
+
+app = create_app()
+
+
+@app.delete(
+    "/auth/me",
+    status_code=204,
+    operation_id="delete_user",
+    summary="Delete the user",
+    description="With all that is yours; it cannot be undone. Keys, presets, projects and cached results are gone at "
+    "once, running jobs are cancelled; files, and whatever requests still under way write, within minutes. A key can "
+    "work for 60 seconds more, the age of the authorizer's cache. The email can be registered again.",
+    tags=["Auth"],
+    responses=answers(204, 400, 401, 403, 404, 415, 503),
+)
+def delete_user(request: DeleteUserRequest) -> None:
+    service.delete_user(get_caller(app), request)
+
+
+lambda_handler = create_handler(app)

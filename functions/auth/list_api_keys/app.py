@@ -1,0 +1,27 @@
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from studio.auth import service
+from studio.auth.models import ListApiKeysResponse
+from studio.http import answers, create_app, create_handler, get_caller
+
+app = create_app()
+
+
+@app.get(
+    "/auth/api-keys",
+    operation_id="list_api_keys",
+    summary="List API keys",
+    description="Yours, newest first, those of logins too. One that was revoked or has expired is listed for 30 days.",
+    tags=["Auth"],
+    responses=answers(200, 403, 503),
+)
+def list_api_keys(
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=64, pattern="^[a-z0-9_]+$")] = None,
+) -> ListApiKeysResponse:
+    return service.list_api_keys(get_caller(app), limit, cursor)
+
+
+lambda_handler = create_handler(app)

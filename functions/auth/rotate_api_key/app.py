@@ -1,0 +1,28 @@
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path
+
+from studio.auth import service
+from studio.auth.models import ApiKeyResponse, RotateApiKeyRequest
+from studio.http import answers, create_app, create_handler, get_caller
+
+app = create_app()
+
+
+@app.post(
+    "/auth/api-keys/<key_id>/rotate",
+    operation_id="rotate_api_key",
+    summary="Rotate an API key",
+    description="Gives the key another secret, shown this once; id, prefix, scopes and expiry stay. The secret of "
+    "before stops working within 60 seconds, the age of the authorizer's cache, or with `grace_seconds` so much later. "
+    "It takes a key that has every scope of the rotated one. The body may be left out.",
+    tags=["Auth"],
+    responses=answers(200, 400, 403, 404, 409, 415, 503),
+)
+def rotate_api_key(
+    key_id: Annotated[str, Path(max_length=64)], request: RotateApiKeyRequest | None = None
+) -> ApiKeyResponse:
+    return service.rotate_api_key(get_caller(app), key_id, request or RotateApiKeyRequest())
+
+
+lambda_handler = create_handler(app)
