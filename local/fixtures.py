@@ -132,6 +132,7 @@ def seed(stack: Backend) -> None:
             database["users"].replace_one({"_id": user.id}, user.to_mongo(), upsert=True)
         database["deletedUsers"].delete_many({"_id": {"$in": [SPARE_USER_ID, DELETED_USER_ID]}})
         database["deletedUsers"].insert_one(deleted.to_mongo())
+        database["apiKeys"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID, SPARE_USER_ID]}})
         for item in (key, spare, others, spare_users):
             database["apiKeys"].replace_one({"_id": item.id}, item.to_mongo(), upsert=True)
         database["toneMappingPresets"].delete_many({"userId": USER_ID})
