@@ -130,6 +130,7 @@ def seed(stack: Backend) -> None:
         database["users"].delete_many({"email": "new@example.com"})
         for user in (owner, other, spare_user):
             database["users"].replace_one({"_id": user.id}, user.to_mongo(), upsert=True)
+        database["loginAttempts"].delete_many({})
         database["deletedUsers"].delete_many({"_id": {"$in": [SPARE_USER_ID, DELETED_USER_ID]}})
         database["deletedUsers"].insert_one(deleted.to_mongo())
         database["apiKeys"].delete_many({"userId": {"$in": [USER_ID, OTHER_USER_ID, SPARE_USER_ID]}})

@@ -181,3 +181,22 @@ def test_a_key_that_has_ended_cannot_be_rotated(stack: Stack, user: Any) -> None
     for key_id in (revoked, expired, "key_nobody_has"):
         answer = user.http.post(f"/auth/api-keys/{key_id}/rotate")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_who_guesses_has_to_wait(user: Any, anonymous: httpx.Client) -> None:
+    wrong = {"email": user.email, "password": "a wrong password"}
+    assert [anonymous.post("/auth/login", json=wrong).status_code for _ in range(4)] == [401] * 4
+    # A stolen key is no way around.
+    assert user.http.request("DELETE", "/auth/me", json={"password": "a wrong password"}).status_code == 401
+    answer = anonymous.post("/auth/login", json={"email": user.email, "password": user.password})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "LOGIN_LOCKED")
+    assert 1 <= int(answer.headers["retry-after"]) <= 10
+    assert user.http.request("DELETE", "/auth/me", json={"password": user.password}).status_code == 429
+    assert user.http.get("/auth/me").status_code == 200
+
+
+def test_a_password_that_is_easy_to_guess_is_refused(anonymous: httpx.Client) -> None:
+    answer = anonymous.post("/auth/register", json={"email": "weak@example.com", "password": "P@ssw0rd2026"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["details"][0]["field"]) == (422, "WEAK_PASSWORD", "password")
+    assert "P@ssw0rd2026" not in answer.text

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FILES = {
     "core": ROOT / "layers/core_dependencies/requirements.txt",
     "imaging": ROOT / "layers/imaging_dependencies/requirements.txt",
+    "passwords": ROOT / "functions/auth/register_user/requirements.txt",
     "web": ROOT / "functions/web/serve_pages/requirements.txt",
     "container": ROOT / "statemachines/run_task/container/requirements.txt",
     "dev": ROOT / "requirements-dev.txt",
@@ -42,7 +43,7 @@ def test_the_file_satisfies_its_group(name: str) -> None:
         assert requirement.specifier.contains(version), f"{requirement}, but {version} is pinned: run just lock"
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "web", "container"])
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "web", "container"])
 def test_development_has_the_versions_that_are_deployed(name: str) -> None:
     development = pins(FILES["dev"])
     assert {package: development.get(package) for package in pins(FILES[name])} == pins(FILES[name])
@@ -57,7 +58,7 @@ def test_every_pin_has_hashes_and_no_address(name: str) -> None:
 
 
 def test_a_layer_has_nothing_that_the_runtime_brings() -> None:
-    for name in ("core", "imaging", "web"):
+    for name in ("core", "imaging", "passwords", "web"):
         assert not pins(FILES[name]).keys() & RUNTIME
 
 
@@ -88,7 +89,7 @@ def test_a_container_has_what_the_layers_and_the_runtime_bring() -> None:
     assert container.keys() - layers.keys() == RUNTIME
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "web", "container"])
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "web", "container"])
 def test_every_pin_is_still_needed(name: str) -> None:
     """A package that nothing asks for any longer would stay in the layer."""
     assert pins(FILES[name]).keys() <= needed(group(name))

@@ -1,6 +1,6 @@
 from studio.auth import service
 from studio.auth.models import DeleteUserRequest
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_address, get_caller
 
 app = create_app()
 
@@ -14,10 +14,10 @@ app = create_app()
     "once, running jobs are cancelled; files, and whatever requests still under way write, within minutes. A key can "
     "work for 60 seconds more, the age of the authorizer's cache. The email can be registered again.",
     tags=["Auth"],
-    responses=answers(204, 400, 401, 403, 404, 415, 503),
+    responses=answers(204, 400, 401, 403, 404, 415, 429, 503),
 )
 def delete_user(request: DeleteUserRequest) -> None:
-    service.delete_user(get_caller(app), request)
+    service.delete_user(get_caller(app), request, get_address(app))
 
 
 lambda_handler = create_handler(app)

@@ -1,6 +1,6 @@
 from studio.auth import service
 from studio.auth.models import ApiKeyResponse, LoginRequest
-from studio.http import answers, create_app, create_handler
+from studio.http import answers, create_app, create_handler, get_address
 
 app = create_app()
 
@@ -9,12 +9,14 @@ app = create_app()
     "/auth/login",
     operation_id="login_user",
     summary="Log in",
-    description="Answers email and password with a key that lives some hours.",
+    description="Answers email and password with a key that lives some hours. After five failures of a user, and fifty "
+    "from one address, each next try has to wait, ten seconds first and twice as long each time, to a quarter of an "
+    "hour: a 429 `LOGIN_LOCKED`, whether there is such a user or not. Keys work on meanwhile.",
     tags=["Auth"],
-    responses=answers(200, 400, 401, 415, 503),
+    responses=answers(200, 400, 401, 415, 429, 503),
 )
 def login_user(request: LoginRequest) -> ApiKeyResponse:
-    return service.login(request)
+    return service.login(request, get_address(app))
 
 
 lambda_handler = create_handler(app)

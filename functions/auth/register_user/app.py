@@ -1,6 +1,6 @@
 from studio.auth import service
 from studio.auth.models import RegisterRequest, UserResponse
-from studio.http import answers, create_app, create_handler
+from studio.http import answers, create_app, create_handler, get_address
 
 app = create_app()
 
@@ -12,10 +12,10 @@ app = create_app()
     summary="Register a user",
     description="Open, by invite or closed, as this deployment is set.",
     tags=["Auth"],
-    responses=answers(201, 400, 403, 409, 415, 503),
+    responses=answers(201, 400, 403, 409, 415, 429, 503),
 )
 def register_user(request: RegisterRequest) -> UserResponse:
-    return service.register(request)
+    return service.register(request, get_address(app))
 
 
 lambda_handler = create_handler(app)

@@ -3,6 +3,7 @@ from studio.indexes import INDEXES
 
 # Collections that have nothing of a user's, or nothing that may go with the user, and why.
 NOT_A_USERS = {
+    "loginAttempts",  # hashes of emails and addresses, gone within hours
     "deletedUsers",  # says whose data is still to go, and goes after it
 }
 

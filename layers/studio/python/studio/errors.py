@@ -125,6 +125,13 @@ class InvalidFieldError(StudioError):
     code = "INVALID_FIELD"
 
 
+class TooManyRequestsError(StudioError):
+    """The caller has to wait."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "TOO_MANY_REQUESTS"
+
+
 class UnavailableError(StudioError):
     """Something that Studio depends on does not answer, or is not configured."""
 

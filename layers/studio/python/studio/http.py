@@ -66,6 +66,22 @@ def get_caller(app: APIGatewayHttpResolver) -> Caller:
     return Caller(user_id=found["user_id"], key_id=found["key_id"], scopes=frozenset(found["scopes"].split()))
 
 
+def get_address(app: APIGatewayHttpResolver) -> str:
+    """Where the request comes from that the app is serving.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    str
+        An IP address, as API Gateway saw it: a header could say anything.
+    """
+    address: str = app.current_event.request_context.http.source_ip
+    return address
+
+
 def get_job_id(app: APIGatewayHttpResolver) -> str | None:
     """Id for the job that a request starts, where it has an Idempotency-Key.
 

@@ -3,6 +3,7 @@
 from pymongo.database import Database
 
 from studio import idempotency
+from studio.auth import attempts
 from studio.auth import repository as auth
 from studio.compute_tasks import repository as compute_tasks
 from studio.minimatics import repository as minimatics
@@ -13,6 +14,7 @@ from studio.tone_mapping.presets import repository as presets
 
 INDEXES = {
     **auth.INDEXES,
+    **attempts.INDEXES,
     **presets.INDEXES,
     **cache.INDEXES,
     **compute_tasks.INDEXES,

@@ -27,7 +27,12 @@ class RegisterRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Email
-    password: SecretStr = Field(min_length=12, max_length=128, description="12 to 128 characters.")
+    password: SecretStr = Field(
+        min_length=12,
+        max_length=128,
+        description="12 to 128 characters, whose first 32 must not be easy to guess: common ones, also with a year or "
+        "other letters, your email, keys in a row.",
+    )
     invite: SecretStr | None = Field(default=None, description="The invite code, where registration needs one.")
 
 

@@ -3,7 +3,10 @@
 import hmac
 from datetime import UTC, datetime, timedelta
 
-from studio.auth import api_keys, repository
+from pydantic import SecretStr
+
+from studio import audit
+from studio.auth import api_keys, attempts, repository
 from studio.auth.models import (
     ApiKey,
     ApiKeyResponse,
@@ -19,24 +22,33 @@ from studio.auth.models import (
     User,
     UserResponse,
 )
-from studio.auth.passwords import hash_password, verify_password
+from studio.auth.passwords import find_weakness, hash_password, verify_password
 from studio.auth.settings import AuthSettings
 from studio.caller import Caller
 from studio.documents import new_id
-from studio.errors import ConflictError, ForbiddenError, InvalidCredentialsError, NotFoundError, UnavailableError
-from studio.observability import logger
+from studio.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidCredentialsError,
+    InvalidFieldError,
+    NotFoundError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from studio.settings import get_secret
 
 USER_SCOPES: list[Scope] = ["grade", "export"]
 TOUCH_EVERY = timedelta(minutes=1)
 
 
-def register(request: RegisterRequest) -> UserResponse:
+def register(request: RegisterRequest, address: str) -> UserResponse:
     """Create a user.
 
     Parameters
     ----------
     request : RegisterRequest
+    address : str
+        Where the request comes from.
 
     Returns
     -------
@@ -46,28 +58,39 @@ def register(request: RegisterRequest) -> UserResponse:
     ------
     ForbiddenError
         If registration is closed, or the invite code is wrong.
+    TooManyRequestsError
+        If too many invite codes were wrong lately.
+    InvalidFieldError
+        If the password is easy to guess.
     ConflictError
         If the email is taken.
     """
-    _check_registration(request)
+    _check_registration(request, address)
+    password = request.password.get_secret_value()
+    if weakness := find_weakness(password, request.email.replace("@", ".").split(".")):
+        message = f"the password is too easy to guess ({weakness}): take a longer one, or words that have no connection"
+        raise InvalidFieldError(message, code="WEAK_PASSWORD", field="password")
     user = User(
         id=new_id("usr"),
         email=request.email,
-        password_hash=hash_password(request.password.get_secret_value()),
+        password_hash=hash_password(password),
         scopes=USER_SCOPES,
         created_at=_now(),
     )
     if not repository.insert_user(user):
         raise ConflictError("a user with this email exists already", code="EMAIL_TAKEN", field="email")
+    audit.record("user_registered", user_id=user.id, address=address)
     return UserResponse(user_id=user.id, email=user.email, created_at=user.created_at)
 
 
-def login(request: LoginRequest) -> ApiKeyResponse:
+def login(request: LoginRequest, address: str) -> ApiKeyResponse:
     """Answer email and password with a short-lived key.
 
     Parameters
     ----------
     request : LoginRequest
+    address : str
+        Where the request comes from.
 
     Returns
     -------
@@ -77,12 +100,16 @@ def login(request: LoginRequest) -> ApiKeyResponse:
     ------
     InvalidCredentialsError
         Whether the email or the password is wrong is not told.
+    TooManyRequestsError
+        If there were too many failures lately; there need not be such a user.
     """
     user = repository.find_user(request.email)
-    if not verify_password(request.password.get_secret_value(), user.password_hash if user else None) or not user:
-        raise InvalidCredentialsError("email or password is wrong")
+    _check_password(user, request.email, request.password, address, "email or password is wrong")
+    assert user  # noqa: S101 else its password was wrong
     expires_at = _now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
-    return _issue(user.id, "login", user.scopes, expires_at)
+    key = _issue(user.id, "login", user.scopes, expires_at)
+    audit.record("login_succeeded", user_id=user.id, key_id=key.key_id, address=address)
+    return key
 
 
 def describe_user(caller: Caller) -> CurrentUserResponse:
@@ -111,27 +138,30 @@ def describe_user(caller: Caller) -> CurrentUserResponse:
     )
 
 
-def delete_user(caller: Caller, request: DeleteUserRequest) -> None:
+def delete_user(caller: Caller, request: DeleteUserRequest, address: str) -> None:
     """Delete the caller with all that is theirs; what is not gone at once, `studio.auth.deletion` sweeps.
 
     Parameters
     ----------
     caller : Caller
     request : DeleteUserRequest
+    address : str
+        Where the request comes from.
 
     Raises
     ------
     InvalidCredentialsError
         If the password is wrong.
+    TooManyRequestsError
+        If there were too many failures lately.
     NotFoundError
         If the user was deleted within the last minute.
     """
     user = _find_caller(caller)
-    if not verify_password(request.password.get_secret_value(), user.password_hash):
-        raise InvalidCredentialsError("the password is wrong")
+    _check_password(user, user.email, request.password, address, "the password is wrong")
     if not repository.delete_user(user.id, _now()):
         raise _no_such_user()
-    logger.info("a user was deleted", user_id=user.id)
+    audit.record("user_deleted", user_id=user.id, key_id=caller.key_id, address=address)
 
 
 def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyResponse:
@@ -155,7 +185,9 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
         caller.require(scope)
     days = request.expires_in_days
     scopes = list(dict.fromkeys(request.scopes))
-    return _issue(caller.user_id, request.name, scopes, _now() + timedelta(days=days) if days else None)
+    key = _issue(caller.user_id, request.name, scopes, _now() + timedelta(days=days) if days else None)
+    audit.record("key_created", user_id=caller.user_id, key_id=key.key_id, by_key_id=caller.key_id)
+    return key
 
 
 def list_api_keys(caller: Caller, limit: int, cursor: str | None) -> ListApiKeysResponse:
@@ -217,6 +249,7 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     until = now + timedelta(seconds=request.grace_seconds)
     if not repository.rotate_api_key(key, api_keys.hash_secret(secret), until, now):
         raise ConflictError("the key was rotated or revoked just now; look at it again", code="KEY_CHANGED")
+    audit.record("key_rotated", user_id=caller.user_id, key_id=key.id, by_key_id=caller.key_id)
     return _show(key, secret)
 
 
@@ -235,6 +268,7 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     """
     if not repository.revoke_api_key(key_id, caller.user_id, _now()):
         raise _no_such_key(key_id)
+    audit.record("key_revoked", user_id=caller.user_id, key_id=key_id, by_key_id=caller.key_id)
 
 
 def authorize(api_key: str) -> Caller | None:
@@ -253,8 +287,17 @@ def authorize(api_key: str) -> Caller | None:
     key = repository.find_api_key(parts.prefix) if parts else None
     now = _now()
     if not parts or not key or not _opens(key, parts.secret, now):
+        found = {"user_id": key.user_id, "key_id": key.id} if key else {"user_id": None}
+        audit.record("key_refused", **found, reason="wrong" if key else "unknown")
         return None
-    if key.revoked_at or (key.expires_at and key.expires_at <= now) or not repository.has_user(key.user_id):
+    reasons = {
+        "revoked": key.revoked_at is not None,
+        "expired": key.expires_at is not None and key.expires_at <= now,
+        "user deleted": not repository.has_user(key.user_id),
+    }
+    if any(reasons.values()):
+        why = next(reason for reason, holds in reasons.items() if holds)
+        audit.record("key_refused", user_id=key.user_id, key_id=key.id, reason=why)
         return None
     if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
         repository.touch_api_key(key.id, now, now - TOUCH_EVERY)
@@ -285,7 +328,20 @@ def _opens(key: ApiKey, secret: str, now: datetime) -> bool:
     return api_keys.verify_secret(secret, key.previous_secret_hash)
 
 
-def _check_registration(request: RegisterRequest) -> None:
+def _check_password(user: User | None, email: str, password: SecretStr, address: str, message: str) -> None:
+    """Refuse a wrong password, or any where too many were wrong; of nobody, every one is."""
+    user_id = user.id if user else None
+    try:
+        with attempts.attempt(address, email):
+            if not verify_password(password.get_secret_value(), user.password_hash if user else None):
+                audit.record("login_failed", user_id=user_id, address=address)
+                raise InvalidCredentialsError(message)
+    except TooManyRequestsError:
+        audit.record("login_refused", user_id=user_id, address=address)
+        raise
+
+
+def _check_registration(request: RegisterRequest, address: str) -> None:
     settings = AuthSettings.load()
     if settings.registration == "closed":
         raise ForbiddenError("registration is closed", code="REGISTRATION_CLOSED")
@@ -294,8 +350,9 @@ def _check_registration(request: RegisterRequest) -> None:
             raise UnavailableError("registration by invite is not configured")
         expected = get_secret(settings.registration_invite_secret_arn)
         given = request.invite.get_secret_value() if request.invite else ""
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
+        with attempts.attempt(address):
+            if not hmac.compare_digest(given.encode(), expected.encode()):
+                raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
 
 
 def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | None) -> ApiKeyResponse:

@@ -8,8 +8,13 @@ from studio.settings import Settings
 
 
 class AuthSettings(Settings):
-    """Who may register, and how long a login lasts."""
+    """Who may register, how long a login lasts, and who has to wait for the next one."""
 
     registration: Literal["open", "invite", "closed"] = "closed"
     registration_invite_secret_arn: str | None = None
     login_key_seconds: int = Field(default=12 * 3600, ge=60)
+    login_user_failures: int = Field(default=5, ge=1, description="Of one user, before the first wait.")
+    login_address_failures: int = Field(default=50, ge=1, description="From one address: an office may be behind it.")
+    login_first_wait_seconds: int = Field(default=10, ge=1, description="Doubled by each further failure.")
+    login_longest_wait_seconds: int = Field(default=900, ge=1)
+    login_forget_seconds: int = Field(default=3600, ge=1, description="After the last failure.")

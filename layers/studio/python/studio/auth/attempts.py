@@ -1,0 +1,95 @@
+"""Failed passwords and invite codes: who fails too often has to wait, twice as long after each further failure.
+
+Counted by user and by source address. An attempt is counted before its secret is looked at, so that many at once are no
+way around; one that succeeds is taken back.
+"""
+
+import hashlib
+import ipaddress
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from studio.auth.settings import AuthSettings
+from studio.errors import StudioError, TooManyRequestsError
+from studio.mongo import get_collection
+
+# An _id is a hash: no list of who tried to log in, and from where.
+INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
+
+_HIGHEST_POWER = 20
+
+
+@contextmanager
+def attempt(address: str, email: str | None = None) -> Iterator[None]:
+    """Let a secret be tried, and count it as a failure unless the block ends without an error.
+
+    Parameters
+    ----------
+    address : str
+        Where the request comes from.
+    email : str, optional
+        Of the user whose password it is, lower case; whether there is such a user makes no difference.
+
+    Raises
+    ------
+    TooManyRequestsError
+        If there were too many failures lately: the secret is not looked at.
+    """
+    settings = AuthSettings.load()
+    by_address, by_user = _key("address", _network(address)), _key("email", email) if email else None
+    _begin(by_address, settings.login_address_failures)
+    if by_user:
+        try:
+            _begin(by_user, settings.login_user_failures)
+        except StudioError:
+            _take_back(by_address)  # nothing was tried
+            raise
+    yield
+    if by_user:
+        get_collection("loginAttempts").delete_one({"_id": by_user})
+    # Just this attempt: else who has an account would log in between guesses at others.
+    _take_back(by_address)
+
+
+def _begin(key: str, free: int) -> None:
+    """Count one more attempt, unless it has to wait; one atomic update, so that of many at once only `free` pass."""
+    settings, now = AuthSettings.load(), datetime.now(UTC)
+    # A field that is not there yet compares as less than any moment.
+    failures = {"$cond": [{"$lte": ["$expiresAt", now]}, 1, {"$add": ["$failures", 1]}]}
+    power = {"$min": [_HIGHEST_POWER, {"$subtract": ["$failures", free]}]}
+    doubled = {"$multiply": [settings.login_first_wait_seconds, {"$pow": [2, power]}]}
+    seconds = {"$min": [settings.login_longest_wait_seconds, doubled]}
+    until = {"$cond": [{"$gte": ["$failures", free]}, {"$add": [now, {"$multiply": [1000, seconds]}]}, None]}
+    expires_at = now + timedelta(seconds=settings.login_forget_seconds + settings.login_longest_wait_seconds)
+    try:
+        get_collection("loginAttempts").update_one(
+            {"_id": key, "lockedUntil": {"$not": {"$gt": now}}},
+            [{"$set": {"failures": failures, "expiresAt": expires_at}}, {"$set": {"lockedUntil": until}}],
+            upsert=True,
+        )
+    except DuplicateKeyError:
+        found = get_collection("loginAttempts").find_one({"_id": key})
+        left = (found["lockedUntil"] - now).total_seconds() if found and found["lockedUntil"] else 0
+        wait = max(1, math.ceil(left))
+        raise TooManyRequestsError(
+            f"too many failed logins; try again in {wait:,} s", code="LOGIN_LOCKED", retry_after=wait
+        ) from None
+
+
+def _take_back(key: str) -> None:
+    get_collection("loginAttempts").update_one({"_id": key}, {"$inc": {"failures": -1}, "$set": {"lockedUntil": None}})
+
+
+def _key(kind: str, name: str) -> str:
+    return hashlib.sha256(f"{kind}:{name}".encode()).hexdigest()
+
+
+def _network(address: str) -> str:
+    """Return what one customer has of addresses: of IPv6, a /64."""
+    found = ipaddress.ip_address(address)
+    return address if found.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

@@ -1,0 +1,186 @@
+"""Who fails too often has to wait, by user and by address, whoever tries at the same time."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+from pymongo.database import Database
+
+from studio.auth import attempts, passwords, service
+from studio.auth.models import (
+    CreateApiKeyRequest,
+    DeleteUserRequest,
+    LoginRequest,
+    RegisterRequest,
+    RotateApiKeyRequest,
+)
+from studio.errors import InvalidCredentialsError, StudioError, TooManyRequestsError
+from studio.indexes import create_indexes
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse battery"
+ADDRESS = "203.0.113.7"
+
+
+@pytest.fixture(autouse=True)
+def user_id(database: Database[dict[str, Any]], configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> str:
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # as it is otherwise, it takes a core a while
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    monkeypatch.setattr(passwords, "_DECOY", hasher.hash("nobody's"))
+    configure(
+        REGISTRATION="open", LOGIN_ADDRESS_FAILURES="8", LOGIN_LONGEST_WAIT_SECONDS="60", MONGODB_TIMEOUT_MS="25000"
+    )
+    create_indexes(database)
+    return service.register(RegisterRequest(email=EMAIL, password=SecretStr(PASSWORD)), ADDRESS).user_id
+
+
+def login(email: str = EMAIL, password: str = PASSWORD, address: str = ADDRESS) -> str:
+    """Return what a login came to."""
+    try:
+        service.login(LoginRequest(email=email, password=SecretStr(password)), address)
+    except StudioError as error:
+        return error.code
+    return "OK"
+
+
+def waits(database: Database[dict[str, Any]]) -> list[float]:
+    """Seconds that there are to wait, the shortest first."""
+    now = datetime.now(UTC)
+    return sorted(
+        (found["lockedUntil"] - now).total_seconds()
+        for found in database["loginAttempts"].find()
+        if found["lockedUntil"]
+    )
+
+
+def pass_time(database: Database[dict[str, Any]], seconds: float) -> None:
+    """Let what is stored be so much older."""
+    for found in database["loginAttempts"].find():
+        moved = {name: found[name] - timedelta(seconds=seconds) for name in ("lockedUntil", "expiresAt") if found[name]}
+        database["loginAttempts"].update_one({"_id": found["_id"]}, {"$set": moved})
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"])
+def test_a_user_is_locked_whether_there_is_one_or_not(database: Database[dict[str, Any]], email: str) -> None:
+    addresses = [f"203.0.113.{number}" for number in range(100, 120)]
+    assert [login(email, "wrong", addresses.pop()) for _ in range(6)] == ["INVALID_CREDENTIALS"] * 5 + ["LOGIN_LOCKED"]
+    with pytest.raises(TooManyRequestsError) as refused:
+        service.login(LoginRequest(email=email, password=SecretStr(PASSWORD)), addresses.pop())
+    assert refused.value.retry_after
+    assert 5 < refused.value.retry_after <= 10
+    assert refused.value.message == f"too many failed logins; try again in {refused.value.retry_after} s"
+
+
+def test_waits_double_up_to_the_longest(database: Database[dict[str, Any]]) -> None:
+    expected = [10, 20, 40, 60, 60]
+    for number in range(4):
+        assert login(password="wrong", address=f"198.51.100.{number}") == "INVALID_CREDENTIALS"
+    for number, seconds in enumerate(expected):
+        assert login(password="wrong", address=f"203.0.113.{number}") == "INVALID_CREDENTIALS"
+        [wait] = waits(database)
+        assert seconds - 5 < wait <= seconds
+        assert login(address=f"203.0.113.{number}") == "LOGIN_LOCKED", "with the right password, too"
+        pass_time(database, seconds)
+    assert login() == "OK"
+    assert [login(password="wrong") for _ in range(5)] == ["INVALID_CREDENTIALS"] * 5, "a success clears the user"
+
+
+def test_failures_are_forgotten(database: Database[dict[str, Any]]) -> None:
+    for _ in range(4):
+        login(password="wrong")
+    pass_time(database, 3600 + 61)
+    assert [login(password="wrong") for _ in range(5)] == ["INVALID_CREDENTIALS"] * 5
+
+
+def test_an_address_is_locked_whoever_it_tries(database: Database[dict[str, Any]]) -> None:
+    tried = [login(f"user{number}@example.com", "wrong") for number in range(9)]
+    assert tried == ["INVALID_CREDENTIALS"] * 8 + ["LOGIN_LOCKED"]
+    assert login() == "LOGIN_LOCKED"
+    assert login(address="203.0.113.8") == "OK"
+
+
+def test_a_network_of_ipv6_is_one_address() -> None:
+    for number in range(8):
+        login(f"user{number}@example.com", "wrong", f"2001:db8:0:1:{number}::1")
+    assert login(address="2001:db8:0:1:ffff::1") == "LOGIN_LOCKED"
+    assert login(address="2001:db8:0:2::1") == "OK"
+
+
+def test_an_own_login_between_guesses_does_not_clear_the_address(database: Database[dict[str, Any]]) -> None:
+    outcomes = []
+    for number in range(12):
+        outcomes.append(login(f"user{number}@example.com", "wrong"))
+        login()
+    assert outcomes.count("INVALID_CREDENTIALS") <= 9
+    assert outcomes[-1] == "LOGIN_LOCKED"
+
+
+def test_of_many_guesses_at_once_as_few_pass(database: Database[dict[str, Any]]) -> None:
+    def guess(number: int) -> str:
+        try:
+            with attempts.attempt(f"203.0.113.{number}", EMAIL):
+                raise InvalidCredentialsError("wrong")
+        except StudioError as error:
+            return error.code
+
+    assert [guess(number) for number in range(4)] == ["INVALID_CREDENTIALS"] * 4
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(guess, range(20)))
+    assert outcomes.count("INVALID_CREDENTIALS") == 1
+    assert outcomes.count("LOGIN_LOCKED") == 19
+
+
+def test_invite_codes_are_not_to_be_guessed(configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(REGISTRATION="invite", REGISTRATION_INVITE_SECRET_ARN="arn", LOGIN_ADDRESS_FAILURES="8")
+    monkeypatch.setattr(service, "get_secret", lambda arn: "the code")
+    codes = []
+    for number in range(9):
+        request = RegisterRequest(
+            email=f"new{number}@example.com", password=SecretStr(PASSWORD), invite=SecretStr(f"{number}")
+        )
+        with pytest.raises(StudioError) as refused:
+            service.register(request, ADDRESS)
+        codes.append(refused.value.code)
+    assert codes == ["INVITE_REQUIRED"] * 8 + ["LOGIN_LOCKED"]
+
+
+def test_nothing_that_is_stored_names_who_tried(database: Database[dict[str, Any]]) -> None:
+    login("nobody@example.com", "wrong")
+    stored = str(list(database["loginAttempts"].find()))
+    assert "nobody" not in stored
+    assert ADDRESS not in stored
+
+
+def test_the_audit_log_tells_what_happened_and_no_secret(user_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    login(password="a wrong password")
+    login("nobody@example.com", "a wrong password")
+    key = service.login(LoginRequest(email=EMAIL, password=SecretStr(PASSWORD)), ADDRESS)
+    forged = key.api_key[:-1] + ("0" if key.api_key[-1] != "0" else "1")
+    assert service.authorize(forged) is None
+    caller = service.authorize(key.api_key)
+    assert caller
+    made = service.create_api_key(caller, CreateApiKeyRequest(name="script"))
+    service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest())
+    service.revoke_api_key(caller, made.key_id)
+    service.delete_user(caller, DeleteUserRequest(password=SecretStr(PASSWORD)), ADDRESS)
+    assert service.authorize(key.api_key) is None
+    told = [vars(record) for record in caplog.records if record.message == "security event"]
+    facts = [(line["event"], line["user_id"], line.get("key_id"), line.get("address")) for line in told]
+    assert facts == [
+        ("login_failed", user_id, None, ADDRESS),
+        ("login_failed", None, None, ADDRESS),
+        ("login_succeeded", user_id, key.key_id, ADDRESS),
+        ("key_refused", user_id, key.key_id, None),
+        ("key_created", user_id, made.key_id, None),
+        ("key_rotated", user_id, made.key_id, None),
+        ("key_revoked", user_id, made.key_id, None),
+        ("user_deleted", user_id, key.key_id, ADDRESS),
+        ("key_refused", None, None, None),
+    ]
+    assert {line["levelname"] for line in told} == {"INFO"}
+    for secret in (PASSWORD, "a wrong password", key.api_key.rpartition("_")[2], forged, EMAIL):
+        assert secret not in str(told)
