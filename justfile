@@ -65,8 +65,9 @@ lock:
 	{{lock}} {{lambda}} --group pyproject.toml:imaging --constraint layers/core_dependencies/requirements.txt --output-file layers/imaging_dependencies/requirements.txt
 	{{lock}} {{lambda}} --group pyproject.toml:passwords --constraint layers/core_dependencies/requirements.txt --output-file functions/auth/register_user/requirements.txt
 	{{lock}} {{lambda}} --group pyproject.toml:web --constraint layers/core_dependencies/requirements.txt --output-file functions/web/serve_pages/requirements.txt
+	{{lock}} {{lambda}} --no-emit-package annotated-types --no-emit-package pydantic --no-emit-package pydantic-core --no-emit-package typing-extensions --no-emit-package typing-inspection --group pyproject.toml:openai --constraint layers/core_dependencies/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file layers/openai_dependencies/requirements.txt
 	{{lock}} --python-platform x86_64-manylinux_2_36 --only-binary :all: --group pyproject.toml:container --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --output-file statemachines/run_task/container/requirements.txt
-	{{lock}} --universal --group pyproject.toml:dev --constraint statemachines/run_task/container/requirements.txt --constraint functions/web/serve_pages/requirements.txt --constraint functions/auth/register_user/requirements.txt --output-file requirements-dev.txt
+	{{lock}} --universal --group pyproject.toml:dev --constraint statemachines/run_task/container/requirements.txt --constraint functions/web/serve_pages/requirements.txt --constraint functions/auth/register_user/requirements.txt --constraint layers/openai_dependencies/requirements.txt --output-file requirements-dev.txt
 
 # Write functions/web/serve_pages/openapi.json anew from the code
 openapi: install

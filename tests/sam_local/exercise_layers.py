@@ -159,8 +159,52 @@ def exercise_core() -> None:
     assert "/grade" in json.loads(app.get_openapi_json_schema())["paths"]
 
 
+def exercise_openai() -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    import httpx2
+    import openai
+    from pydantic import BaseModel
+
+    class Sliders(BaseModel):
+        exposure: float
+
+    part = {"type": "output_text", "text": '{"exposure": 0.5}', "annotations": []}
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+    response = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "output": [message]}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            is_known = asked["model"] == "a-model"
+            body = json.dumps(response if is_known else {"error": {"code": "model_not_found"}}).encode()
+            self.send_response(200 if is_known else 404)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    client = openai.OpenAI(api_key="any", base_url=url, max_retries=0, timeout=openai.Timeout(5, connect=1))
+    content: Any = [{"role": "user", "content": [{"type": "input_text", "text": "brighter"}]}]
+    answer = client.responses.parse(model="a-model", input=content, text_format=Sliders, store=False)
+    assert answer.output_parsed == Sliders(exposure=0.5)
+    code = None
+    try:
+        client.responses.parse(model="another", input=content, text_format=Sliders)
+    except openai.NotFoundError as error:
+        code = error.code
+    assert code == "model_not_found"
+    server.shutdown()
+    assert httpx2.Client(verify=True) is not None  # it finds its certificates
+
+
 if __name__ == "__main__":
     exercise_core()
+    exercise_openai()
     exercise_numpy()
     exercise_opencv()
     exercise_opencolorio()

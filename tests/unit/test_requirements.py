@@ -15,10 +15,12 @@ FILES = {
     "core": ROOT / "layers/core_dependencies/requirements.txt",
     "imaging": ROOT / "layers/imaging_dependencies/requirements.txt",
     "passwords": ROOT / "functions/auth/register_user/requirements.txt",
+    "openai": ROOT / "layers/openai_dependencies/requirements.txt",
     "web": ROOT / "functions/web/serve_pages/requirements.txt",
     "container": ROOT / "statemachines/run_task/container/requirements.txt",
     "dev": ROOT / "requirements-dev.txt",
 }
+CORE = {"annotated-types", "pydantic", "pydantic-core", "typing-extensions", "typing-inspection"}
 RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 
 
@@ -43,7 +45,7 @@ def test_the_file_satisfies_its_group(name: str) -> None:
         assert requirement.specifier.contains(version), f"{requirement}, but {version} is pinned: run just lock"
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "web", "container"])
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container"])
 def test_development_has_the_versions_that_are_deployed(name: str) -> None:
     development = pins(FILES["dev"])
     assert {package: development.get(package) for package in pins(FILES[name])} == pins(FILES[name])
@@ -58,8 +60,15 @@ def test_every_pin_has_hashes_and_no_address(name: str) -> None:
 
 
 def test_a_layer_has_nothing_that_the_runtime_brings() -> None:
-    for name in ("core", "imaging", "passwords", "web"):
+    for name in ("core", "imaging", "passwords", "openai", "web"):
         assert not pins(FILES[name]).keys() & RUNTIME
+
+
+def test_a_layer_has_nothing_that_the_core_layer_brings() -> None:
+    core = pins(FILES["core"]).keys()
+    assert core >= CORE
+    for name in ("imaging", "openai"):
+        assert not pins(FILES[name]).keys() & core
 
 
 def needed(requirements: list[Requirement]) -> set[str]:
@@ -89,8 +98,9 @@ def test_a_container_has_what_the_layers_and_the_runtime_bring() -> None:
     assert container.keys() - layers.keys() == RUNTIME
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "web", "container"])
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container"])
 def test_every_pin_is_still_needed(name: str) -> None:
     """A package that nothing asks for any longer would stay in the layer."""
     assert pins(FILES[name]).keys() <= needed(group(name))
-    assert needed(group(name)) - pins(FILES[name]).keys() <= RUNTIME
+    brought = RUNTIME | (CORE if name == "openai" else set())
+    assert needed(group(name)) - pins(FILES[name]).keys() <= brought
