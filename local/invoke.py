@@ -10,7 +10,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -24,6 +24,7 @@ from local.aws import connect
 from local.forward import Forwarder
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
+from local.openai_server import OpenAiServer
 from local.stack import Stack
 from local.template import REGION, FunctionResource, Template
 
@@ -93,18 +94,23 @@ def prepare(backend: fixtures.Backend) -> Iterator[SamLocal]:
     built = BUILD / "template.yaml"
     if not built.exists():
         raise SystemExit("nothing is built: run `just build` first")
-    local_urls = [url for url in (backend.mongodb_uri, backend.aws_endpoint_url) if _is_local(url)]
     host = _bridge_address() if sys.platform == "linux" else "host.docker.internal"
-    ports = [port for url in local_urls if (port := urlsplit(url).port)] if sys.platform == "linux" else []
-    with Forwarder(host, ports), tempfile.NamedTemporaryFile("w", dir=BUILD, suffix=".json") as file:
+    with ExitStack() as entered:
+        openai = entered.enter_context(OpenAiServer())
+        local_urls = [url for url in (backend.mongodb_uri, backend.aws_endpoint_url, openai.url) if _is_local(url)]
+        ports = [port for url in local_urls if (port := urlsplit(url).port)] if sys.platform == "linux" else []
+        entered.enter_context(Forwarder(host, ports))
+        file = entered.enter_context(tempfile.NamedTemporaryFile("w", dir=BUILD, suffix=".json"))
         mongodb_uri = _seen_from_container(backend.mongodb_uri, host)
-        secret_arns = {
+        parameters = {
             "MongoDbSecretArn": _make_secret(backend.aws_endpoint_url, mongodb_uri),
             "CallbackSecretArn": _make_secret(backend.aws_endpoint_url, "of the fixtures"),
+            "OpenAiSecretArn": _make_secret(backend.aws_endpoint_url, "any"),
+            "OpenAiBaseUrl": _seen_from_container(openai.url, host),
         }
         document = yaml_parse(built.read_text())
         declared: set[str] = set()
-        for function in list_functions(**secret_arns):
+        for function in list_functions(**parameters):
             variables = {
                 **function.environment,
                 "AWS_ENDPOINT_URL": _seen_from_container(backend.aws_endpoint_url, host),

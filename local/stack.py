@@ -25,6 +25,7 @@ from local.gateway import Gateway
 from local.lambda_runtime import WorkerPool, function_arn
 from local.layers import ROOT
 from local.mongod import Mongod
+from local.openai_server import OpenAiServer
 from local.template import QueueResource, Template
 from studio.indexes import create_indexes
 
@@ -138,6 +139,9 @@ class Stack:
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
         given["MongoDbSecretArn"] = self._make_secret("mongodb", self.mongodb_uri)
         given["CallbackSecretArn"] = self._make_secret("callback", secrets.token_hex(32))
+        openai = self._cleanup.enter_context(OpenAiServer())
+        given["OpenAiSecretArn"] = self._make_secret("openai", "any")
+        given["OpenAiBaseUrl"] = openai.url
         given |= {"BatchEnabled": "true", "RunTaskImageTag": "local"}
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"

@@ -24,6 +24,7 @@ from studio.tone_mapping.pipeline import (
     grade_image,
     grade_still,
     load_proxy,
+    make_preview,
     matching,
 )
 from studio.tone_mapping.probe import Limits, probe
@@ -305,3 +306,25 @@ def test_a_still_is_not_larger_than_is_enough_and_has_8_bits() -> None:
     assert grade_still(deep, fixed(Adjustments(clarity=20)), (300, 200)).pixels.dtype == np.uint8
     with pytest.raises(InvalidImageError):
         grade_still(dark_photo()[:500], fixed())
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (180, 120), (1, 1), (1, 9000)])
+def test_a_preview_is_a_small_jpeg_of_pixels_alone(size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "where I live"
+    buffer = BytesIO()
+    Image.new("RGB", size, (200, 120, 40)).save(buffer, "JPEG", quality=95, exif=exif, icc_profile=b"p" * 300)
+    preview = make_preview(buffer.getvalue())
+    with Image.open(BytesIO(preview)) as image:
+        assert image.format == "JPEG"
+        assert max(image.size) <= 384
+        assert image.size[0] * size[1] == pytest.approx(image.size[1] * size[0], abs=max(size))
+        assert not image.getexif()
+        assert not image.info.get("icc_profile")
+        assert np.abs(np.asarray(image).astype(int) - (200, 120, 40)).max() <= 3
+
+
+def test_a_preview_of_16_bits_has_8() -> None:
+    deep = cv2.imencode(".png", np.full((20, 30, 3), 30000, np.uint16))[1].tobytes()
+    with Image.open(BytesIO(make_preview(deep))) as image:
+        assert np.abs(np.asarray(image).astype(int) - 30000 / 257).max() <= 2

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,8 @@ class ImageSource(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    image_required: ClassVar[bool] = True
+
     image: str | None = Field(
         default=None, description="The file itself: base64 or a data URL, at most 4 MB decoded.", repr=False
     )
@@ -40,11 +42,20 @@ class ImageSource(BaseModel):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         given = [name for name in ("image", "image_key", "image_url") if getattr(self, name) is not None]
-        if len(given) != 1:
+        if len(given) > 1 or (self.image_required and not given):
+            how_many = "exactly" if self.image_required else "at most"
             raise ValueError(
-                f"give exactly one of image, image_key and image_url; got {' and '.join(given) or 'none of them'}"
+                f"give {how_many} one of image, image_key and image_url; got {' and '.join(given) or 'none of them'}"
             )
         return self
+
+    @property
+    def image_field(self) -> str | None:
+        """Name of the field that an image came in; None where there is none."""
+        return next(
+            (name for name in ("image", "image_key", "image_url") if getattr(self, name) is not None),
+            None,
+        )
 
 
 Source = TypeVar("Source", bound=ImageSource)

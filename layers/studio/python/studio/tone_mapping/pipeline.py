@@ -17,6 +17,7 @@ from studio.tone_mapping.auto import AutoResult, Group, choose, skipping
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
+from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.learned import predict
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
@@ -24,6 +25,7 @@ from studio.tone_mapping.match import match
 from studio.tone_mapping.probe import Format, Limits, check_limits, probe
 
 _ENOUGH = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of
+_PREVIEW_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -300,6 +302,26 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
     header = probe(data)
     check_limits(header, limits or Limits())
     return make_proxy(decode(data, header, _ENOUGH).pixels)
+
+
+def make_preview(data: bytes, limits: Limits | None = None) -> bytes:
+    """Encode the proxy of a picture as a JPEG that has pixels only: no profile, no EXIF.
+
+    Parameters
+    ----------
+    data : bytes
+    limits : Limits | None
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ImageError
+        One of its subclasses.
+    """
+    return encode_jpeg(with_dtype(load_proxy(data, limits), np.dtype(np.uint8)), _PREVIEW_QUALITY)
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:

@@ -195,7 +195,7 @@ def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
 
     def compute(_: bool = False) -> Computed:
         data = load_image(image, caller)
-        with _explained(f"auto.{_image_field(image)}"):
+        with _explained(f"auto.{image.image_field}"):
             look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
         return Computed({"adjustments": look.auto.adjustments.model_dump(mode="json")} if look.auto else {})
 
@@ -234,6 +234,29 @@ def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[st
             return {"png": base64.b64encode(data).decode()}
         case "json":
             return {"table": json.loads(data)}
+
+
+def load_preview(caller: Caller, source: ImageSource) -> bytes:
+    """Read an image as a small JPEG, without metadata.
+
+    Parameters
+    ----------
+    caller : Caller
+    source : ImageSource
+
+    Returns
+    -------
+    bytes
+        As small as `pipeline.load_proxy` makes it.
+
+    Raises
+    ------
+    StudioError
+        4xx where the image cannot be had or read.
+    """
+    data = load_image(source, caller)
+    with _explained(source.image_field):
+        return pipeline.make_preview(data, _limits())
 
 
 def _grade(
@@ -310,7 +333,7 @@ def _compute(
     look_for = make_chooser()  # before the image is there: it may have to load one of its own
     data = load_image(request, caller)
     loaded = time.perf_counter()
-    with _explained(_image_field(request)):
+    with _explained(request.image_field):
         graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
     timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
     key, is_kept = None, keep
@@ -355,12 +378,8 @@ def _output(options: OutputOptions) -> Output:
     return Output.model_validate(options.model_dump(exclude={"delivery"}))
 
 
-def _image_field(source: ImageSource) -> str:
-    return next(name for name in ("image", "image_key", "image_url") if getattr(source, name) is not None)
-
-
 @contextmanager
-def _explained(field: str) -> Iterator[None]:
+def _explained(field: str | None) -> Iterator[None]:
     """Turn what the pipeline finds wrong with an image into an answer that names the field it came in."""
     try:
         yield

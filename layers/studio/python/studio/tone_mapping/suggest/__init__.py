@@ -1,0 +1,1 @@
+"""Suggest: words to sliders, by a language model."""
