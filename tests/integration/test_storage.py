@@ -1,10 +1,8 @@
 """The storage module against the embedded S3."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
@@ -86,16 +84,6 @@ def test_a_store_without_forms_gets_a_put(configure: Any) -> None:
     assert httpx.put(upload.url, content=b"pixels", headers=upload.headers).is_success
     assert storage.read("users/usr_1/uploads/upl_1", 100) == (b"pixels", 6)
     assert httpx.put(upload.url, content=b"pixels", headers={"content-type": "text/html"}).status_code == 403
-
-
-def test_another_store_is_reached_with_its_own_credentials(configure: Any, stack: Stack) -> None:
-    secrets = boto3.client("secretsmanager")
-    value = json.dumps({"access_key_id": "another", "secret_access_key": "store"})
-    arn = secrets.create_secret(Name="storage", SecretString=value)["ARN"]
-    configure(STORAGE_ENDPOINT_URL=stack.aws_endpoint_url, STORAGE_SECRET_ARN=arn)
-    url, _ = storage.presign_download("users/usr_1/uploads/upl_1")
-    assert "X-Amz-Credential=another" in url
-    assert url.startswith(stack.aws_endpoint_url)
 
 
 def test_no_checksum_header_is_sent(configure: Any) -> None:

@@ -15,9 +15,11 @@ from samtranslator.yaml_helper import yaml_parse
 from local import batch, openapi
 from local.deploy import build_variables
 from local.images import Image, list_images
+from local.template import Template
 from studio.auth.deletion import LONGEST_SWEEP_SECONDS
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
+from studio.storage import StorageSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -202,9 +204,47 @@ def test_a_policy_that_allows_everything_would_be_found(action: str | list[str],
 
 
 def test_every_role_that_reads_a_secret_may_use_its_key(transformed: dict[str, Any]) -> None:
-    readers = {name for name, resource in transformed.items() if reads_secrets(resource)}
-    roles = transformed["SecretsKeyPolicy"]["Properties"]["Roles"]
-    assert readers == {name for name in references(roles) if not name.startswith("AWS::")}
+    readers = {name for name, resource in transformed.items() if reads_secrets(resource)} - {"StorageSecretPolicy"}
+    assert readers | roles_of(transformed["StorageSecretPolicy"]) == roles_of(transformed["SecretsKeyPolicy"])
+
+
+def roles_of(policy: dict[str, Any]) -> set[str]:
+    return {name for name in references(policy["Properties"]["Roles"]) if not name.startswith("AWS::")}
+
+
+def test_whoever_keeps_media_may_read_the_key_of_another_store(transformed: dict[str, Any]) -> None:
+    keeping = {
+        name
+        for name, resource in transformed.items()
+        if any("s3:" in json.dumps(statement["Action"]) for statement in statements(resource))
+    }
+    # Step Functions reads and writes S3 itself, whatever keeps the media.
+    assert roles_of(transformed["StorageSecretPolicy"]) == keeping - {"BulkGradeStateMachineRole"}
+
+
+OTHER_STORE = {
+    "MongoDbSecretArn": "arn",
+    "StorageEndpointUrl": "https://s3.us-west-004.backblazeb2.com",
+    "StorageRegion": "us-west-004",
+    "StorageBucketName": "photos",
+    "StorageSecretArn": "arn:of:the:store",
+}
+
+
+@pytest.mark.parametrize("parameters", [{"MongoDbSecretArn": "arn"}, OTHER_STORE])
+def test_the_environment_makes_settings_of_a_store(parameters: dict[str, str]) -> None:
+    template = Template(ROOT / "template.yaml", parameters | {"BatchEnabled": "true"})
+    [container] = template.job_definitions()
+    for environment in (*(function.environment for function in template.functions()), container.environment):
+        settings = StorageSettings.model_validate(environment)
+        if "StorageEndpointUrl" in parameters:
+            told = (settings.storage_endpoint_url, settings.storage_region, settings.storage_secret_arn)
+            assert told == ("https://s3.us-west-004.backblazeb2.com", "us-west-004", "arn:of:the:store")
+            assert (settings.bucket_name, settings.upload_method) == ("photos", "PUT")
+            assert settings.map_bucket_name == "studio-local-mediabucket"
+        else:
+            assert {settings.storage_endpoint_url, settings.map_bucket_name} == {""}
+            assert (settings.bucket_name, settings.upload_method) == ("studio-local-mediabucket", "POST")
 
 
 def test_what_takes_an_idempotency_key_can_reach_mongodb(resources: dict[str, Any], functions: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from local.stack import Stack
+from studio import storage
 from studio.caller import Caller
 from studio.compute_tasks import callbacks, delivery, repository, service, worker
 from studio.compute_tasks.models import FINAL, Callback, Job, TaskOptions
@@ -114,7 +115,7 @@ def clean_up_late(job: Job) -> None:
 
 def complete_bulk(job: Job) -> None:
     manifest = "users/usr_1/jobs/manifest.json"
-    bulk._write_json(manifest, [])
+    storage.write_for_map(manifest, b"[]", "application/json", tags={})
     order = {"task_type": "adjust", "parameters": {}, "concurrency": 1, "total": 1, "manifest_key": manifest}
     other = job.model_copy(update={"payload": order})
     get_collection("computeTasks").replace_one({"_id": job.id}, other.to_mongo())

@@ -29,14 +29,24 @@ _MOST_LISTED = 1000
 class StorageSettings(Settings):
     """Which bucket, and how long a presigned URL lives.
 
-    A store other than S3 has an endpoint, and a secret: JSON with ``access_key_id`` and ``secret_access_key``.
+    A store other than S3 has an endpoint, a region, and a secret: JSON with ``access_key_id`` and
+    ``secret_access_key``. Step Functions reads from S3 only: what it is given is in another bucket then.
     """
 
     bucket_name: str
+    map_bucket_name: str | None = None
     storage_endpoint_url: str | None = None
+    storage_region: str | None = None
     storage_secret_arn: str | None = None
     upload_method: Literal["POST", "PUT"] = "POST"
     presigned_url_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
+
+    @model_validator(mode="after")
+    def _check_endpoint(self) -> Self:
+        if self.storage_endpoint_url and not (self.storage_secret_arn and self.storage_region):
+            # A stranger would be sent the function's own credentials.
+            raise ValueError("STORAGE_ENDPOINT_URL takes STORAGE_SECRET_ARN and STORAGE_REGION")
+        return self
 
     @model_validator(mode="after")
     def _check_expiry(self) -> Self:
@@ -83,16 +93,27 @@ class StoredObject:
 def _client() -> "S3Client":
     settings = StorageSettings.load()
     secret = json.loads(get_secret(settings.storage_secret_arn)) if settings.storage_secret_arn else {}
+    return _connect(settings.storage_endpoint_url or None, settings.storage_region or None, secret)
+
+
+@cache
+def _s3_client() -> "S3Client":
+    return _connect(None, None, {})
+
+
+def _connect(endpoint_url: str | None, region: str | None, secret: Mapping[str, str]) -> "S3Client":
     tracer.patch(["botocore"])
     client = boto3.client(
         "s3",
-        endpoint_url=settings.storage_endpoint_url,
+        endpoint_url=endpoint_url,
+        region_name=region,
         aws_access_key_id=secret.get("access_key_id"),
         aws_secret_access_key=secret.get("secret_access_key"),
         config=Config(
             signature_version="s3v4",
-            # Presigned URLs name the bucket's own region then: the global endpoint would redirect.
-            s3={"addressing_style": "virtual"},
+            # On S3, presigned URLs name the bucket's own region: the global endpoint would redirect. Elsewhere, a path
+            # is what every store takes.
+            s3={"addressing_style": "path" if endpoint_url else "virtual"},
             # B2 and others refuse the checksum trailers that boto3 sends by itself.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -214,9 +235,29 @@ def read(key: str, max_bytes: int) -> tuple[bytes, int] | None:
     (bytes, int) or None
         Its content (empty where it is too large) and its size in bytes; None where there is no such object.
     """
+    return _read(_client(), _bucket(), key, max_bytes)
+
+
+def read_for_map(key: str, max_bytes: int) -> tuple[bytes, int] | None:
+    """Read an object that `write_for_map` wrote.
+
+    Parameters
+    ----------
+    key : str
+    max_bytes : int
+
+    Returns
+    -------
+    (bytes, int) or None
+        As `read` does.
+    """
+    return _read(*_map_store(), key, max_bytes)
+
+
+def _read(client: "S3Client", bucket: str, key: str, max_bytes: int) -> tuple[bytes, int] | None:
     try:
-        answer = _client().get_object(Bucket=_bucket(), Key=key)
-    except _client().exceptions.NoSuchKey:
+        answer = client.get_object(Bucket=bucket, Key=key)
+    except client.exceptions.NoSuchKey:
         return None
     with answer["Body"] as body:
         size = answer["ContentLength"]
@@ -232,9 +273,39 @@ def write(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> 
     data : bytes
     content_type : str
     tags : mapping of str to str
-        Lifecycle rules go by ``kind``.
+        Lifecycle rules go by ``kind``. Stores other than S3 are not sent them: B2 and R2 refuse objects that have any.
     """
-    _client().put_object(Bucket=_bucket(), Key=key, Body=data, ContentType=content_type, Tagging=urlencode(tags))
+    client, bucket = _client(), _bucket()
+    if StorageSettings.load().storage_endpoint_url:
+        client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+    else:
+        _write_tagged(client, bucket, key, data, content_type, tags)
+
+
+def write_for_map(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> None:
+    """Store an object where a state machine's Map can read it.
+
+    Parameters
+    ----------
+    key : str
+    data : bytes
+    content_type : str
+    tags : mapping of str to str
+    """
+    _write_tagged(*_map_store(), key, data, content_type, tags)
+
+
+def _write_tagged(
+    client: "S3Client", bucket: str, key: str, data: bytes, content_type: str, tags: Mapping[str, str]
+) -> None:
+    client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, Tagging=urlencode(tags))
+
+
+def _map_store() -> tuple["S3Client", str]:
+    settings = StorageSettings.load()
+    if settings.map_bucket_name:
+        return _s3_client(), settings.map_bucket_name
+    return _client(), settings.bucket_name
 
 
 def list_objects(prefix: str, limit: int, start_after: str = "") -> Iterator[StoredObject]:

@@ -62,7 +62,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     keys = _list_keys(caller, request)
     job_id = job_id or new_id("job")
     manifest_key = job_key(caller.user_id, job_id, "manifest.json")
-    _write_json(manifest_key, keys)
+    storage.write_for_map(manifest_key, json.dumps(keys).encode(), "application/json", tags={"kind": "result"})
     payload = BulkJob(
         task_type=request.task_type,
         parameters=request.parameters,
@@ -164,13 +164,14 @@ def complete(job_id: str) -> dict[str, int] | None:
         if over.status == "COMPLETED":
             return None
         raise
-    keys = _read_json(BulkJob.model_validate(job.payload).manifest_key)
+    keys = _read_order(BulkJob.model_validate(job.payload).manifest_key)
     found = insist(lambda: {item.index: item for item in repository.find_items(job_id)})
     items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
     completed = sum(item["status"] == "COMPLETED" for item in items)
     counts = {"total": len(items), "completed": completed, "failed": len(items) - completed}
     result_key = job_key(job.user_id, job_id, "result.json")
-    _write_json(result_key, {"job_id": job_id, "counts": counts, "items": items})
+    told = json.dumps({"job_id": job_id, "counts": counts, "items": items}).encode()
+    storage.write(result_key, told, "application/json", tags={"kind": "result"})
     result = {"counts": counts, "manifest_key": result_key}
     if not callbacks.announce(insist(lambda: jobs.complete_job(job_id, job.attempt, result, _now()))):
         found_job = insist(lambda: jobs.find_job(job_id))
@@ -303,15 +304,12 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
     return keys
 
 
-def _write_json(key: str, content: Any) -> None:
-    storage.write(key, json.dumps(content).encode(), "application/json", tags={"kind": "result"})
-
-
-def _read_json(key: str) -> Any:
-    found = storage.read(key, _MANIFEST_MAX_BYTES)
+def _read_order(key: str) -> list[str]:
+    found = storage.read_for_map(key, _MANIFEST_MAX_BYTES)
     if found is None:
         raise missing(key, "manifest_key")
-    return json.loads(found[0])
+    keys: list[str] = json.loads(found[0])
+    return keys
 
 
 def _now() -> datetime:
