@@ -30,6 +30,7 @@ def test_the_form_asks_for_every_slider_and_tells_its_range() -> None:
     hue = schema["$defs"]["HueSuggestion"]
     assert hue["properties"]["range"]["enum"] == list(Hsl.model_fields)
     assert set(hue["required"]) == HueAdjustment.model_fields.keys() | {"range"}
+    assert schema["additionalProperties"] is hue["additionalProperties"] is False
     # Providers that know of limits would hold the model to them, others refuse such a schema.
     assert "minimum" not in json.dumps(schema)
     assert "default" not in json.dumps(schema)
@@ -85,6 +86,12 @@ def test_a_request_has_words_and_at_most_one_picture() -> None:
     request = SuggestRequest(prompt="  warmer ")
     assert (request.prompt, request.image_field) == ("warmer", None)
     assert SuggestRequest(prompt="warmer", image_url="https://example.com/a.jpg").image_field == "image_url"
-    for fields in ({"prompt": " "}, {"prompt": "x" * 1001}, {"prompt": "x", "image": "a", "image_key": "b"}):
+    for fields in (
+        {"prompt": " "},
+        {"prompt": "x" * 1001},
+        {"prompt": "a\0b"},
+        {"prompt": "\ud800"},
+        {"prompt": "x", "image": "a", "image_key": "b"},
+    ):
         with pytest.raises(ValidationError):
             SuggestRequest.model_validate(fields)

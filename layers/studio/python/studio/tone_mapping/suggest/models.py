@@ -13,7 +13,10 @@ class SuggestRequest(ImageSource):
 
     image_required: ClassVar[bool] = False
 
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] = Field(
+    # Providers refuse NUL, and it would seem to be our fault.
+    prompt: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+    ] = Field(
         description="What the picture shall look like, in your words and language.",
         examples=["warmer, moody, lift the shadows"],
     )
