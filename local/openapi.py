@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ IDEMPOTENCY_KEY = {
     "`IDEMPOTENCY_MISMATCH`; as long as the first request runs, the same body is a 409 `IDEMPOTENCY_IN_PROGRESS`. "
     "Errors are not kept: the same key tries anew.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
+}
+# What API Gateway answers before or instead of a function.
+GATEWAY_ERROR = {
+    "title": "GatewayError",
+    "description": "What the HTTP API answers by itself.",
+    "type": "object",
+    "properties": {"message": {"type": "string", "examples": ["Unauthorized"]}},
+    "required": ["message"],
 }
 # Powertools documents its own validation answers beside the envelope that ours replace them with.
 UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
@@ -68,11 +77,20 @@ def build() -> dict[str, Any]:
         for operation in operations.values():
             if "callback_url" in _body_schema(operation, schemas).get("properties", {}):
                 operation["callbacks"] = {"job_is_over": {"{$request.body#/callback_url}": {"post": _callback()}}}
-            operation["responses"]["500"] = _error_response("Internal Server Error")
+            responses = operation["responses"]
+            responses["500"] = _error_response("Internal Server Error")
+            by_itself = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
+            if "requestBody" in operation:
+                by_itself.add(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             if path in PUBLIC_PATHS:
                 operation["security"] = []
+            else:
+                by_itself |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+            for status in by_itself:
+                responses[str(int(status))] = _or_gateway_error(status, responses.get(str(int(status))))
             if operation["operationId"] in idempotent:
                 operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
+    schemas["GatewayError"] = GATEWAY_ERROR
     document["components"]["parameters"] = {"IdempotencyKey": IDEMPOTENCY_KEY}
     for name in UNUSED_SCHEMAS:
         schemas.pop(name, None)
@@ -110,6 +128,14 @@ def _callback() -> dict[str, Any]:
 def _error_response(description: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ErrorResponse"}
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _or_gateway_error(status: HTTPStatus, documented: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a response that may be the function's, where one is documented, or the HTTP API's own."""
+    schema: dict[str, Any] = {"$ref": "#/components/schemas/GatewayError"}
+    if documented:
+        schema = {"anyOf": [documented["content"]["application/json"]["schema"], schema]}
+    return {"description": status.phrase, "content": {"application/json": {"schema": schema}}}
 
 
 def main() -> int:

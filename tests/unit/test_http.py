@@ -98,7 +98,14 @@ def test_no_content_has_no_body(handler: Handler, invoke: Any) -> None:
         ('"text"', "application/json", 422, "INVALID_FIELD"),
         ("{}", "application/json", 422, "INVALID_FIELD"),
         ('{"count": 10}', "application/json", 422, "INVALID_FIELD"),
+        ('{"count": 10}', "Application/JSON; charset=utf-8", 422, "INVALID_FIELD"),
+        ('{"count": "3"}', "application/json", 422, "INVALID_FIELD"),
+        ('{"count": true}', "application/json", 422, "INVALID_FIELD"),
+        ('{"count": 3, "password": "\\ud800 lone surrogate"}', "application/json", 400, "MALFORMED_JSON"),
         ("count=1", "text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("count=1", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("", "multipart/form-data", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("--x", "multipart/form-data; boundary=x", 415, "UNSUPPORTED_MEDIA_TYPE"),
     ],
 )
 def test_bad_bodies(handler: Handler, invoke: Any, body: str, content_type: str, status: int, code: str) -> None:
