@@ -171,7 +171,7 @@ def _projects(now: datetime) -> list[StoredProject]:
     photo = upload_key(USER_ID, UPLOAD_ID)
     dissolve = Dissolve(type="dissolve", duration_frames=10)
     shots = Shot(image_key=photo, duration_frames=50, transition=dissolve), Shot(image_key=photo, duration_frames=35)
-    film = film_fields(Project(size="720p", fps=25, shots=shots))
+    film = film_fields(Project.model_validate({"size": "720p", "fps": 25, "shots": shots}))
     project = StoredProject(
         id=PROJECT_ID, user_id=USER_ID, name="Fixture", version=2, **film, created_at=now, updated_at=now
     )

@@ -81,6 +81,11 @@ def test_success_carries_the_request_id(handler: Handler, invoke: Any) -> None:
     assert answer["headers"]["x-request-id"] == "request-1"
 
 
+def test_an_integer_may_be_written_with_a_point(handler: Handler, invoke: Any) -> None:
+    assert invoke(handler, "POST", "/orders", '{"count": 3.0}')["body"] == {"total": 3}
+    assert invoke(handler, "POST", "/orders", '{"count": 3.5}')["statusCode"] == 422
+
+
 def test_no_content_has_no_body(handler: Handler, invoke: Any) -> None:
     answer = invoke(handler, "DELETE", "/orders")
     assert (answer["statusCode"], answer["text"]) == (204, "")

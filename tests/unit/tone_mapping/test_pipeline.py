@@ -262,7 +262,7 @@ def test_scene_light_comes_back_as_a_16_bit_png_or_as_asked(
 def test_spatial_sliders_reach_the_pixels_beside_the_lut(slider: str) -> None:
     data = dark_photo("PNG")
     plain = grade_image(data, fixed(Adjustments(contrast=10)))
-    spatial = grade_image(data, fixed(Adjustments(contrast=10, **{slider: 60})))
+    spatial = grade_image(data, fixed(Adjustments.model_validate({"contrast": 10, slider: 60})))
     assert spatial.lut_id == plain.lut_id
     before, after = (np.asarray(Image.open(file_of(graded)), np.float32) for graded in (plain, spatial))
     assert np.abs(after - before).mean() > 0.5

@@ -26,6 +26,7 @@ from studio.errors import (
     UnsupportedMediaError,
     refuse_fields,
 )
+from studio.json_body import read_json
 from studio.observability import count, logger, tracer
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -155,7 +156,7 @@ def create_app() -> APIGatewayHttpResolver:
         enable_validation=True,
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    app._request_validation_middleware = _JsonBodies()
+    app._request_validation_middleware = _JsonBodies()  # type: ignore[no-untyped-call]
     app.use(middlewares=[_add_request_id])
 
     def answer(error: StudioError) -> Response[str]:
@@ -229,10 +230,7 @@ def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> 
 
 
 class _JsonBodies(OpenAPIRequestValidationMiddleware):
-    """Takes JSON alone, and as it is documented: no ``"5"`` or ``true`` for a number.
-
-    Powertools reads forms for a JSON route, too, fails on one without a boundary, and has pydantic convert.
-    """
+    """Takes JSON alone, and as documented: Powertools reads forms, fails on some, and has pydantic convert types."""
 
     def _get_body(self, app: Any) -> Any:
         given = app.current_event.headers.get("content-type", "")
@@ -242,7 +240,7 @@ class _JsonBodies(OpenAPIRequestValidationMiddleware):
         if not (text := app.current_event.decoded_body):
             return None
         try:
-            return body.type_.model_validate_json(text, strict=True)
+            return read_json(body.type_, text)
         except ValidationError as error:
             raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
 

@@ -91,7 +91,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, strict=True)
 
 
 class Size(_Part):
@@ -298,8 +298,8 @@ class Project(_Part):
     )
     background: Colour = Field(default="#000000", description="Of bars, and behind transparent pictures.")
     # Not by `min_length`: pydantic counts the shots that are right, and told of none where all are wrong.
-    shots: tuple[Shot, ...] = Field(max_length=2000, json_schema_extra={"minItems": 1})
-    audio: tuple[AudioClip, ...] = Field(default=(), max_length=200)
+    shots: tuple[Shot, ...] = Field(strict=False, max_length=2000, json_schema_extra={"minItems": 1})
+    audio: tuple[AudioClip, ...] = Field(strict=False, default=(), max_length=200)
     output: Output = Output()
 
     @field_validator("shots")

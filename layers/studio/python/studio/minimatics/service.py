@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from studio.caller import Caller
 from studio.documents import new_id
 from studio.errors import ConflictError, NotFoundError, TooLargeError, refuse_fields
+from studio.json_body import whole
 from studio.minimatics import references, repository
 from studio.minimatics.api_models import (
     CreateProjectRequest,
@@ -234,7 +235,7 @@ def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _
     problems: list[references.Problem] = []
     request = None
     try:
-        request = model.model_validate(given)
+        request = model.model_validate(json.loads(json.dumps(given), parse_float=whole))
     except ValidationError as error:
         problems = [(problem["loc"], problem) for problem in error.errors(include_url=False)]
     shots, limit = given.get("shots"), ProjectSettings.load().project_shots_max

@@ -12,7 +12,8 @@ _LEAST_STEP = 1 / 256  # between a curve's points: neighbouring 8-bit codes pass
 _SAME = 1e-6
 
 _Share = Annotated[float, Field(ge=0, le=1)]
-CurvePoints = Annotated[tuple[tuple[_Share, _Share], ...], Field(max_length=32)]
+_Point = Annotated[tuple[_Share, _Share], Field(strict=False)]  # JSON has lists
+CurvePoints = Annotated[tuple[_Point, ...], Field(strict=False, max_length=32)]
 
 
 class ToneCurve(BaseModel):
@@ -21,7 +22,7 @@ class ToneCurve(BaseModel):
     Between its points a curve is smooth and overshoots none of them; before the first and after the last it is flat.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     rgb: CurvePoints = Field(
         (),
@@ -77,7 +78,7 @@ def _towards_diagonal(points: CurvePoints, share: float) -> CurvePoints:
 class HueAdjustment(BaseModel):
     """Sliders of one range of hues; neutral colours keep out of them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     hue: float = Field(
         0.0,
@@ -101,7 +102,7 @@ class HueAdjustment(BaseModel):
 class Hsl(BaseModel):
     """Hue, saturation and luminance by ranges of hue, each blending into its neighbours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     red: HueAdjustment = Field(HueAdjustment(), description="Sliders of the reds.")
     orange: HueAdjustment = Field(HueAdjustment(), description="Sliders of the oranges, skin among them.")
@@ -123,7 +124,7 @@ class Adjustments(BaseModel):
     All are global and in the LUT, but for clarity, texture and dehaze, which look at a pixel's surroundings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     exposure: float = Field(
         0.0,

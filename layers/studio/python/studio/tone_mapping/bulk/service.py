@@ -18,6 +18,7 @@ from studio.compute_tasks.registry import TASKS, Reporter
 from studio.documents import new_id
 from studio.errors import InvalidFieldError, StudioError, refuse_fields
 from studio.image_source import ImageSource
+from studio.json_body import read_json
 from studio.mongo import insist
 from studio.object_keys import job_key, missing, require_own, upload_key
 from studio.observability import logger
@@ -249,7 +250,9 @@ def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
     if foreign := sorted(_NO_PARAMETERS & request.parameters.keys()):
         raise InvalidFieldError("this is not a parameter of many images", field=f"parameters.{foreign[0]}")
     try:
-        resolve_name(TASKS[request.task_type].request).model_validate({**request.parameters, "image_key": "users/"})
+        read_json(
+            resolve_name(TASKS[request.task_type].request), json.dumps({**request.parameters, "image_key": "users/"})
+        )
     except ValidationError as error:
         raise refuse_fields([(("parameters", *item["loc"]), item) for item in error.errors()]) from error
     if reference_key := request.parameters.get("reference_key"):
