@@ -218,8 +218,9 @@ def test_whoever_keeps_media_may_read_the_key_of_another_store(transformed: dict
         for name, resource in transformed.items()
         if any("s3:" in json.dumps(statement["Action"]) for statement in statements(resource))
     }
-    # Step Functions reads and writes S3 itself, whatever keeps the media.
-    assert roles_of(transformed["StorageSecretPolicy"]) == keeping - {"BulkGradeStateMachineRole"}
+    # Step Functions reads and writes S3 itself, and the images' sources are there, whatever keeps the media.
+    others = {"BulkGradeStateMachineRole", "ImageProjectRole"}
+    assert roles_of(transformed["StorageSecretPolicy"]) == keeping - others
 
 
 OTHER_STORE = {
@@ -233,7 +234,7 @@ OTHER_STORE = {
 
 @pytest.mark.parametrize("parameters", [{"MongoDbSecretArn": "arn"}, OTHER_STORE])
 def test_the_environment_makes_settings_of_a_store(parameters: dict[str, str]) -> None:
-    template = Template(ROOT / "template.yaml", parameters | {"BatchEnabled": "true"})
+    template = Template(ROOT / "template.yaml", parameters | {"BatchEnabled": "true", "RunTaskImageTag": "1"})
     [container] = template.job_definitions()
     for environment in (*(function.environment for function in template.functions()), container.environment):
         settings = StorageSettings.model_validate(environment)
