@@ -83,6 +83,7 @@ bench: install
 	@python -m tests.performance.bench_cache
 	@python -m tests.performance.bench_offload
 	@python -m tests.performance.bench_export
+	@python -m tests.performance.bench_quotas
 
 # Judge auto next to its peers on a folder of good photographs (--held-out: of the training set, those not trained on)
 quality *arguments: install

@@ -61,8 +61,12 @@ def build() -> dict[str, Any]:
         version=studio.__version__,
         description="Grades images. Send your API key as X-API-KEY.\n\n"
         'What the HTTP API answers by itself has the body `{"message": …}`: a missing key 401, a wrong, expired or '
-        "revoked key 403, an unknown route 404, a body over 10 MB 413, too many requests 429. Everything else has the "
-        "envelope `ErrorResponse`.",
+        "revoked key 403, an unknown route 404, a body over 10 MB 413, too many requests of all 429. Everything else "
+        "has the envelope `ErrorResponse`.\n\n"
+        "Where the deployment limits the requests of a key, each answer says how many are left, in the headers "
+        '`RateLimit-Policy` and `RateLimit` of the IETF\'s draft: `"key";q=600;w=60` and `"key";r=599;t=42`. One too '
+        "many is a 429 `TOO_MANY_REQUESTS` with `Retry-After`; so is a job beside as many others as a user may have at "
+        "once, `TOO_MANY_JOBS`.",
         license_info=License(name="MIT"),
         security_schemes={"ApiKey": APIKey(name="X-API-KEY", in_=APIKeyIn.header)},
         security=[{"ApiKey": []}],
@@ -79,12 +83,17 @@ def build() -> dict[str, Any]:
                 operation["callbacks"] = {"job_is_over": {"{$request.body#/callback_url}": {"post": _callback()}}}
             responses = operation["responses"]
             responses["500"] = _error_response("Internal Server Error")
-            by_itself = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
+            by_itself = {
+                HTTPStatus.TOO_MANY_REQUESTS,
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            }
             if "requestBody" in operation:
                 by_itself.add(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             if path in PUBLIC_PATHS:
                 operation["security"] = []
             else:
+                responses["429"] = _error_response("Too Many Requests")
                 by_itself |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
             for status in by_itself:
                 responses[str(int(status))] = _or_gateway_error(status, responses.get(str(int(status))))

@@ -255,6 +255,19 @@ def test_what_takes_an_idempotency_key_can_reach_mongodb(resources: dict[str, An
     assert "idempotency-replayed" in resources["HttpApi"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
 
 
+def test_whatever_takes_a_key_can_count_its_requests(resources: dict[str, Any], functions: dict[str, Any]) -> None:
+    keyed = [
+        name
+        for name, function in functions.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and event["Properties"].get("Auth", {}).get("Authorizer") != "NONE"
+    ]
+    assert len(keyed) > 30
+    assert [name for name in keyed if "MongoDbSecretArn" not in references(functions[name]["Policies"])] == []
+    exposed = resources["HttpApi"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
+    assert {"ratelimit", "ratelimit-policy", "retry-after"} <= set(exposed)
+
+
 def test_callbacks_are_tried_as_often_as_their_queue_lets_them(
     resources: dict[str, Any], functions: dict[str, Any]
 ) -> None:

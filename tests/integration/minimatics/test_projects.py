@@ -241,7 +241,7 @@ def test_there_are_limits_that_are_told(projects: Configure) -> None:
         lambda: service.duplicate_project(CALLER, first.project_id, DuplicateProjectRequest()),
     ):
         error = refusal(ConflictError, call)
-        assert (error.code, error.message) == ("TOO_MANY_PROJECTS", "a user may have 2 projects; you have 2")
+        assert (error.code, error.message) == ("TOO_MANY_PROJECTS", "a user may have 2 projects, and you have as many")
     assert service.create_project(OTHER, other_body()).version == 1
     service.update_project(CALLER, first.project_id, body())
     error = refusal(ConflictError, service.update_project, CALLER, first.project_id, body())

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from studio.caller import Caller
 from studio.errors import (
@@ -22,12 +22,14 @@ from studio.errors import (
     ErrorResponse,
     ForbiddenError,
     StudioError,
+    TooManyRequestsError,
     UnavailableError,
     UnsupportedMediaError,
     refuse_fields,
 )
 from studio.json_body import read_json
 from studio.observability import count, logger, tracer
+from studio.settings import Settings
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
@@ -43,6 +45,12 @@ _UNAVAILABLE = {
     "IncompleteReadError": "AWS",
     "GetParameterError": "Secrets Manager",
 }
+
+
+class HttpSettings(Settings):
+    """What every function behind the API keeps to."""
+
+    requests_per_minute: int = Field(default=0, ge=0, description="Of one API key; 0 for no limit.")
 
 
 def get_caller(app: APIGatewayHttpResolver) -> Caller:
@@ -160,20 +168,7 @@ def create_app() -> APIGatewayHttpResolver:
     app.use(middlewares=[_add_request_id])
 
     def answer(error: StudioError) -> Response[str]:
-        body = ErrorResponse(
-            error=ErrorBody(code=error.code, message=error.message, details=error.details),
-            request_id=_request_id(app),
-        )
-        headers = {"x-request-id": body.request_id}
-        if error.retry_after is not None:
-            headers["retry-after"] = str(error.retry_after)
-        logger.info("answered with an error", status=int(error.status), code=error.code)
-        return Response(
-            status_code=error.status,
-            content_type=content_types.APPLICATION_JSON,
-            body=body.model_dump_json(),
-            headers=headers,
-        )
+        return _refuse(error, _request_id(app))
 
     def refuse_invalid(error: RequestValidationError) -> Response[str]:
         return answer(_explain(error))
@@ -186,13 +181,7 @@ def create_app() -> APIGatewayHttpResolver:
         raise _UnknownRouteError("there is no such route")
 
     def fail(error: Exception) -> Response[str]:
-        if dependency := _unavailable(error):
-            logger.exception("dependency unavailable", dependency=dependency)
-            count("DependencyUnavailable")
-            return answer(UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2))
-        logger.exception("unhandled error")
-        count("UnhandledError")
-        return answer(StudioError("something went wrong on our side; quote the request id when you report it"))
+        return answer(_explain_failure(error))
 
     app.exception_handler(StudioError)(answer)
     app.exception_handler(RequestValidationError)(refuse_invalid)
@@ -223,6 +212,9 @@ def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> 
     @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
     @tracer.capture_lambda_handler(capture_response=False)
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        limit = HttpSettings.load().requests_per_minute
+        if limit and "authorizer" in event["requestContext"]:
+            return _count_request(app, event, context, limit)
         return app.resolve(event, context)
 
     handler: Handler = lambda_handler
@@ -248,6 +240,60 @@ class _JsonBodies(OpenAPIRequestValidationMiddleware):
 class _UnknownRouteError(StudioError):
     status = HTTPStatus.NOT_FOUND
     code = "ROUTE_NOT_FOUND"
+
+
+def _count_request(
+    app: APIGatewayHttpResolver, event: dict[str, Any], context: LambdaContext, limit: int
+) -> dict[str, Any]:
+    """Serve a request if its key may send one more this minute; before all else, so that wrong ones count too."""
+    # Not at the top: it brings MongoDB's library, which some functions do without as long as there is no limit.
+    from studio.quotas import take
+
+    request_id = event["requestContext"]["requestId"]
+    try:
+        quota = take(event["requestContext"]["authorizer"]["lambda"]["key_id"], limit)
+    except Exception as error:  # a quota that cannot be looked at is not one that is left
+        return _to_event(_refuse(error if isinstance(error, StudioError) else _explain_failure(error), request_id))
+    if quota.is_exceeded:
+        message = f"a key may send {limit:,} requests a minute; the next begins in {quota.seconds_left} s"
+        refusal = TooManyRequestsError(message, retry_after=quota.seconds_left)
+        answer = _to_event(_refuse(refusal, request_id))
+    else:
+        answer = app.resolve(event, context)
+    answer["headers"] |= quota.headers
+    return answer
+
+
+def _to_event(response: Response[str]) -> dict[str, Any]:
+    headers = {"content-type": response.content_type, **response.headers}
+    return {"statusCode": response.status_code, "headers": headers, "body": response.body, "isBase64Encoded": False}
+
+
+def _refuse(error: StudioError, request_id: str) -> Response[str]:
+    body = ErrorResponse(
+        error=ErrorBody(code=error.code, message=error.message, details=error.details), request_id=request_id
+    )
+    headers = {"x-request-id": body.request_id}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    logger.info("answered with an error", status=int(error.status), code=error.code)
+    return Response(
+        status_code=error.status,
+        content_type=content_types.APPLICATION_JSON,
+        body=body.model_dump_json(),
+        headers=headers,
+    )
+
+
+def _explain_failure(error: Exception) -> StudioError:
+    """Tell what of an unexpected error a caller may know, and log the rest."""
+    if dependency := _unavailable(error):
+        logger.exception("dependency unavailable", dependency=dependency)
+        count("DependencyUnavailable")
+        return UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2)
+    logger.exception("unhandled error")
+    count("UnhandledError")
+    return StudioError("something went wrong on our side; quote the request id when you report it")
 
 
 def _unavailable(error: Exception) -> str | None:

@@ -2,7 +2,7 @@
 
 from pymongo.database import Database
 
-from studio import idempotency
+from studio import idempotency, quotas
 from studio.auth import attempts
 from studio.auth import repository as auth
 from studio.compute_tasks import repository as compute_tasks
@@ -21,6 +21,7 @@ INDEXES = {
     **bulk.INDEXES,
     **minimatics.INDEXES,
     **idempotency.INDEXES,
+    **quotas.INDEXES,
 }
 
 

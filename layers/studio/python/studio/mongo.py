@@ -141,3 +141,38 @@ def run_transaction(change: Callable[[ClientSession], Answer]) -> Answer:
     client = get_database().client
     with timeout(MongoSettings.load().mongodb_timeout_ms / 1000), client.start_session() as session:
         return session.with_transaction(change)
+
+
+def insert_within(limit: int, user_id: str, collection: str, document: Record, like: Record) -> bool:
+    """Insert a document of a user's unless there are `limit` like it, however many are inserted at the same time.
+
+    Parameters
+    ----------
+    limit : int
+    user_id : str
+    collection : str
+    document : dict
+    like : dict
+        What is counted: a query of the collection.
+
+    Returns
+    -------
+    bool
+        False where there are as many already.
+
+    Raises
+    ------
+    pymongo.errors.DuplicateKeyError
+        If it is there already.
+    """
+
+    def change(session: ClientSession) -> bool:
+        # Two at the same time would not see each other's document: the second that locks is begun again by this.
+        lock = {"_id": f"{user_id}#{collection}"}
+        get_collection("locks").update_one(lock, {"$inc": {"turns": 1}}, upsert=True, session=session)
+        if get_collection(collection).count_documents(like, limit=limit, session=session) >= limit:
+            return False
+        get_collection(collection).insert_one(document, session=session)
+        return True
+
+    return run_transaction(change)

@@ -40,6 +40,7 @@ OWNED: dict[str, Callable[[str], Record]] = {
     "computeTasks": lambda user_id: {"userId": user_id},
     "bulkItems": lambda user_id: {"userId": user_id},
     "idempotency": lambda user_id: {"_id": {"$gte": f"{user_id}#", "$lt": f"{user_id}$"}},  # '$' is behind '#'
+    "locks": lambda user_id: {"_id": {"$gte": f"{user_id}#", "$lt": f"{user_id}$"}},
 }
 # Without projects and jobs nobody can ask for the first two, and there may be millions. Jobs are cancelled at once;
 # what runs for them is stopped before they are deleted.

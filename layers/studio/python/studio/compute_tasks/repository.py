@@ -9,11 +9,12 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from studio.compute_tasks.models import Callback, Job, JobError
-from studio.mongo import Record, get_collection
+from studio.mongo import Record, get_collection, insert_within
 
 INDEXES = {
     "computeTasks": [
         IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner"),
+        IndexModel([("userId", ASCENDING), ("status", ASCENDING)], name="running"),
         IndexModel([("status", ASCENDING), ("heartbeatAt", ASCENDING)], name="stale"),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
         IndexModel(
@@ -25,14 +26,19 @@ INDEXES = {
 }
 
 
-def insert_job(job: Job) -> bool:
-    """Store a new job; False where there is one of its id already.
+def insert_job(job: Job, limit: int = 0) -> bool:
+    """Store a new job; False where there is one of its id already, or its user has as many that are not over.
 
     Parameters
     ----------
     job : Job
+    limit : int
+        0 for none.
     """
     try:
+        if limit:
+            like = {"userId": job.user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}}
+            return insert_within(limit, job.user_id, "computeTasks", job.to_mongo(), like)
         get_collection("computeTasks").insert_one(job.to_mongo())
     except DuplicateKeyError:
         return False

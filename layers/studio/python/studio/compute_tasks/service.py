@@ -32,7 +32,15 @@ from studio.compute_tasks.models import (
 from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import new_id
-from studio.errors import ConflictError, GoneError, InvalidFieldError, NotFoundError, StudioError, UnavailableError
+from studio.errors import (
+    ConflictError,
+    GoneError,
+    InvalidFieldError,
+    NotFoundError,
+    StudioError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from studio.mongo import insist
 from studio.observability import count, logger
 
@@ -40,6 +48,7 @@ _CLEANED_AT_ONCE = 200
 _CHECKED_EVERY = timedelta(minutes=5)
 _CAUSE_LENGTH = 500
 _POLL_SECONDS = 0.5
+_JOB_RETRY_SECONDS = 5  # when to ask again where there are too many: a job's usual time
 _START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
 
 
@@ -125,6 +134,8 @@ def submit(
         If the task is disabled, or does not run where it is asked to.
     UnavailableError
         If its state machine is not configured.
+    TooManyRequestsError
+        If the caller has as many jobs as allowed that are not over.
     """
     target = choose_target(task_type, options.target)
     now, job_id = _now(), job_id or new_id("job")
@@ -144,8 +155,12 @@ def submit(
         queued_at=now,
         expires_at=now + timedelta(days=ComputeTaskSettings.load().job_ttl_days),
     )
-    if not repository.insert_job(job):
-        return repository.find_job(job.id) or job
+    limit = ComputeTaskSettings.load().concurrent_jobs
+    if not repository.insert_job(job, limit):
+        if there := repository.find_job(job.id):
+            return there
+        message = f"you may have {limit:,} jobs at once, and have as many: wait for one, or cancel one"
+        raise TooManyRequestsError(message, code="TOO_MANY_JOBS", retry_after=_JOB_RETRY_SECONDS)
     wait = min(options.wait_timeout_seconds, deadline - time.monotonic()) if options.wait_for_result else 0
     if wait <= 0 or execution_arn:
         dispatch.start(job)

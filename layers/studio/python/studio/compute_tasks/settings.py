@@ -16,6 +16,7 @@ class ComputeTaskSettings(Settings):
     stale_queued_seconds: float = Field(default=120, gt=0)
     never_started_seconds: float = Field(default=3600, gt=0)
     batch_queue_seconds: int = Field(default=3600, ge=1, description="How long a Batch job may wait for a container.")
+    concurrent_jobs: int = Field(default=0, ge=0, description="Of one user, that are not over; 0 for no limit.")
     job_ttl_days: int = Field(default=30, ge=1)
 
 

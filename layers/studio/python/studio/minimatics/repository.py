@@ -3,13 +3,11 @@
 A project's latest version is in minimaticsProjects, the ones before it are in minimaticsProjectVersions.
 """
 
-from contextlib import suppress
-
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
+from pymongo.client_session import ClientSession
 
 from studio.minimatics.api_models import StoredProject
-from studio.mongo import Record, get_collection
+from studio.mongo import Record, get_collection, insert_within, run_transaction
 
 INDEXES = {
     "minimaticsProjects": [IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner")],
@@ -19,24 +17,16 @@ INDEXES = {
 }
 
 
-def insert_project(project: StoredProject) -> None:
-    """Store a new project.
+def insert_project(project: StoredProject, limit: int) -> bool:
+    """Store a new project; False where its user has as many as allowed.
 
     Parameters
     ----------
     project : StoredProject
+    limit : int
     """
-    get_collection("minimaticsProjects").insert_one(project.to_mongo())
-
-
-def count_projects(user_id: str) -> int:
-    """Count a user's projects.
-
-    Parameters
-    ----------
-    user_id : str
-    """
-    return get_collection("minimaticsProjects").count_documents({"userId": user_id})
+    like = {"userId": project.user_id}
+    return insert_within(limit, project.user_id, "minimaticsProjects", project.to_mongo(), like)
 
 
 def find_project(project_id: str, user_id: str) -> StoredProject | None:
@@ -95,14 +85,17 @@ def replace_project(latest: StoredProject, new: StoredProject) -> bool:
         False, and nothing changes, where the latest version is another one by now, or the project is gone.
     """
     kept = latest.to_mongo() | {"_id": f"{latest.id}:{latest.version}", "projectId": latest.id}
-    with suppress(DuplicateKeyError):  # of somebody else who replaces it, or did not come further: it is the same
-        get_collection("minimaticsProjectVersions").insert_one(kept)
     match = {"_id": latest.id, "userId": latest.user_id, "version": latest.version}
-    if get_collection("minimaticsProjects").replace_one(match, new.to_mongo()).matched_count == 1:
+
+    def change(session: ClientSession) -> bool:
+        if get_collection("minimaticsProjects").replace_one(match, new.to_mongo(), session=session).matched_count == 0:
+            return False
+        versions = get_collection("minimaticsProjectVersions")
+        # It may be there: once, a function that died left it without its project's next version.
+        versions.replace_one({"_id": kept["_id"]}, kept, upsert=True, session=session)
         return True
-    if find_project(latest.id, latest.user_id) is None:
-        _delete_versions(latest.id, latest.user_id)  # the one just kept, after its project was deleted
-    return False
+
+    return run_transaction(change)
 
 
 def delete_project(project_id: str, user_id: str) -> bool:
@@ -112,10 +105,13 @@ def delete_project(project_id: str, user_id: str) -> bool:
     ----------
     project_id, user_id : str
     """
-    deleted = get_collection("minimaticsProjects").delete_one({"_id": project_id, "userId": user_id})
-    _delete_versions(project_id, user_id)  # those as well that a deletion left which did not come this far
-    return deleted.deleted_count == 1
+    project = {"_id": project_id, "userId": user_id}
+    versions = {"userId": user_id, "projectId": project_id}
 
+    def change(session: ClientSession) -> bool:
+        if get_collection("minimaticsProjects").delete_one(project, session=session).deleted_count == 0:
+            return False
+        get_collection("minimaticsProjectVersions").delete_many(versions, session=session)
+        return True
 
-def _delete_versions(project_id: str, user_id: str) -> None:
-    get_collection("minimaticsProjectVersions").delete_many({"userId": user_id, "projectId": project_id})
+    return run_transaction(change)

@@ -250,10 +250,9 @@ def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _
 
 
 def _insert(project: StoredProject) -> ProjectResponse:
-    limit, count = ProjectSettings.load().projects_max, repository.count_projects(project.user_id)
-    if count >= limit:
-        raise ConflictError(f"a user may have {limit:,} projects; you have {count:,}", code="TOO_MANY_PROJECTS")
-    repository.insert_project(project)
+    limit = ProjectSettings.load().projects_max
+    if not repository.insert_project(project, limit):
+        raise ConflictError(f"a user may have {limit:,} projects, and you have as many", code="TOO_MANY_PROJECTS")
     return _tell(project, project.version)
 
 

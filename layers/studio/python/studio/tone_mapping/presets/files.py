@@ -7,7 +7,7 @@ import numpy as np
 
 from studio import storage
 from studio.caller import Caller
-from studio.errors import InvalidFieldError, TooLargeError
+from studio.errors import ConflictError, InvalidFieldError, TooLargeError
 from studio.object_keys import missing, preset_key, require_upload
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cube import write_cube
@@ -15,7 +15,7 @@ from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size
 from studio.tone_mapping.lut import Lut
 from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format
-from studio.tone_mapping.presets import repository, service
+from studio.tone_mapping.presets import service
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.presets.models import ImportPresetRequest, ImportPresetResponse
 from studio.tone_mapping.presets.settings import PresetSettings
@@ -59,9 +59,15 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
     preset = service.new_preset(
         caller, name, request.description, found.adjustments, None if found.lut is None else found.lut.shape[0]
     )
+    key = preset_key(caller.user_id, preset.id)
     if found.lut is not None:
-        storage.write(preset_key(caller.user_id, preset.id), _pack(found.lut), "application/octet-stream", tags={})
-    repository.insert_preset(preset)
+        storage.write(key, _pack(found.lut), "application/octet-stream", tags={})
+    try:
+        service.store(preset)
+    except ConflictError:
+        if found.lut is not None:
+            storage.delete(key)
+        raise
     told = service.tell(preset)
     return ImportPresetResponse(**told.model_dump(), format=file_format, unmapped=list(found.unmapped[:_MOST_UNMAPPED]))
 

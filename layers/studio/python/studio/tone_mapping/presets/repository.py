@@ -6,30 +6,22 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 
-from studio.mongo import get_collection
+from studio.mongo import get_collection, insert_within
 from studio.tone_mapping.presets.models import Preset
 
 INDEXES = {"toneMappingPresets": [IndexModel([("userId", ASCENDING), ("_id", ASCENDING)], name="owner")]}
 
 
-def insert_preset(preset: Preset) -> None:
-    """Store a new preset.
+def insert_preset(preset: Preset, limit: int) -> bool:
+    """Store a new preset; False where its user has as many as allowed.
 
     Parameters
     ----------
     preset : Preset
+    limit : int
     """
-    get_collection("toneMappingPresets").insert_one(preset.to_mongo())
-
-
-def count_presets(user_id: str) -> int:
-    """Count a user's presets.
-
-    Parameters
-    ----------
-    user_id : str
-    """
-    return get_collection("toneMappingPresets").count_documents({"userId": user_id})
+    like = {"userId": preset.user_id}
+    return insert_within(limit, preset.user_id, "toneMappingPresets", preset.to_mongo(), like)
 
 
 def find_preset(preset_id: str, user_id: str) -> Preset | None:

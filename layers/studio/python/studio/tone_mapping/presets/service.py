@@ -64,7 +64,7 @@ def create_preset(caller: Caller, request: CreatePresetRequest) -> PresetRespons
     """
     caller.require("grade")
     preset = new_preset(caller, request.name, request.description, request.adjustments, None)
-    repository.insert_preset(preset)
+    store(preset)
     return tell(preset)
 
 
@@ -171,15 +171,7 @@ def new_preset(
     Returns
     -------
     Preset
-
-    Raises
-    ------
-    ConflictError
-        If the caller has as many presets as allowed.
     """
-    limit = PresetSettings.load().presets_max
-    if repository.count_presets(caller.user_id) >= limit:
-        raise ConflictError(f"a user may have {limit:,} presets, and you have as many", code="TOO_MANY_PRESETS")
     now = _now()
     return Preset(
         id=new_id("pre"),
@@ -191,6 +183,23 @@ def new_preset(
         created_at=now,
         updated_at=now,
     )
+
+
+def store(preset: Preset) -> None:
+    """Store a new preset.
+
+    Parameters
+    ----------
+    preset : Preset
+
+    Raises
+    ------
+    ConflictError
+        If its user has as many presets as allowed.
+    """
+    limit = PresetSettings.load().presets_max
+    if not repository.insert_preset(preset, limit):
+        raise ConflictError(f"a user may have {limit:,} presets, and you have as many", code="TOO_MANY_PRESETS")
 
 
 def find_own(caller: Caller, preset_id: str) -> Preset:
