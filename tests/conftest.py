@@ -14,6 +14,15 @@ from pymongo.database import Database
 
 from local.mongod import Mongod
 from local.stack import Stack
+from tests import tally
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the attacks came to."""
+    if lines := tally.lines():
+        terminalreporter.section("attacks")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,31 @@ def test_damaged_headers_are_refused(start: bytes, rest: bytes) -> None:
     assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")
 
 
+@pytest.mark.parametrize("between", [b"", b"\xff" * 3, b"\xff\x01", b"\xff\xfe\x00\x04\xff\xd9"])
+def test_a_jpeg_of_more_scans_than_encoders_make_is_refused(picture: Image.Image, saved: Saved, between: bytes) -> None:
+    data = saved(picture, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = between + data[last:-2]
+    assert probe(data[:-2] + scan * 20 + data[-2:]).width == picture.width
+    with pytest.raises(ImageTooLargeError, match=r"has 1\d\d scans; the limit is 50") as caught:
+        probe(data[:-2] + scan * 100 + data[-2:])
+    assert caught.value.code == "IMAGE_TOO_COMPLEX"
+
+
+def test_what_only_looks_like_scans_is_none(picture: Image.Image, saved: Saved) -> None:
+    data = saved(picture, "JPEG", comment=b"\xff\xda\0\2" * 1000)
+    assert probe(data + b"\xff\xda\0\2" * 1000).width == picture.width
+
+
+def test_a_chunk_longer_than_its_png_is_refused_before_it_is_allocated(picture: Image.Image, saved: Saved) -> None:
+    data = saved(picture, "PNG")
+    at = data.index(b"IDAT") - 4
+    for size in (len(data), 0x7FFFFFFF, 0xE700002D):
+        with pytest.raises(InvalidImageError, match="damaged"):
+            probe(data[:at] + size.to_bytes(4, "big") + data[at + 4 :])
+    assert probe(data + b"behind its end").width == picture.width
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_any_cut_is_an_error_of_ours_or_a_header(picture: Image.Image, saved: Saved, kind: str) -> None:
     data = saved(picture, kind, icc_profile=PROFILE)

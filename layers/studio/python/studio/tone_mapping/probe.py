@@ -1,5 +1,6 @@
 """What a file is, read from its header: nothing here decodes a pixel."""
 
+import re
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -187,7 +188,10 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
-    if kind == "png":
+    if kind == "jpeg":
+        _check_scans(data)
+    elif kind == "png":
+        _check_chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
     elif kind == "tiff":
         bit_depth = _tiff_depth(data)
@@ -211,6 +215,36 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         icc_profile=image.info.get("icc_profile") or None,
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
     )
+
+
+_MOST_SCANS = 50  # of a JPEG; encoders make about ten, and each goes over the whole picture again
+_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # all else behind 0xff is filling, stuffing or a restart
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG of more scans than any encoder makes, a few bytes each, which are decoded for minutes."""
+    if data.count(_SCAN) <= _MOST_SCANS:  # EXIF and what comes behind the picture may look like some, too
+        return
+    scans, at = 0, 2
+    while (marker := _MARKER.search(data, at)) and marker[0] != b"\xff\xd9":
+        scans += marker[0] == _SCAN
+        at = marker.end()
+        if marker[0] not in (b"\xff\x01", b"\xff\xd8"):  # these have no length
+            at += int.from_bytes(data[at : at + 2], "big")
+    if scans > _MOST_SCANS:
+        raise ImageTooLargeError(
+            "IMAGE_TOO_COMPLEX", f"The JPEG has {scans:,} scans; the limit is {_MOST_SCANS}. Save it anew."
+        )
+
+
+def _check_chunks(data: bytes) -> None:
+    """Raise ValueError where a PNG's chunk is longer than the file: OpenCV would allocate up to 4 GB for it."""
+    at = 8
+    while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    if at > len(data):
+        raise ValueError("a chunk ends beyond the file")
 
 
 def _orientation(exif: bytes | None) -> int:
