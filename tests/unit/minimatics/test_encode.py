@@ -38,6 +38,14 @@ def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: s
     assert np.abs(decoded[:, 90, 16::32].astype(int) - COLOURS).max() <= 2
 
 
+def test_the_encoders_threads_do_not_share_a_frame(tmp_path: Path) -> None:
+    """On a busy machine, slices of a frame that are encoded at once are not always the same."""
+    path = tmp_path / "grey.mp4"
+    encode_segment([np.full((180, 320, 3), 90, np.uint8)] * 3, path, Output(), SIZE, Fraction(25), 2)
+    assert b" threads=2 " in path.read_bytes()
+    assert b" sliced_threads=0 " in path.read_bytes()
+
+
 def test_planes_are_those_of_the_recommendation() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3)).astype(np.uint8)
     luma, blue, red = to_planes(pixels)

@@ -91,9 +91,9 @@ def _bounded(encoder: Codec, threads: int) -> dict[str, str]:
         # x264's lookahead in AVX-512 depends on memory that nothing has written: the same frames would make another
         # film in another process. AVX2 is as fast.
         instructions = ":asm=AVX2" if cv2.checkHardwareSupport(_CPU_AVX_512F) else ""
-        return {
-            "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:rc-lookahead={_LOOKAHEAD}{instructions}"
-        }
+        # Nor may its threads share a frame, as PyAV has it by default: what they make depends on which is first.
+        threading = f"threads={threads}:sliced-threads=0:lookahead-threads=1"
+        return {"x264-params": f"open-gop=0:{threading}:rc-lookahead={_LOOKAHEAD}{instructions}"}
     if encoder == "libx265":
         return {"x265-params": f"open-gop=0:pools={threads}:frame-threads=1:log-level=error"}
     return {}
