@@ -59,7 +59,7 @@ check: install
 	sam validate --lint
 	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator $(printf -- '--yaml-path %s ' statemachines/*/definition.asl.yaml)
 
-# Compile the pinned, hashed requirements of every layer, of functions with libraries of their own, the container and development
+# Compile the pinned, hashed requirements of every layer, of functions with libraries of their own, the containers and development
 lock:
 	{{lock}} {{lambda}} --group pyproject.toml:core --output-file layers/core_dependencies/requirements.txt
 	{{lock}} {{lambda}} --group pyproject.toml:imaging --constraint layers/core_dependencies/requirements.txt --output-file layers/imaging_dependencies/requirements.txt
@@ -67,7 +67,8 @@ lock:
 	{{lock}} {{lambda}} --group pyproject.toml:web --constraint layers/core_dependencies/requirements.txt --output-file functions/web/serve_pages/requirements.txt
 	{{lock}} {{lambda}} --no-emit-package annotated-types --no-emit-package pydantic --no-emit-package pydantic-core --no-emit-package typing-extensions --no-emit-package typing-inspection --group pyproject.toml:openai --constraint layers/core_dependencies/requirements.txt --constraint functions/web/serve_pages/requirements.txt --output-file layers/openai_dependencies/requirements.txt
 	{{lock}} --python-platform x86_64-manylinux_2_36 --only-binary :all: --group pyproject.toml:container --constraint layers/core_dependencies/requirements.txt --constraint layers/imaging_dependencies/requirements.txt --output-file statemachines/run_task/container/requirements.txt
-	{{lock}} --universal --group pyproject.toml:dev --constraint statemachines/run_task/container/requirements.txt --constraint functions/web/serve_pages/requirements.txt --constraint functions/auth/register_user/requirements.txt --constraint layers/openai_dependencies/requirements.txt --output-file requirements-dev.txt
+	{{lock}} --python-platform x86_64-manylinux_2_36 --only-binary :all: --group pyproject.toml:export --constraint statemachines/run_task/container/requirements.txt --output-file statemachines/minimatics_export/container/requirements.txt
+	{{lock}} --universal --group pyproject.toml:dev --constraint statemachines/minimatics_export/container/requirements.txt --constraint functions/web/serve_pages/requirements.txt --constraint functions/auth/register_user/requirements.txt --constraint layers/openai_dependencies/requirements.txt --output-file requirements-dev.txt
 
 # Write functions/web/serve_pages/openapi.json anew from the code
 openapi: install

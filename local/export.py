@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from studio.minimatics.errors import MediaError
 from studio.minimatics.film import Film, check_sources, film_files, finish_film, render_segment
 from studio.minimatics.models import Project
+from studio.minimatics.motion import Pixels
 from studio.minimatics.segments import Plan, Segment, plan_film
 from studio.minimatics.timeline import Timeline
 from studio.tone_mapping.look import Grade
@@ -188,7 +189,9 @@ def _export(project: Project, plan: Plan, folder: Path, out: Path, jobs: int) ->
         paths = [Path(scratch) / f"{segment.index:04}.mp4" for segment in plan.segments]
         try:
             if len(paths) == 1:
-                render_segment(project, plan, plan.segments[0], Folder(folder), paths[0], progress.show)
+                render_segment(
+                    project, plan, plan.segments[0], Folder(folder), paths[0], lambda done, _: progress.show(done)
+                )
             else:
                 _render_apart(project, plan, folder, paths, jobs, progress)
         finally:
@@ -246,7 +249,7 @@ def _render_one(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all of us; the first process ends the others
     cv2.setNumThreads(threads)
 
-    def report(frames: int) -> None:
+    def report(frames: int, _: Pixels) -> None:
         frames_done[segment.index] = frames
 
     try:

@@ -14,7 +14,9 @@ from studio.auth.models import ApiKey, DeletedUser, Scope, User
 from studio.auth.passwords import hash_password
 from studio.compute_tasks.models import Callback, Job
 from studio.minimatics.api_models import StoredProject
+from studio.minimatics.export.models import ExportJob
 from studio.minimatics.models import Dissolve, Project, Shot
+from studio.minimatics.segments import Plan, Segment
 from studio.minimatics.service import film_fields
 from studio.object_keys import job_key, result_key, upload_key
 from studio.tone_mapping import ENGINE_VERSION
@@ -53,7 +55,13 @@ PRIVATE_CALLBACK_JOB_ID = "job_00000000000000000000000c"
 BATCH_QUEUED_JOB_ID = "job_00000000000000000000000d"
 RESULTLESS_JOB_ID = "job_0000000000000000000000f0"
 REDRIVEN_JOB_ID = "job_00000000000000000000000e"
+EXPORT_QUEUED_JOB_ID = "job_000000000000000000000010"
+EXPORT_COMPLETING_JOB_ID = "job_000000000000000000000011"
+EXPORT_COMPLETED_JOB_ID = "job_000000000000000000000012"
 RESULT_KEY = result_key(USER_ID, "res_000000000000000000000001", "jpeg")
+EXPORT_EXECUTION_ARN = (
+    f"arn:aws:states:us-east-1:123456789012:execution:studio-dev-minimatics-export:{EXPORT_QUEUED_JOB_ID}"
+)
 BULK_MANIFEST_KEY = job_key(USER_ID, BULK_RUNNING_JOB_ID, "manifest.json")
 OTHER_PRESET_ID = "pre_000000000000000000000003"
 PROJECT_ID = "prj_000000000000000000000001"
@@ -153,6 +161,8 @@ def seed(stack: Backend) -> None:
         bulk_jobs = [BULK_QUEUED_JOB_ID, BULK_RUNNING_JOB_ID, BULK_COMPLETING_JOB_ID]
         database["bulkItems"].delete_many({"_id": {"$in": [f"{job_id}:0" for job_id in bulk_jobs]}})
         database["computeTasks"].insert_many([job.to_mongo() for job in _jobs(now)])
+        for job_id in (EXPORT_COMPLETING_JOB_ID, EXPORT_COMPLETED_JOB_ID):
+            database["computeTasks"].update_one({"_id": job_id}, {"$set": {"film": {"film_key": _film_key(job_id)}}})
     store = connect("s3", stack.aws_endpoint_url)
     photos = [
         upload_key(USER_ID, UPLOAD_ID),
@@ -160,7 +170,7 @@ def seed(stack: Backend) -> None:
         upload_key(OTHER_USER_ID, UPLOAD_ID),
         upload_key(DELETED_USER_ID, UPLOAD_ID),
     ]
-    for photo in (*photos, RESULT_KEY):
+    for photo in (*photos, RESULT_KEY, _film_key(EXPORT_COMPLETING_JOB_ID)):
         store.put_object(Bucket=stack.bucket_name, Key=photo, Body=PHOTO.read_bytes())
     manifest = json.dumps([upload_key(USER_ID, UPLOAD_ID)]).encode()
     store.put_object(Bucket=stack.bucket_name, Key=BULK_MANIFEST_KEY, Body=manifest)
@@ -180,6 +190,10 @@ def _projects(now: datetime) -> list[StoredProject]:
         project.model_copy(update={"id": SPARE_PROJECT_ID}),
         project.model_copy(update={"id": OTHER_PROJECT_ID, "user_id": OTHER_USER_ID}),
     ]
+
+
+def _film_key(job_id: str) -> str:
+    return job_key(USER_ID, job_id, "film.mp4")
 
 
 def _jobs(now: datetime) -> list[Job]:
@@ -207,6 +221,10 @@ def _jobs(now: datetime) -> list[Job]:
         "manifest_key": BULK_MANIFEST_KEY,
     }
     bulk = {"task_type": "bulk_grade", "payload": order}
+    segment = Segment(index=0, start_frame=0, end_frame=75, cost_seconds=6)
+    plan = Plan(frames=75, encoder_threads=2, segments=(segment,))
+    film = ExportJob(project_id=PROJECT_ID, version=2, size=None, output=None, plan=plan)
+    export = {"task_type": "minimatics_export", "target": "BATCH", "payload": film.model_dump(mode="json")}
     cancelled = {"status": "CANCELLED", "finished_at": now}
     told = Callback(url="https://example.com/studio", status="DELIVERED", tries=1, delivered_at=now)
     private = Callback(url="https://127.0.0.1/studio", status="QUEUED")
@@ -224,6 +242,9 @@ def _jobs(now: datetime) -> list[Job]:
         running.model_copy(update={**bulk, "id": BULK_RUNNING_JOB_ID}),
         running.model_copy(update={**bulk, "id": BULK_COMPLETING_JOB_ID}),
         running.model_copy(update={**bulk, "id": BULK_ABORTED_JOB_ID}),
+        queued.model_copy(update={**export, "id": EXPORT_QUEUED_JOB_ID, "execution_arn": EXPORT_EXECUTION_ARN}),
+        running.model_copy(update={**export, "id": EXPORT_COMPLETING_JOB_ID}),
+        running.model_copy(update={**export, **done, "id": EXPORT_COMPLETED_JOB_ID}),
         queued.model_copy(update={"id": BATCH_QUEUED_JOB_ID, "target": "BATCH"}),
         running.model_copy(update={"id": RESULTLESS_JOB_ID, "target": "BATCH"}),
         queued.model_copy(update={"id": REDRIVEN_JOB_ID, "target": "BATCH", "status": "FAILED", "finished_at": now}),

@@ -64,7 +64,8 @@ class SamLocal:
 
 def list_functions(**parameters: str) -> list[FunctionResource]:
     """Return every function of the template."""
-    return Template(ROOT / "template.yaml", {"MongoDbSecretArn": "", "Registration": "open", **parameters}).functions()
+    given = {"MongoDbSecretArn": "", "Registration": "open", "BatchEnabled": "true", "MinimaticsExportImageTag": "any"}
+    return Template(ROOT / "template.yaml", given | parameters).functions()
 
 
 def folder_of(function: FunctionResource) -> Path:

@@ -142,7 +142,7 @@ class Stack:
         openai = self._cleanup.enter_context(OpenAiServer())
         given["OpenAiSecretArn"] = self._make_secret("openai", "any")
         given["OpenAiBaseUrl"] = openai.url
-        given |= {"BatchEnabled": "true", "RunTaskImageTag": "local"}
+        given |= {"BatchEnabled": "true", "RunTaskImageTag": "local", "MinimaticsExportImageTag": "local"}
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
         template = Template(self._template_path, given | self._parameters, name)

@@ -19,6 +19,8 @@ PHOTO = ROOT / "events/photo.jpg"
 WITHOUT_ROUTE = {
     "auth/authorize_request",
     "auth/sweep_deleted_users",
+    "minimatics/plan_export",
+    "minimatics/complete_export",
     "tone_mapping/start_bulk_job",
     "tone_mapping/grade_bulk_item",
     "tone_mapping/complete_bulk_job",
@@ -98,7 +100,7 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
             return [upload(stack, user)]
         case "minimatics/list_projects.sh":
             run(stack, user, "minimatics/create_project.sh", upload(stack, user))
-        case "minimatics/get_project.sh" | "minimatics/delete_project.sh":
+        case "minimatics/get_project.sh" | "minimatics/delete_project.sh" | "minimatics/export_video.sh":
             return [json.loads(run(stack, user, "minimatics/create_project.sh", upload(stack, user)))["project_id"]]
         case "minimatics/update_project.sh" | "minimatics/duplicate_project.sh":
             key = upload(stack, user)

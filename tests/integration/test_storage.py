@@ -1,6 +1,8 @@
 """The storage module against the embedded S3."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -48,6 +50,21 @@ def test_an_object_is_written_read_listed_and_deleted(configure: Any, stack: Sta
     storage.delete(key)
     storage.delete(key)
     assert storage.get_size(key) is None
+
+
+def test_a_file_goes_to_an_object_and_back_however_big_it_is(configure: Any, stack: Stack, tmp_path: Path) -> None:
+    key, file, back = "users/usr_1/jobs/job_1/film.mp4", tmp_path / "film.mp4", tmp_path / "back.mp4"
+    assert not storage.download(key, back)
+    assert not back.exists()
+    file.write_bytes(os.urandom(20_000_000))  # in parts
+    storage.upload(key, file, "video/mp4", tags={"kind": "result"})
+    assert storage.download(key, back)
+    assert back.read_bytes() == file.read_bytes()
+    client = storage._client()
+    assert client.head_object(Bucket=stack.bucket_name, Key=key)["ContentType"] == "video/mp4"
+    tags = client.get_object_tagging(Bucket=stack.bucket_name, Key=key)["TagSet"]
+    assert tags == [{"Key": "kind", "Value": "result"}]
+    storage.delete(key)
 
 
 def test_many_objects_are_deleted_at_once_by_md5(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ FILES = {
     "openai": ROOT / "layers/openai_dependencies/requirements.txt",
     "web": ROOT / "functions/web/serve_pages/requirements.txt",
     "container": ROOT / "statemachines/run_task/container/requirements.txt",
+    "export": ROOT / "statemachines/minimatics_export/container/requirements.txt",
     "dev": ROOT / "requirements-dev.txt",
 }
 CORE = {"annotated-types", "pydantic", "pydantic-core", "typing-extensions", "typing-inspection"}
@@ -45,7 +46,7 @@ def test_the_file_satisfies_its_group(name: str) -> None:
         assert requirement.specifier.contains(version), f"{requirement}, but {version} is pinned: run just lock"
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container"])
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container", "export"])
 def test_development_has_the_versions_that_are_deployed(name: str) -> None:
     development = pins(FILES["dev"])
     assert {package: development.get(package) for package in pins(FILES[name])} == pins(FILES[name])
@@ -98,7 +99,12 @@ def test_a_container_has_what_the_layers_and_the_runtime_bring() -> None:
     assert container.keys() - layers.keys() == RUNTIME
 
 
-@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container"])
+def test_the_container_of_exports_has_more_than_that_of_any_task() -> None:
+    assert pins(FILES["container"]).items() <= pins(FILES["export"]).items()
+    assert {"av", "fontpkg-noto-sans"} <= pins(FILES["export"]).keys() - pins(FILES["container"]).keys()
+
+
+@pytest.mark.parametrize("name", ["core", "imaging", "passwords", "openai", "web", "container", "export"])
 def test_every_pin_is_still_needed(name: str) -> None:
     """A package that nothing asks for any longer would stay in the layer."""
     assert pins(FILES[name]).keys() <= needed(group(name))

@@ -234,9 +234,10 @@ OTHER_STORE = {
 
 @pytest.mark.parametrize("parameters", [{"MongoDbSecretArn": "arn"}, OTHER_STORE])
 def test_the_environment_makes_settings_of_a_store(parameters: dict[str, str]) -> None:
-    template = Template(ROOT / "template.yaml", parameters | {"BatchEnabled": "true", "RunTaskImageTag": "1"})
-    [container] = template.job_definitions()
-    for environment in (*(function.environment for function in template.functions()), container.environment):
+    images = {"BatchEnabled": "true", "RunTaskImageTag": "1", "MinimaticsExportImageTag": "1"}
+    template = Template(ROOT / "template.yaml", parameters | images)
+    assert len(template.job_definitions()) == 2
+    for environment in (item.environment for item in (*template.functions(), *template.job_definitions())):
         settings = StorageSettings.model_validate(environment)
         if "StorageEndpointUrl" in parameters:
             told = (settings.storage_endpoint_url, settings.storage_region, settings.storage_secret_arn)
@@ -292,6 +293,9 @@ def test_whoever_ends_jobs_may_tell_so(transformed: dict[str, Any]) -> None:
         "Adjust",
         "ApplyPreset",
         "CompleteBulkJob",
+        "PlanExport",
+        "CompleteExport",
+        "MinimaticsExportJobRole",
         "CancelJob",
         "RunTask",
         "RunTaskJobRole",
@@ -306,12 +310,14 @@ def variables(properties: dict[str, Any]) -> set[str]:
 
 def test_a_container_has_the_environment_of_the_worker(functions: dict[str, Any], resources: dict[str, Any]) -> None:
     shared = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
-    container = resources["RunTaskJobDefinition"]["Properties"]["ContainerProperties"]
-    names = {item["Name"] for item in container["Environment"]}
-    assert variables(shared) | variables(functions["RunTaskFunction"]) == names - {
-        "POWERTOOLS_TRACE_DISABLED",
-        "AWS_DEFAULT_REGION",
-    }
+    worker = variables(shared) | variables(functions["RunTaskFunction"])
+    for definition, without in (
+        ("RunTaskJobDefinition", set()),
+        ("MinimaticsExportJobDefinition", {"IMAGE_URL_ENABLED"}),
+    ):
+        container = resources[definition]["Properties"]["ContainerProperties"]
+        names = {item["Name"] for item in container["Environment"]}
+        assert worker - without == names - {"POWERTOOLS_TRACE_DISABLED", "AWS_DEFAULT_REGION"}
 
 
 BATCH_TASKS = {name: task for name, task in TASKS.items() if "BATCH" in task.targets}
@@ -332,7 +338,8 @@ def test_what_a_task_asks_for_is_there(name: str) -> None:
 
 
 def test_batch_makes_the_attempts_that_a_task_may_have(resources: dict[str, Any]) -> None:
-    assert resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]["Attempts"] == BATCH_ATTEMPTS
+    for definition in ("RunTaskJobDefinition", "MinimaticsExportJobDefinition"):
+        assert resources[definition]["Properties"]["RetryStrategy"]["Attempts"] == BATCH_ATTEMPTS
     with pytest.raises(ValueError, match="3 attempts at most; got 4"):
         Task(request="studio:Order", targets=("LAMBDA", "BATCH"), attempts=4)
     assert Task(request="studio:Order", attempts=4).attempts == 4
@@ -350,8 +357,9 @@ def test_batch_makes_the_attempts_that_a_task_may_have(resources: dict[str, Any]
     ],
 )
 def test_batch_tries_again_what_was_lost(resources: dict[str, Any], code: int, reason: str, again: bool) -> None:
-    strategy = resources["RunTaskJobDefinition"]["Properties"]["RetryStrategy"]
-    assert batch.retries(strategy["EvaluateOnExit"], code, reason) is again
+    for definition in ("RunTaskJobDefinition", "MinimaticsExportJobDefinition"):
+        strategy = resources[definition]["Properties"]["RetryStrategy"]
+        assert batch.retries(strategy["EvaluateOnExit"], code, reason) is again
 
 
 def test_an_image_is_made_of_what_is_there(resources: dict[str, Any]) -> None:

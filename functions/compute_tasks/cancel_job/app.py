@@ -17,7 +17,7 @@ app = create_app()
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 409, 503),
 )
-def cancel_job(job_id: Annotated[str, Path(max_length=64)]) -> JobResponse:
+def cancel_job(job_id: Annotated[str, Path(max_length=80)]) -> JobResponse:
     return service.cancel(get_caller(app), job_id)
 
 

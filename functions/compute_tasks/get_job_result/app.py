@@ -16,7 +16,7 @@ app = create_app()
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 409, 410, 503),
 )
-def get_job_result(job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
+def get_job_result(job_id: Annotated[str, Path(max_length=80)]) -> dict[str, Any]:
     return service.get_result(get_caller(app), job_id)
 
 

@@ -17,7 +17,7 @@ app = create_app()
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 503),
 )
-def get_job_status(job_id: Annotated[str, Path(max_length=64)]) -> JobResponse:
+def get_job_status(job_id: Annotated[str, Path(max_length=80)]) -> JobResponse:
     return service.describe(get_caller(app), job_id)
 
 

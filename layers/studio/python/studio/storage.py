@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
@@ -306,6 +307,40 @@ def _map_store() -> tuple["S3Client", str]:
     if settings.map_bucket_name:
         return _s3_client(), settings.map_bucket_name
     return _client(), settings.bucket_name
+
+
+def upload(key: str, file: Path, content_type: str, tags: Mapping[str, str]) -> None:
+    """Store a file as an object, however big it is; there is all of it, or none.
+
+    Parameters
+    ----------
+    key : str
+    file : Path
+    content_type : str
+    tags : mapping of str to str
+        As of `write`.
+    """
+    extra = {"ContentType": content_type}
+    if not StorageSettings.load().storage_endpoint_url:
+        extra["Tagging"] = urlencode(tags)
+    _client().upload_file(str(file), _bucket(), key, ExtraArgs=extra)
+
+
+def download(key: str, file: Path) -> bool:
+    """Write an object to a file, however big it is; False where there is no such object.
+
+    Parameters
+    ----------
+    key : str
+    file : Path
+    """
+    try:
+        _client().download_file(_bucket(), key, str(file))
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise
+    return True
 
 
 def list_objects(prefix: str, limit: int, start_after: str = "") -> Iterator[StoredObject]:

@@ -63,6 +63,35 @@ def run_or_submit(
     """
     if not request.use_container:
         return run(), HTTPStatus.OK
+    return submit(caller, task_type, request, model, prepare, deadline, job_id)
+
+
+def submit(
+    caller: Caller,
+    task_type: str,
+    request: TaskOptions,
+    model: type[Answer],
+    prepare: Callable[[], BaseModel],
+    deadline: float,
+    job_id: str | None = None,
+) -> tuple[Answer | AcceptedResponse, int]:
+    """Run a request as a job, and answer as `run_or_submit` does.
+
+    Parameters
+    ----------
+    caller : Caller
+    task_type : str
+        Of the registry.
+    request : TaskOptions
+    model : type
+        Of the answer.
+    prepare : callable
+        Makes the job's payload of the request.
+    deadline : float
+        Until when to wait for the job where the request asks for that, of `time.monotonic`.
+    job_id : str, optional
+        For the job; where there is one of that id already, it is answered.
+    """
     # Before anything is stored for the job.
     caller.require(TASKS[task_type].scope)
     service.choose_target(task_type, request.target)

@@ -7,6 +7,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -31,25 +33,33 @@ def main() -> int:
     """
     job_id, job = os.environ["JOB_ID"], None
     logger.append_keys(job_id=job_id, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
+    with ending_on_sigterm():
+        try:
+            job = insist(lambda: _claim(job_id))
+            status = run_job(job_id, job.attempt)
+            if status is None:
+                live = insist(lambda: service.find_live(job_id))
+                if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
+                    return FINAL
+                status = live.status
+        except service.JobOverError as over:
+            logger.warning("nothing to do", reason=str(over))
+            return COMPLETED if over.status == "COMPLETED" else FINAL
+        except SystemExit:
+            if job:
+                _give_up(job)
+            return STOPPED
+    return {"COMPLETED": COMPLETED, "FAILED": FINAL}.get(status, AGAIN)
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Raise `SystemExit` where the container is told to stop; the second time nothing, for once is enough."""
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        job = insist(lambda: _claim(job_id))
-        status = run_job(job_id, job.attempt)
-        if status is None:
-            live = insist(lambda: service.find_live(job_id))
-            if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
-                return FINAL
-            status = live.status
-    except service.JobOverError as over:
-        logger.warning("nothing to do", reason=str(over))
-        return COMPLETED if over.status == "COMPLETED" else FINAL
-    except SystemExit:  # by _stop
-        if job:
-            _give_up(job)
-        return STOPPED
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
-    return {"COMPLETED": COMPLETED, "FAILED": FINAL}.get(status, AGAIN)
 
 
 def _claim(job_id: str) -> Job:
@@ -64,7 +74,7 @@ def _claim(job_id: str) -> Job:
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(STOPPED)
 
 

@@ -43,11 +43,18 @@ class TaskOptions(BaseModel):
 
 
 class Progress(Document):
-    """How far a job is."""
+    """How far a job is.
+
+    Attributes
+    ----------
+    preview_key : str or None
+        Of a picture of what has been made so far.
+    """
 
     percent: float = Field(default=0, ge=0, le=100)
     stage: str = ""
     eta_seconds: float | None = None
+    preview_key: str | None = None
 
 
 class JobError(Document):
@@ -126,6 +133,9 @@ class ProgressResponse(BaseModel):
     percent: float = Field(ge=0, le=100)
     stage: str
     eta_seconds: float | None
+    preview_url: str | None = Field(
+        default=None, description="While a film is made: a JPEG of one of its newest frames, in the job's status."
+    )
 
 
 class JobErrorResponse(BaseModel):

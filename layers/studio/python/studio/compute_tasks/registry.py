@@ -140,4 +140,13 @@ TASKS: dict[str, Task] = {
         timeout_seconds=86_400,
         state_machine="bulk_grade_state_machine",
     ),
+    # Of this one, timeout, attempts and resources are those of each of its containers.
+    "minimatics_export": Task(
+        request="studio.minimatics.export.models:ExportJob",
+        scope="export",
+        targets=("BATCH",),
+        timeout_seconds=1800,
+        resources=Resources(vcpu=2, memory_mb=4096),
+        state_machine="minimatics_export_state_machine",
+    ),
 }

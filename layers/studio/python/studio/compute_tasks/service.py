@@ -50,6 +50,15 @@ _CAUSE_LENGTH = 500
 _POLL_SECONDS = 0.5
 _JOB_RETRY_SECONDS = 5  # when to ask again where there are too many: a job's usual time
 _START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
+# What a result has of objects, and what each is told as.
+_URLS = {
+    "result_key": "image_url",
+    "manifest_key": "manifest_url",
+    "film_key": "film_url",
+    "poster_key": "poster_url",
+    "srt_key": "srt_url",
+    "webvtt_key": "webvtt_url",
+}
 
 
 class JobOverError(Exception):
@@ -198,6 +207,31 @@ def find_live(job_id: str) -> Job:
     return job
 
 
+def begin(job_id: str) -> Job:
+    """Return a job that runs in an execution's steps: from now on, or already.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    Job
+        PROCESSING.
+
+    Raises
+    ------
+    JobOverError
+        If there is none, or it is over.
+    """
+    job: Job | None = find_live(job_id)
+    if job and job.status == "QUEUED":
+        job = repository.start_job(job_id, job.attempt, _now()) or repository.find_job(job_id)
+    if job is None or job.status != "PROCESSING":
+        raise JobOverError(job_id, job)
+    return job
+
+
 def prepare_container(job_id: str) -> dict[str, Any]:
     """Return what Batch must know to run a job: the first state of its execution.
 
@@ -208,8 +242,7 @@ def prepare_container(job_id: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``vcpu`` and ``memory_mb`` as texts, as Batch has them; ``attempt_seconds``, after which an attempt is ended
-        from outside; ``timeout_seconds`` for all of it, waiting for containers included.
+        As `container_needs` returns it.
 
     Raises
     ------
@@ -221,7 +254,22 @@ def prepare_container(job_id: str) -> dict[str, Any]:
     job = insist(lambda: find_live(job_id))
     if job.target != "BATCH":
         raise InvalidFieldError(f"the job {job_id} runs as {job.target}")
-    task = TASKS[job.task_type]
+    return container_needs(TASKS[job.task_type])
+
+
+def container_needs(task: Task) -> dict[str, Any]:
+    """Return what Batch must know of a task's containers.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    dict
+        ``vcpu`` and ``memory_mb`` as texts, as Batch has them; ``attempt_seconds``, after which an attempt is ended
+        from outside; ``timeout_seconds`` for all of it, waiting for containers included.
+    """
     attempt_seconds = math.ceil(task.timeout_seconds) + 60  # the worker itself ends it first, and says so
     queue_seconds = ComputeTaskSettings.load().batch_queue_seconds
     return {
@@ -249,7 +297,11 @@ def describe(caller: Caller, job_id: str) -> JobResponse:
     NotFoundError
         If the caller has no such job.
     """
-    return tell(_find(caller, job_id))
+    job = _find(caller, job_id)
+    told = tell(job)
+    if job.progress.preview_key:
+        told.progress.preview_url, _ = storage.presign_download(job.progress.preview_key)
+    return told
 
 
 def list_jobs(
@@ -467,17 +519,18 @@ def clean_up() -> int:
 
 
 def fresh(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with a new presigned URL, where it has a stored picture or manifest.
+    """Return a result with new presigned URLs, where it has stored pictures or files.
 
     Parameters
     ----------
     result : dict
     """
-    if key := _result_key(result):
-        url, expires_at = storage.presign_download(key)
-        name = "image_url" if result.get("result_key") else "manifest_url"
-        return {**result, name: url, "expires_at": expires_at.isoformat()}
-    return result
+    renewed = dict(result)
+    for key_name, url_name in _URLS.items():
+        if key := result.get(key_name):
+            renewed[url_name], expires_at = storage.presign_download(key)
+            renewed["expires_at"] = expires_at.isoformat()
+    return renewed
 
 
 def renew(result: dict[str, Any]) -> dict[str, Any]:
@@ -500,7 +553,7 @@ def renew(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result_key(result: Mapping[str, Any]) -> str | None:
-    return result.get("result_key") or result.get("manifest_key")
+    return next((key for name in _URLS if (key := result.get(name))), None)
 
 
 def failure(job: Job) -> StudioError:

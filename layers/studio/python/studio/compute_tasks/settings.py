@@ -11,6 +11,9 @@ class ComputeTaskSettings(Settings):
     task_worker_function: str | None = Field(default=None, description="Name or ARN of the worker Lambda.")
     run_task_state_machine: str | None = Field(default=None, description="ARN of the state machine for Batch jobs.")
     bulk_grade_state_machine: str | None = Field(default=None, description="ARN of the state machine for many images.")
+    minimatics_export_state_machine: str | None = Field(
+        default=None, description="ARN of the state machine that exports films."
+    )
     heartbeat_seconds: float = Field(default=1, gt=0)
     stale_processing_seconds: float = Field(default=30, gt=0)
     stale_queued_seconds: float = Field(default=120, gt=0)

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from studio.caller import Caller
 from studio.compute_tasks import callbacks, repository, service
 from studio.compute_tasks.models import Job, JobError, Status
-from studio.compute_tasks.registry import TASKS, Reporter, Task
+from studio.compute_tasks.registry import TASKS, Reporter
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.errors import StudioError
 from studio.mongo import insist
@@ -49,8 +49,13 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     if task is None:
         return _end(job, JobError(code="UNKNOWN_TASK", message=f"there is no task {job.task_type}"))
     caller = Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
+    report = Reporter(job.id)
+
+    def touch() -> bool:
+        return repository.touch_job(job_id, attempt, report.progress.to_mongo(), _now())
+
     try:
-        with _pulse(job, task) as report:
+        with pulse(touch, task.timeout_seconds):
             answer = task.run(caller, job.payload, report).model_dump(mode="json")
     except JobTakenError:
         logger.info("the job was taken from this attempt", job_id=job_id, attempt=attempt)
@@ -81,32 +86,44 @@ def _lose(job: Job, code: str, message: str) -> Status | None:
 
 
 @contextmanager
-def _pulse(job: Job, task: Task) -> Iterator[Reporter]:
+def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
     """Keep a job alive while its task runs: one thread writes heartbeat and progress, throttled to the heartbeat.
 
     A job that was taken away, and a task that takes too long, interrupt the main thread by a signal: numpy and OpenCV
     come back to Python between their calls.
+
+    Parameters
+    ----------
+    touch : callable
+        Writes them; returns whether the job is still the worker's.
+    timeout_seconds : float
+        What the task may take.
+
+    Raises
+    ------
+    JobTakenError, TimedOutError
+        In the main thread, which must be the one that calls this.
     """
-    report, beat = Reporter(job.id), threading.Event()
+    beat = threading.Event()
     seconds = ComputeTaskSettings.load().heartbeat_seconds
 
     def keep_alive() -> None:
         while not beat.wait(seconds):
             try:
-                owned = repository.touch_job(job.id, job.attempt, report.progress.to_mongo(), _now())
+                owned = touch()
             except PyMongoError:
-                logger.warning("a heartbeat could not be written", job_id=job.id)
+                logger.warning("a heartbeat could not be written")
                 continue
             if not owned and not beat.is_set():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
 
-    thread = threading.Thread(target=keep_alive, name=f"pulse-{job.id}", daemon=True)
+    thread = threading.Thread(target=keep_alive, name="pulse", daemon=True)
     with _raising(signal.SIGUSR1, JobTakenError), _raising(signal.SIGALRM, TimedOutError):
-        signal.setitimer(signal.ITIMER_REAL, task.timeout_seconds)
+        signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
         thread.start()
         try:
-            yield report
+            yield
         finally:
             beat.set()  # first: an alarm that is on its way may skip the rest
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,6 +1,6 @@
 """A project to its film: what a machine does for its segment, and what one does in the end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,13 +54,27 @@ def check_sources(project: Project, sources: Sources) -> list[MediaError]:
     project : Project
     sources : Sources
     """
+    return check_shots(project, range(len(project.shots)), sources) + check_audio(project, sources)
+
+
+def check_shots(project: Project, numbers: Iterable[int], sources: Sources) -> list[MediaError]:
+    """Tell what of some shots no film can be made of.
+
+    Parameters
+    ----------
+    project : Project
+    numbers : iterable of int
+        Of the shots.
+    sources : Sources
+    """
     problems = []
-    for number, shot in enumerate(project.shots):
+    for number in numbers:
+        shot = project.shots[number]
         problems += check_still(project, number, sources)
         if shot.caption and (missing := missing_characters(shot.caption.text, shot.caption.style.font)):
             font = shot.caption.style.font
             problems.append(MediaError(f"shots.{number}.caption.text", f"{font} has no {' '.join(missing)}"))
-    return problems + check_audio(project, sources)
+    return problems
 
 
 def render_segment(
@@ -69,7 +83,7 @@ def render_segment(
     segment: Segment,
     sources: Sources,
     path: Path,
-    report: Callable[[int], None] = lambda frames: None,
+    report: Callable[[int, Pixels], None] = lambda frames, picture: None,
 ) -> None:
     """Render and encode a segment.
 
@@ -83,7 +97,7 @@ def render_segment(
     path : Path
         Of the file to write; replaced if it exists.
     report : callable
-        Is told how many of its frames are rendered, after each.
+        Is told how many of its frames are rendered, and the last of them, after each.
 
     Raises
     ------
@@ -94,13 +108,20 @@ def render_segment(
     encode_segment(_counted(frames, report), path, project.output, project.size, project.fps, plan.encoder_threads)
 
 
-def _counted(frames: Iterator[Pixels], report: Callable[[int], None]) -> Iterator[Pixels]:
+def _counted(frames: Iterator[Pixels], report: Callable[[int, Pixels], None]) -> Iterator[Pixels]:
     for number, frame in enumerate(frames, start=1):
         yield frame
-        report(number)
+        report(number, frame)
 
 
-def finish_film(project: Project, plan: Plan, segments: Sequence[Path], sources: Sources, path: Path) -> Film:
+def finish_film(
+    project: Project,
+    plan: Plan,
+    segments: Sequence[Path],
+    sources: Sources,
+    path: Path,
+    report: Callable[[int], None] = lambda frames: None,
+) -> Film:
     """Join a film's segments, add its sound, and write what comes beside it.
 
     Parameters
@@ -112,6 +133,8 @@ def finish_film(project: Project, plan: Plan, segments: Sequence[Path], sources:
     sources : Sources
     path : Path
         Of the film; the other files are named like it.
+    report : callable
+        Is told how many frames are joined, after each.
 
     Raises
     ------
@@ -122,7 +145,7 @@ def finish_film(project: Project, plan: Plan, segments: Sequence[Path], sources:
     """
     lengths = [segment.end_frame - segment.start_frame for segment in plan.segments]
     sound = mix(project, sources) if project.audio else None
-    stitch(list(zip(segments, lengths, strict=True)), sound, path, project.output, project.fps)
+    stitch(list(zip(segments, lengths, strict=True)), sound, path, project.output, project.fps, report)
 
     timeline = Timeline(project)
     shown = project.output.poster_frame

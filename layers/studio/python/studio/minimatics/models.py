@@ -101,6 +101,9 @@ class Size(_Part):
     height: int = Field(ge=64, le=4096, multiple_of=2)
 
 
+FilmSize = Annotated[Size, BeforeValidator(_named_size, json_schema_input_type=Size | _SizeName)]
+
+
 class Camera(_Part):
     """Where the camera looks.
 
@@ -289,9 +292,7 @@ class Output(_Part):
 class Project(_Part):
     """A storyboard that can be exported to a film. A wrong one is refused with everything that is wrong with it."""
 
-    size: Annotated[Size, BeforeValidator(_named_size, json_schema_input_type=Size | _SizeName)] = Size(
-        width=1920, height=1080
-    )
+    size: FilmSize = Size(width=1920, height=1080)
     fps: Rate = Field(default=Fraction(24), ge=1, le=60, description="Exact: 23.976 means 24000/1001.")
     fit: Literal["contain", "cover", "stretch"] = Field(
         default="cover", description="contain: bars beside the picture. cover: fills the frame, what is over is hidden."

@@ -1,4 +1,4 @@
-"""Projects in MongoDB; every query is scoped to the owner.
+"""Projects in MongoDB; every query of a request is scoped to the owner.
 
 A project's latest version is in minimaticsProjects, the ones before it are in minimaticsProjectVersions.
 """
@@ -29,14 +29,16 @@ def insert_project(project: StoredProject, limit: int) -> bool:
     return insert_within(limit, project.user_id, "minimaticsProjects", project.to_mongo(), like)
 
 
-def find_project(project_id: str, user_id: str) -> StoredProject | None:
-    """Find the latest version of a user's project.
+def find_project(project_id: str, user_id: str | None = None) -> StoredProject | None:
+    """Find the latest version of a project, of one user or anybody's.
 
     Parameters
     ----------
-    project_id, user_id : str
+    project_id : str
+    user_id : str or None
     """
-    found = get_collection("minimaticsProjects").find_one({"_id": project_id, "userId": user_id})
+    whose = {} if user_id is None else {"userId": user_id}
+    found = get_collection("minimaticsProjects").find_one({"_id": project_id, **whose})
     return StoredProject.from_mongo(found) if found else None
 
 

@@ -84,15 +84,15 @@ def frame_costs(timeline: Timeline) -> list[float]:
     project = timeline.project
     million_pixels = project.size.width * project.size.height / 1e6
     encoding = _ENCODING[project.output.codec][project.output.quality]
-    costs = []
-    shots = project.shots
-    moving = [0 if shot.motion.start == shot.motion.to else _RENDERING for shot in shots]
-    for frame in range(timeline.frames):
-        moment = timeline.moment(frame)
-        cost = encoding + moving[moment.first.shot]
-        if moment.second:
-            cost += moving[moment.second.shot] + _MIXING
-        costs.append(cost * million_pixels)
+    costs = [encoding] * timeline.frames
+    for start, shot in zip(timeline.starts, project.shots, strict=True):
+        if shot.motion.start != shot.motion.to:
+            for frame in range(start, start + shot.duration_frames):
+                costs[frame] += _RENDERING
+        end = start + shot.duration_frames
+        for frame in range(end - shot.transition.duration_frames, end):
+            costs[frame] += _MIXING
+    costs = [cost * million_pixels for cost in costs]
     for start in timeline.starts:
         costs[start] += _DECODING
     return costs

@@ -111,8 +111,25 @@ def get_project(caller: Caller, project_id: str, version: int | None) -> Project
         If the caller has no such project, or it has no such version.
     """
     caller.require("export")
-    latest = _find(caller, project_id)
+    latest = _find(caller.user_id, project_id)
     return _tell(_find_version(latest, version), latest.version)
+
+
+def find_version(user_id: str, project_id: str, version: int | None) -> StoredProject:
+    """Find a version of a user's project.
+
+    Parameters
+    ----------
+    user_id, project_id : str
+    version : int or None
+        The latest by default.
+
+    Raises
+    ------
+    NotFoundError
+        If the user has no such project, or it has no such version.
+    """
+    return _find_version(_find(user_id, project_id), version)
 
 
 def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) -> ProjectResponse:
@@ -144,7 +161,7 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
     request = _check(caller, UpdateProjectRequest, given)
     film = film_fields(request)
     for _ in range(_TRIES):  # each that fails is one that somebody else succeeded with
-        latest = _find(caller, project_id)
+        latest = _find(caller.user_id, project_id)
         _check_version(latest, request.version)
         changes = {"name": request.name, "version": latest.version + 1, **film, "updated_at": _now()}
         new = latest.model_copy(update=changes)
@@ -192,7 +209,7 @@ def duplicate_project(caller: Caller, project_id: str, request: DuplicateProject
         If the caller has as many projects as allowed.
     """
     caller.require("export")
-    original = _find_version(_find(caller, project_id), request.version)
+    original = find_version(caller.user_id, project_id, request.version)
     now = _now()
     name = request.name or original.name[: _NAME_MAX - len(_COPY)] + _COPY
     changes = {"id": new_id("prj"), "name": name, "version": 1, "created_at": now, "updated_at": now}
@@ -266,8 +283,8 @@ def _check_version(latest: StoredProject, given: int | None) -> None:
         raise ConflictError(message, code="TOO_MANY_VERSIONS")
 
 
-def _find(caller: Caller, project_id: str) -> StoredProject:
-    project = repository.find_project(project_id, caller.user_id)
+def _find(user_id: str, project_id: str) -> StoredProject:
+    project = repository.find_project(project_id, user_id)
     if project is None:
         raise _no_such(project_id)
     return project

@@ -1,6 +1,6 @@
 """Segments and sound into the film: packets are joined as they are, nothing is encoded twice but the sound once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
 from math import lcm
@@ -22,7 +22,12 @@ class SegmentError(Exception):
 
 
 def stitch(
-    segments: Sequence[tuple[Path, int]], sound: Iterable[Samples] | None, path: Path, output: Output, fps: Fraction
+    segments: Sequence[tuple[Path, int]],
+    sound: Iterable[Samples] | None,
+    path: Path,
+    output: Output,
+    fps: Fraction,
+    report: Callable[[int], None] = lambda frames: None,
 ) -> None:
     """Join a film.
 
@@ -36,6 +41,8 @@ def stitch(
         Where to; replaced if it exists.
     output : Output
     fps : Fraction
+    report : callable
+        Is told how many frames are joined, after each.
 
     Raises
     ------
@@ -54,8 +61,11 @@ def stitch(
             encoder, rate = _SOUND[output.container]
             audio = film.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo", options={"b": rate})
             packets.append(_sound_packets(sound, audio))
+        joined = 0
         for packet in merge(*packets, key=lambda packet: packet.dts * packet.time_base):
+            joined += packet.stream is video
             film.mux(packet)
+            report(joined)
 
 
 def _video_packets(segments: Sequence[tuple[Path, int]], extradata: bytes, video: Any, fps: Fraction) -> Iterator[Any]:

@@ -92,7 +92,7 @@ def start(job_id: str) -> dict[str, Any]:
     JobOverError
         If there is nothing to do.
     """
-    job = insist(lambda: _begin(job_id))
+    job = insist(lambda: compute_tasks.begin(job_id))
     order = BulkJob.model_validate(job.payload)
     return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
 
@@ -160,7 +160,7 @@ def complete(job_id: str) -> dict[str, int] | None:
     """
     try:
         # Which asks whether it was redriven, even where nobody has told that it had ended.
-        job = insist(lambda: _begin(job_id))
+        job = insist(lambda: compute_tasks.begin(job_id))
     except compute_tasks.JobOverError as over:
         if over.status == "COMPLETED":
             return None
@@ -212,23 +212,13 @@ def _tell(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
     return told | {"status": item.status, "result_key": item.result_key, "error": error}
 
 
-def _begin(job_id: str) -> Job:
-    """Return a job that runs: from now on, or already."""
-    job: Job | None = compute_tasks.find_live(job_id)
-    if job and job.status == "QUEUED":
-        job = jobs.start_job(job_id, job.attempt, _now()) or jobs.find_job(job_id)
-    if job is None or job.status != "PROCESSING":
-        raise compute_tasks.JobOverError(job_id, job)
-    return job
-
-
 def _find_running(job_id: str) -> Job | None:
     """Return a job that runs, which it does again where its execution was redriven; None where it is complete."""
     job = jobs.find_job(job_id)
     if job and job.status == "PROCESSING":
         return job
     try:
-        return _begin(job_id)
+        return compute_tasks.begin(job_id)
     except compute_tasks.JobOverError as over:
         if over.status == "COMPLETED":
             return None

@@ -1,0 +1,1 @@
+"""Exporting a project to a film by a job of a state machine, segment by segment."""
