@@ -18,7 +18,7 @@ install:
 	@uv pip install --quiet --require-hashes -r requirements-dev.txt
 	@uv pip install --quiet --no-deps -e .
 
-# Grade a real photograph through the whole stack; pictures and the .cube land in out/
+# Grade a real photograph and export a film of two, through the whole stack; pictures, .cube and film land in out/
 demo: install
 	@python -m local demo
 
@@ -48,6 +48,10 @@ test-browser *arguments: install
 # Offloaded jobs while workers and MongoDB are killed: 200 jobs of 20 clients, twice
 test-chaos *arguments: install
 	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s tests/chaos "$@"
+
+# Ten exports while their containers are killed (--long: a film of 3 minutes at 1080p instead)
+test-exports *arguments: install
+	@python -m tests.chaos.exports "$@"
 
 # Lint, types, templates, state machines
 check: install

@@ -1,4 +1,4 @@
-"""`python -m local dev`: the embedded stack, left running; `python -m local demo`: one photograph through it."""
+"""`python -m local dev`: the embedded stack, left running; `python -m local demo`: photographs through it."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ def main() -> None:
     dev.add_argument("--port", type=int, default=8000, help="the API's port (8000); 0 takes a free one")
     dev.add_argument("--data", type=Path, help="folder that keeps the database and the objects")
     dev.add_argument("--facts", type=Path, default=FACTS, help="file that the facts for scripts go to")
-    commands.add_parser("demo", help="correct one photograph and stop")
+    commands.add_parser("demo", help="correct a photograph, export a film, and stop")
     arguments = parser.parse_args()
     if arguments.command == "demo":
         from local.demo import run_demo  # here, since `dev` needs none of its libraries

@@ -143,6 +143,7 @@ class Stack:
         given["OpenAiSecretArn"] = self._make_secret("openai", "any")
         given["OpenAiBaseUrl"] = openai.url
         given |= {"BatchEnabled": "true", "RunTaskImageTag": "local", "MinimaticsExportImageTag": "local"}
+        given["ExportSegmentSeconds"] = "30"  # a container starts in seconds here
         # moto's memory is the whole process's, and so is shared with other stacks.
         name = f"studio-local-{aws.endpoint_url.rpartition(':')[2]}"
         template = Template(self._template_path, given | self._parameters, name)
