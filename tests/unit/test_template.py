@@ -237,7 +237,8 @@ def test_the_environment_makes_settings_of_a_store(parameters: dict[str, str]) -
     images = {"BatchEnabled": "true", "RunTaskImageTag": "1", "MinimaticsExportImageTag": "1"}
     template = Template(ROOT / "template.yaml", parameters | images)
     assert len(template.job_definitions()) == 2
-    for environment in (item.environment for item in (*template.functions(), *template.job_definitions())):
+    environments = [function.environment for function in template.functions()]
+    for environment in [*environments, *(container.environment for container in template.job_definitions())]:
         settings = StorageSettings.model_validate(environment)
         if "StorageEndpointUrl" in parameters:
             told = (settings.storage_endpoint_url, settings.storage_region, settings.storage_secret_arn)

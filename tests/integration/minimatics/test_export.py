@@ -124,7 +124,7 @@ def keep_project() -> StoredProject:
     project = StoredProject(
         id=new_id("prj"), user_id="usr_1", name="Fox", version=1, **film, created_at=NOW, updated_at=NOW
     )
-    projects.insert_project(project)
+    assert projects.insert_project(project, 10)
     return project
 
 
