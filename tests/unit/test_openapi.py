@@ -103,7 +103,7 @@ def test_what_the_gateway_answers_by_itself_is_documented(document: dict[str, An
                 for status, response in operation["responses"].items()
                 if "GatewayError" in json.dumps(response.get("content", {}))
             }
-            expected = {"500", "503"} | ({"413"} if "requestBody" in operation else set())
+            expected = {"429", "500", "503"} | ({"413"} if "requestBody" in operation else set())
             if "security" not in operation:
                 expected |= {"401", "403"}
             assert by_itself == expected, f"{method} {path}"
