@@ -15,7 +15,8 @@ app = create_app()
     operation_id="create_project",
     summary="Create a project",
     description="A storyboard that can be exported to a film. A 422 has all that is wrong with it: up to a hundred "
-    "problems, each with its path. Pictures and recordings are objects of yours, and must be there.",
+    "problems, each with its path. Pictures and recordings are objects of yours, and must be there. "
+    "What a GET answers can be sent as it is: what only answers have is not looked at.",
     tags=["Minimatics"],
     responses=answers(201, 400, 403, 409, 413, 415, 503),
 )

@@ -14,7 +14,8 @@ app = create_app()
     operation_id="update_project",
     summary="Replace a project",
     description="Makes its next version, and keeps those before it. With `version`, only if that is the latest one "
-    "still; else a 409 `PROJECT_CHANGED` names both. Without it, the last one to write wins.",
+    "still; else a 409 `PROJECT_CHANGED` names both. Without it, the last one to write wins. "
+    "What a GET answers can be sent as it is: what only answers have is not looked at.",
     tags=["Minimatics"],
     responses=answers(200, 400, 403, 404, 409, 413, 415, 503),
 )

@@ -1,5 +1,7 @@
 """Projects and their versions on a real MongoDB and the embedded S3."""
 
+import json
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -250,10 +252,45 @@ def test_there_are_limits_that_are_told(projects: Configure) -> None:
     shots = body()["shots"] * 4
     error = refusal(StudioError, service.update_project, CALLER, first.project_id, body(shots=shots))
     assert (error.status, error.message) == (422, "shots: a project may have 3 shots; got 4")
+    clips = [{"audio_key": IMAGE}] * 201
+    error = refusal(StudioError, service.update_project, CALLER, first.project_id, body(shots=shots, audio=clips))
+    assert error.message.endswith("; audio: a project may have 200 audio clips; got 201")
     long = body() | {"shots": [{**shots[0], "caption": {"text": "x" * 500}}] * 3}
     error = refusal(StudioError, service.update_project, CALLER, first.project_id, long)
     assert (error.status, error.code) == (413, "PROJECT_TOO_LARGE")
     assert error.message.startswith("a project may have 3,000 bytes, every default written out; got 3,")
+
+
+@pytest.mark.parametrize(
+    ("shots", "status", "message"),
+    [
+        ([0] * 1_000_000, 422, "shots: a project may have 2,000 shots; got 1,000,000"),
+        ([{"colours": [0] * 1_000_000}], 413, "a project may have 200,000 values and parts; this one has more"),
+        ([{"image_key": "x" * 4_000_000}], 413, "a project may have 4,000,000 bytes; got 4,000,030"),
+    ],
+)
+@pytest.mark.usefixtures("projects")
+def test_what_is_far_too_large_is_refused_unread(shots: list[Any], status: int, message: str) -> None:
+    tracemalloc.start()
+    try:
+        error = refusal(StudioError, service.create_project, CALLER, {"shots": shots})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (error.status, error.message) == (status, message)
+    assert peak < 20e6
+
+
+@pytest.mark.usefixtures("projects")
+def test_what_is_answered_can_be_sent_back() -> None:
+    made = service.create_project(CALLER, body())
+    answer = json.loads(made.model_dump_json(by_alias=True))
+    again = service.update_project(CALLER, made.project_id, answer)
+    assert (again.version, again.shots) == (2, made.shots)
+    assert refusal(ConflictError, service.update_project, CALLER, made.project_id, answer).code == "PROJECT_CHANGED"
+    copy = service.create_project(CALLER, answer)
+    assert (copy.version, copy.shots) == (1, made.shots)
+    assert copy.project_id != made.project_id
 
 
 def other_body() -> dict[str, Any]:

@@ -88,6 +88,22 @@ def test_the_film_is_stored_with_every_default_and_read_again() -> None:
     assert again == request
 
 
+def test_a_body_that_is_wrong_all_over_fits_a_function() -> None:
+    code = (
+        "import resource\n"
+        "from pydantic import ValidationError\n"
+        "from studio.minimatics.api_models import CreateProjectRequest\n"
+        "try:\n"
+        "    CreateProjectRequest.model_validate({'shots': [{f'field_{n}': 0 for n in range(200_000)}]})\n"
+        "except ValidationError as error:\n"
+        "    print(error.error_count(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    told, megabytes = map(int, done.stdout.split())
+    assert told == 1000
+    assert megabytes < 350  # of 512
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("functions/minimatics/*/app.py")), ids=lambda path: path.parent.name)
 def test_the_function_loads_no_imaging_library(path: Path) -> None:
     code = (

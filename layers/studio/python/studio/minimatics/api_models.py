@@ -1,5 +1,6 @@
 """What projects are, stored and on the wire; what a film is made from is in `studio.minimatics.models`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -107,3 +108,17 @@ class ListProjectsResponse(BaseModel):
 
     items: list[ProjectSummary]
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last.")
+
+
+def without_told(given: Mapping[str, Any], model: type[Project]) -> dict[str, Any]:
+    """Leave out what only answers have: what a GET answers can be sent back as it is.
+
+    Parameters
+    ----------
+    given : mapping
+        A project, not validated yet.
+    model : type
+        What it is to be.
+    """
+    told = ProjectResponse.model_fields.keys() - model.model_fields.keys()
+    return {name: value for name, value in given.items() if name not in told}

@@ -22,7 +22,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from studio.tone_mapping.adjustments import Adjustments
 
 SAMPLE_RATE = 48_000
+PROJECT_CLIPS_MAX = 200
 _MOST_FRAMES = 1_000_000
+_MOST_PROBLEMS = 1000  # each is copied on its way to the answer
 
 PRESET_SIZES = {
     "480p": (854, 480),
@@ -85,7 +87,7 @@ Rate = Annotated[
     WithJsonSchema({"type": "string", "examples": ["24000/1001", "25"]}, mode="serialization"),
 ]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, sRGB.")]
-Key = Annotated[str, Field(min_length=1, max_length=300)]
+Key = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Frames = Annotated[int, Field(ge=1, le=_MOST_FRAMES)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
@@ -300,7 +302,7 @@ class Project(_Part):
     background: Colour = Field(default="#000000", description="Of bars, and behind transparent pictures.")
     # Not by `min_length`: pydantic counts the shots that are right, and told of none where all are wrong.
     shots: tuple[Shot, ...] = Field(strict=False, max_length=2000, json_schema_extra={"minItems": 1})
-    audio: tuple[AudioClip, ...] = Field(strict=False, default=(), max_length=200)
+    audio: tuple[AudioClip, ...] = Field(strict=False, default=(), max_length=PROJECT_CLIPS_MAX)
     output: Output = Output()
 
     @field_validator("shots")
@@ -326,13 +328,8 @@ class Project(_Part):
         try:
             project = validate(given)
         except ValidationError as error:
-            # Where every shot is wrong, pydantic counts none.
-            is_empty = isinstance(given, Mapping) and not given.get("shots")
-            problems += [
-                _again(problem)
-                for problem in error.errors(include_url=False)
-                if is_empty or (problem["loc"], problem["type"]) != (("shots",), "too_short")
-            ]
+            found = error.errors(include_url=False)
+            problems += [_again(problem) for problem in found[:_MOST_PROBLEMS]]
         told = project.model_dump() if project else given
         if isinstance(told, Mapping):
             problems += _problems_between(told)

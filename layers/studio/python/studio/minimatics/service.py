@@ -1,7 +1,7 @@
 """Projects: kept, changed in versions, listed, copied."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -20,14 +20,16 @@ from studio.minimatics.api_models import (
     ProjectSummary,
     StoredProject,
     UpdateProjectRequest,
+    without_told,
 )
-from studio.minimatics.models import Project
+from studio.minimatics.models import PROJECT_CLIPS_MAX, Project
 from studio.minimatics.settings import ProjectSettings
 from studio.minimatics.timeline import Timeline
 
 _NAME_MAX = 100
 _COPY = " (copy)"
 _TRIES = 20
+_MOST_VALUES = 200_000  # a hundred for each of 2,000 shots; wrong ones take a kilobyte each until they are told
 
 _Request = TypeVar("_Request", CreateProjectRequest, UpdateProjectRequest)
 
@@ -249,21 +251,60 @@ def film_fields(project: Project) -> dict[str, Any]:
 
 def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _Request:
     """Validate a body and what it names, and refuse it with all that is wrong."""
+    given = without_told(given, model)
+    _check_size(given)
     problems: list[references.Problem] = []
     request = None
     try:
         request = model.model_validate(json.loads(json.dumps(given), parse_float=whole))
     except ValidationError as error:
         problems = [(problem["loc"], problem) for problem in error.errors(include_url=False)]
-    shots, limit = given.get("shots"), ProjectSettings.load().project_shots_max
-    if isinstance(shots, list) and len(shots) > limit:
-        message = f"a project may have {limit:,} shots; got {len(shots):,}"
-        problems = [(("shots",), {"type": "too_long", "msg": message}), *problems]
-    else:
-        problems += references.find_missing(caller, given, {path for path, _ in problems})
+    problems += references.find_missing(caller, given, {path for path, _ in problems})
     if problems or request is None:
         raise refuse_fields(problems)
     return request
+
+
+def _check_size(given: Mapping[str, Any]) -> None:
+    """Refuse what would take too much memory only to be found wrong: pydantic tells of every wrong value it is given.
+
+    Raises
+    ------
+    InvalidFieldError
+    TooLargeError
+    """
+    settings = ProjectSettings.load()
+    problems = [
+        ((name,), {"type": "too_long", "msg": f"a project may have {limit:,} {things}; got {len(items):,}"})
+        for name, things, limit in (
+            ("shots", "shots", settings.project_shots_max),
+            ("audio", "audio clips", PROJECT_CLIPS_MAX),
+        )
+        if isinstance(items := given.get(name), list) and len(items) > limit
+    ]
+    if problems:
+        raise refuse_fields(problems)
+    if _has_more_values(given, _MOST_VALUES):
+        message = f"a project may have {_MOST_VALUES:,} values and parts; this one has more"
+        raise TooLargeError(message, code="PROJECT_TOO_LARGE")
+    size, limit = len(json.dumps(given)), settings.project_max_bytes
+    if size > limit:
+        raise TooLargeError(f"a project may have {limit:,} bytes; got {size:,}", code="PROJECT_TOO_LARGE")
+
+
+def _has_more_values(given: Mapping[str, Any], limit: int) -> bool:
+    count = 0
+    waiting: list[Iterable[Any]] = [given.values()]
+    while waiting:
+        for value in waiting.pop():
+            count += 1
+            if count > limit:
+                return True
+            if isinstance(value, Mapping):
+                waiting.append(value.values())
+            elif isinstance(value, list):
+                waiting.append(value)
+    return False
 
 
 def _insert(project: StoredProject) -> ProjectResponse:
