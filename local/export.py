@@ -1,6 +1,7 @@
 """`python -m local.export`: a project's film from files alone; no server, no AWS, no database."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 import cv2
 from pydantic import ValidationError
 
+from studio.minimatics.api_models import without_told
 from studio.minimatics.errors import MediaError
 from studio.minimatics.film import Film, check_sources, film_files, finish_film, render_segment
 from studio.minimatics.models import Project
@@ -109,12 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        project = Project.model_validate_json(options.project.read_text(encoding="utf-8"))
+        project = _read(options.project)
     except OSError as error:
-        print(f"{options.project}: {error.strerror}", file=sys.stderr)
-        return 2
+        return _refuse([f"{options.project}: {error.strerror}"])
     except ValidationError as error:
         return _refuse(f"{'.'.join(map(str, e['loc'])) or 'project'}: {e['msg']}" for e in error.errors())
+    except (ValueError, RecursionError) as error:
+        return _refuse([f"{options.project}: Invalid JSON: {error}"])
     sources = Folder(options.project.parent)
     if problems := check_sources(project, sources):
         return _refuse(map(str, problems))
@@ -124,7 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.dry_run:
         _tell(project, plan)
         return 0
-    out = options.out or options.project.with_suffix(f".{project.output.container}")
+    kind = f".{project.output.container}"
+    out = options.out or options.project.with_suffix(kind)
+    if out.suffix.lower() != kind:
+        return _refuse([f"{out}: a film of {project.output.codec} is named {kind}"])
     used = {(options.project.parent / key).resolve() for key in _keys(project)} | {options.project.resolve()}
     if taken := [file for file in film_files(out) if file and file.resolve() in used]:
         return _refuse(f"{file} is what the film is made of: nothing is ever written over it" for file in taken)
@@ -140,6 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     beside = ", ".join(file.name for file in film[1:] if file)
     print(f"{film.video}  {plan.frames} frames  {seconds:.1f} s  {plan.frames / seconds:.1f} frames/s  + {beside}")
     return 0
+
+
+def _read(file: Path) -> Project:
+    given = json.loads(file.read_bytes())
+    return Project.model_validate_json(json.dumps(without_told(given, Project) if isinstance(given, dict) else given))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -197,8 +208,11 @@ def _export(project: Project, plan: Plan, folder: Path, out: Path, jobs: int) ->
         finally:
             progress.clear()
         # Nothing half-written is ever at the place of the result.
-        film = finish_film(project, plan, paths, Folder(folder), Path(scratch) / out.name)
-        return film.moved_to(out.parent)
+        film = finish_film(project, plan, paths, Folder(folder), Path(scratch) / out.name).moved_to(out.parent)
+    for file in film_files(out):
+        if file and file not in film:
+            file.unlink(missing_ok=True)  # captions of an earlier film: players would show them with this one
+    return film
 
 
 def _render_apart(

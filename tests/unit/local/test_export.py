@@ -96,6 +96,32 @@ def test_what_the_film_is_made_of_is_never_written_over(folder: Path) -> None:
     assert picture.read_bytes() == before
 
 
+def test_what_cannot_be_written_or_read_is_told_before_anything_is_rendered(folder: Path) -> None:
+    project = write(folder)
+    for name in ("film.webm", "film.srt", "film"):
+        done = run(project, "--out", folder / name)
+        assert (done.returncode, done.stderr) == (2, f"{folder / name}: a film of h264 is named .mp4\n")
+    done = run(write(folder, shots=[SHOT | {"image_key": "a\0b.jpg"}]))
+    assert done.returncode == 2
+    assert done.stderr.startswith("shots.0.image_key: String should match pattern")
+    project.write_bytes('{"shots": "né"}'.encode("latin-1"))
+    done = run(project)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{project}: Invalid JSON: 'utf-8' codec")
+    project.write_text("[]")
+    assert run(project).stderr.startswith("project: Input should be")
+    assert files_in(folder) == {"project.json", "pictures/coffee.jpg"}
+
+
+def test_no_captions_of_an_earlier_film_stay_beside_a_new_one(folder: Path) -> None:
+    shots = [SHOT | {"caption": {"text": "Hello"}, "duration_frames": 2}]
+    for captions, beside in (("both", {"project.srt", "project.vtt"}), ("burned", set())):
+        told = {"project_id": "prj_1", "name": "Fox", "version": 2, "shot_count": 1}  # what a GET answers is taken
+        assert run(write(folder, shots=shots, output={"captions": captions}, **told)).returncode == 0
+        pictures = {"pictures/coffee.jpg", "project.poster.jpg"}
+        assert files_in(folder) == {"project.json", "project.mp4", *pictures, *beside}
+
+
 @pytest.mark.parametrize("broken", [True, False])
 def test_a_failure_leaves_an_earlier_film_and_no_scraps(folder: Path, broken: bool) -> None:
     out = folder / "film.mp4"
