@@ -172,3 +172,21 @@ def test_a_far_zoom_into_a_huge_picture_takes_bounded_memory() -> None:
     needed = needed_size(path, FILM)
     assert needed[0] * needed[1] < 10 * FILM.width * FILM.height
     assert needed_size(Path(View(0.5, 0.5, 1, 1), View(0.5, 0.5, 1, 1), "linear", 10), FILM) == (480, 270)
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_pan_over_a_very_long_picture_is_sampled(upright: bool, fit: Any) -> None:
+    film = Size(width=4096, height=64)
+    ramp = np.linspace(0, 250, 70_000).astype(np.uint8)
+    picture = cv2.merge([np.tile(ramp, (70, 1))] * 3)
+    motion = Motion.model_validate(MOTIONS["pan_right"])
+    if upright:
+        film, picture = Size(width=64, height=4096), cv2.transpose(picture)
+        motion = Motion.model_validate(MOTIONS["pan_down"])
+    path = camera_path(motion, 3, (picture.shape[1], picture.shape[0]), film, fit)
+    still = Still(picture, path, film, BLACK)
+    for number in range(3):
+        centre = path.view(number).y if upright else path.view(number).x
+        shown = still.frame(number)[film.height // 2, film.width // 2, 0]
+        assert shown == pytest.approx(250 * centre, abs=2)

@@ -18,6 +18,7 @@ Pixels = NDArray[Any]  # uint8
 DENSITY = 1.5  # measured: fewer blur by half a decibel to ten, more alias
 _STEP = 1.3
 _MOST = 8  # pixels of a copy, as a multiple of the film's: what bounds the memory of a far zoom
+_LONGEST = 32_000  # pixels of a copy's side: OpenCV samples from 32,767 at most
 _NOTHING = 1e-9
 
 
@@ -179,11 +180,11 @@ def needed_size(path: Path, size: Size) -> tuple[int, int]:
     """Tell the width and height that a whole picture needs, in pixels, for nothing of it to be missed."""
     nearest = min(path.start.width, path.to.width), min(path.start.height, path.to.height)
     seen = _seen(path)
-    # The copy's pixels, by the share of the picture that is seen at all: a copy has no more of them than these.
-    pixels = (
-        DENSITY**2 * size.width * size.height / (nearest[0] * nearest[1]) * (seen[2] - seen[0]) * (seen[3] - seen[1])
-    )
-    density = DENSITY * min(1, sqrt(_MOST * size.width * size.height / pixels))
+    # The copy's sides at full density, by the share of the picture that is seen at all: it never has more pixels.
+    width = DENSITY * size.width / nearest[0] * (seen[2] - seen[0])
+    height = DENSITY * size.height / nearest[1] * (seen[3] - seen[1])
+    most = _MOST * size.width * size.height
+    density = DENSITY * min(1, sqrt(most / (width * height)), _LONGEST / max(width, height))
     return max(1, round(density * size.width / nearest[0])), max(1, round(density * size.height / nearest[1]))
 
 
@@ -231,7 +232,7 @@ def _resampled(low: float, high: float, extent: int, needed: int) -> tuple[int, 
     """Tell which pixels of a side are seen, first and behind the last, and how many they are in the copy."""
     margin = ceil(3 * extent / needed)
     first, last = max(floor(low * extent) - margin, 0), min(ceil(high * extent) + margin, extent)
-    return first, last, max(1, round((last - first) * needed / extent))
+    return first, last, min(max(1, round((last - first) * needed / extent)), _LONGEST)
 
 
 def _coarser(level: _Level, factor: float) -> _Level:
