@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.minimatics.captions import draw
+from studio.minimatics.captions import _words, draw
 from studio.minimatics.fonts import missing_characters
 from studio.minimatics.models import Caption
 
@@ -89,3 +89,32 @@ def test_a_picture_is_not_written_to() -> None:
     picture = GREY.copy()
     draw([caption("Hello")], picture)
     assert np.array_equal(picture, GREY)
+
+
+def test_lines_run_the_way_of_their_paragraph() -> None:
+    narrow = GREY[:, :300]
+
+    def lowest_line(text: str) -> Any:
+        return draw([caption(text, font="noto_sans_arabic", size=0.1, outline=0)], narrow)[290:]
+
+    assert _words("مرحبا HDMI بالعالم") == ["مرحبا", "HDMI", "بالعالم"]
+    wrapped = lowest_line("مرحبا مرحبا HDMI بالعالم")
+    assert np.array_equal(wrapped, lowest_line("\u200fHDMI بالعالم")), "a mark says that it runs to the left"
+    assert not np.array_equal(wrapped, lowest_line("HDMI بالعالم"))
+
+
+def test_text_does_not_break_at_no_break_spaces() -> None:
+    words = "\u00a0".join(["word"] * 12)
+    assert _words(f"one  two\u3000three\tfour\u202ffive {words}") == ["one", "two", "three", "four\u202ffive", words]
+    broken, whole = box(caption("word " * 12 + "word", size=0.06)), box(caption(words + " word", size=0.06))
+    assert whole[2] - whole[0] > broken[2] - broken[0]
+
+
+def test_margins_of_a_tall_film_leave_room_for_text() -> None:
+    tall = np.full((640, 360, 3), 128, np.uint8)
+    wide = caption("The quick brown fox", margin=0.4)
+    rows, columns = np.nonzero((draw([wide], tall) != tall).any(axis=2))
+    assert np.ptp(columns) > 40
+    assert columns.min() >= 0.4 * 360 - 4
+    assert rows.min() >= 0.4 * 640 - 4
+    assert box(caption("Hello", align="left", margin=0.2))[0] == pytest.approx(72, abs=4)

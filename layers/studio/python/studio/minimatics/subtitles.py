@@ -1,5 +1,7 @@
 """Captions as files beside the film: SubRip and WebVTT."""
 
+import re
+
 from studio.minimatics.timeline import Cue, Timeline
 
 
@@ -16,7 +18,7 @@ def write_srt(timeline: Timeline) -> str:
         To be stored as UTF-8.
     """
     return "\n".join(
-        f"{number}\n{_times(timeline, cue, ',')}\n{_text(cue)}\n" for number, cue in enumerate(timeline.cues, start=1)
+        f"{number}\n{_times(timeline, cue, ',')}\n{_plain(cue)}\n" for number, cue in enumerate(timeline.cues, start=1)
     )
 
 
@@ -33,6 +35,11 @@ def write_webvtt(timeline: Timeline) -> str:
         To be stored as UTF-8.
     """
     return "\n".join(["WEBVTT\n", *(_block(timeline, cue) for cue in timeline.cues)])
+
+
+def _plain(cue: Cue) -> str:
+    """Keep players from taking text for times or for tags: SubRip has no way to say that it is none."""
+    return re.sub("[<{]", "\\g<0>\u200b", _text(cue).replace("-->", "→"))
 
 
 def _block(timeline: Timeline, cue: Cue) -> str:
