@@ -1,5 +1,7 @@
+import tracemalloc
 import wave
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from local.export import Folder
-from studio.minimatics.audio import check_audio, mix
+from studio.minimatics.audio import _around, _gain, check_audio, mix
 from studio.minimatics.errors import MediaError
+from tests.unit.minimatics import judge
 from tests.unit.minimatics.conftest import make_project
 
 Sound = NDArray[Any]
@@ -107,9 +110,73 @@ def test_music_ducks_under_a_voice_and_comes_back(recordings: Path) -> None:
     assert np.abs(np.diff(loudness)).max() < 0.1, "no clicks"
 
 
-def test_what_is_too_loud_is_clipped(recordings: Path) -> None:
-    sound = mixed(recordings, *[{"audio_key": "noise.wav", "gain_db": 12}] * 2, frames=24)
-    assert np.abs(sound).max() == 1
+def test_what_is_too_loud_is_turned_down_for_as_long_as_it_is(recordings: Path) -> None:
+    noise = original(recordings / "noise.wav")
+    loud = {"audio_key": "noise.wav", "start_seconds": 1, "trim": {"end_seconds": 0.505}, "gain_db": 15}
+    quiet = {"audio_key": "noise.wav"}
+    sound = mixed(recordings, quiet, loud, frames=48)
+    asked = noise.copy()
+    asked[48_000:72_240] += noise[:24_240] * 10 ** (15 / 20)
+    assert np.abs(asked).max() > 1.5
+    assert np.abs(sound).max() <= 1
+    assert (np.abs(sound) > 0.9999).sum() < 60, "one peak a hop at most: nothing is flattened"
+    assert np.array_equal(sound[:47_520], mixed(recordings, quiet, frames=48)[:47_520])
+    clear = np.abs(asked).min(axis=1) > 0.01
+    gain = (sound[clear] / asked[clear]).mean(axis=1)
+    assert np.abs(np.diff(gain)).max() < 0.02, "no clicks"
+    assert np.abs(sound[-9600:] - asked[-9600:]).max() < 1e-5, "as loud as before again"
+
+
+def test_surround_is_as_loud_as_other_players_make_it(recordings: Path) -> None:
+    pan = "pan=5.1|FL=c0|FR=c1|FC=c0|LFE=c1|BL=c0|BR=c1"
+    surround, stereo = recordings / "surround.flac", recordings / "stereo.wav"
+    judge.run("ffmpeg", "-v", "error", "-i", recordings / "noise.wav", "-af", f"volume=3,{pan}", surround)
+    judge.run("ffmpeg", "-v", "error", "-i", surround, "-ac", "2", stereo)
+    sound = mixed(recordings, {"audio_key": surround.name}, frames=48)
+    assert np.abs(sound - original(stereo)).max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", [("matroska", "pcm_s16le"), ("webm", "libopus")])
+def test_what_a_recording_leaves_out_is_silence(recordings: Path, kind: tuple[str, str]) -> None:
+    write_wav(recordings / "tones.wav", np.concatenate([tone(1), tone(1, 1000), tone(1, 440, 0.2)]))
+    gap = recordings / "gap"
+    chosen = "aselect=not(between(t\\,1\\,2))"
+    coded = "-f", kind[0], "-c:a", kind[1]
+    judge.run("ffmpeg", "-v", "error", "-i", recordings / "tones.wav", "-af", chosen, *coded, gap)
+    sound = mixed(recordings, {"audio_key": "gap"}, frames=96)[:, 0]
+    heard = np.flatnonzero(np.abs(sound) > 0.05)
+    first, second = heard[heard < 72_000], heard[heard > 72_000]
+    assert abs(first[-1] - 48_000) < 4800
+    assert abs(second[0] - 96_000) < 4800
+    assert abs(second[-1] - 144_000) < 4800
+
+
+def test_a_recording_may_change_its_kind(recordings: Path) -> None:
+    data = b""
+    for rate, channels in ((44_100, 1), (48_000, 2)):
+        coded = "-ar", rate, "-ac", channels, "-f", "mp3", "-write_xing", 0, "-id3v2_version", 0, "-"
+        data += judge.run("ffmpeg", "-v", "error", "-i", recordings / "voice.wav", *coded)
+    (recordings / "joined.mp3").write_bytes(data)
+    sound = mixed(recordings, {"audio_key": "joined.mp3"}, frames=60)
+    level = [sound[start : start + 24_000].std() for start in (12_000, 60_000)]
+    assert level == pytest.approx([0.25 / np.sqrt(2), 0.125], rel=0.1)
+
+
+def test_ducking_in_a_film_of_a_day_takes_little() -> None:
+    spoken = np.zeros(8_640_001, bool)
+    spoken[[0, 4_000_000, -1]] = True
+    tracemalloc.start()
+    ducked = _around(spoken)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250e6
+    assert ducked[[0, 40, 70, 200, 3_999_984, 3_999_990, 4_000_000, -1]] == pytest.approx(
+        [1, 1, 0.5, 0, 0, 1 / 3, 1, 1]
+    )
+    started = process_time()
+    for block in range(200):
+        _gain(ducked, block * 48_000, 48_000, -12)
+    assert process_time() - started < 2
 
 
 def test_recordings_that_are_none_are_told_by_their_fields(recordings: Path) -> None:

@@ -26,6 +26,12 @@ def problems(**project: Any) -> dict[str, str]:
         ("29.97", Fraction(30000, 1001)),
         (59.94, Fraction(60000, 1001)),
         (12.5, Fraction(25, 2)),
+        ("12.50", Fraction(25, 2)),
+        (23.97, Fraction(24000, 1001)),
+        (23.98, Fraction(24000, 1001)),
+        (47.952, Fraction(48000, 1001)),
+        (24.9, Fraction(249, 10)),
+        (23.5, Fraction(47, 2)),
     ],
 )
 def test_rates_are_exact(given: object, rate: Fraction) -> None:
@@ -95,6 +101,21 @@ def test_what_is_past_the_end_is_refused() -> None:
         "audio.1.start_seconds": "the clip starts past the film's end at 2.000 seconds",
         "output.poster_frame": "the film has 48 frames, counted from 0",
     }
+
+
+def test_a_poster_past_the_end_is_told_whatever_the_rate() -> None:
+    assert set(problems(fps="fast", shots=[SHOT], output={"poster_frame": 24})) == {"fps", "output.poster_frame"}
+
+
+def test_a_film_has_an_end() -> None:
+    most = SHOT | {"duration_frames": 500_000}
+    assert problems(shots=[most, most, SHOT]) == {
+        "shots": "a film has 1,000,000 frames and 24 hours at most; this one has 1,000,024, 11.6 hours"
+    }
+    assert set(problems(fps="fast", shots=[most, most, SHOT])) == {"fps", "shots"}
+    assert problems(fps=1, shots=[SHOT | {"duration_frames": 86_401}])["shots"].endswith("86,401, 24.0 hours")
+    Project.model_validate({"fps": 1, "shots": [SHOT | {"duration_frames": 86_400}]})
+    Project.model_validate({"shots": [most, most]})
 
 
 def test_a_caption_says_something_within_its_shot() -> None:

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from time import process_time
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from studio.minimatics.models import Project
 from studio.minimatics.subtitles import write_srt, write_webvtt
 from studio.minimatics.timeline import Look, Timeline
 from tests.unit.minimatics.conftest import make_project
+
+DISSOLVE = {"type": "dissolve", "duration_frames": 4}
 
 
 @st.composite
@@ -79,13 +82,49 @@ def test_captions_by_default_follow_each_other(project: Project) -> None:
         ({"start_frame": 3}, (3, 10)),
         ({"end_frame": 12}, (0, 12)),
         ({"start_frame": 3, "end_frame": 5}, (3, 5)),
-        ({"start_frame": 11}, (11, 12)),
+        ({"start_frame": 8}, (8, 10)),
+        ({"start_frame": 10}, (10, 12)),
     ],
 )
 def test_a_caption_stands_when_it_says(times: dict[str, Any], stands: tuple[int, int]) -> None:
-    captioned = {"caption": {"text": "a", **times}, "transition": {"type": "dissolve", "duration_frames": 4}}
+    captioned = {"caption": {"text": "a", **times}, "transition": DISSOLVE}
     (cue,) = Timeline(make_project(captioned, {})).cues
     assert (cue.start, cue.end) == stands
+
+
+def test_a_caption_that_ends_early_stands_from_its_shots_first_frame() -> None:
+    (cue,) = Timeline(make_project({"transition": DISSOLVE}, {"caption": {"text": "a", "end_frame": 2}})).cues
+    assert (cue.start, cue.end) == (8, 10)
+
+
+def test_a_shot_that_is_all_transition_has_no_caption_that_nobody_sees() -> None:
+    caption = {"text": "a"}
+    short = {"duration_frames": 1, "caption": caption, "transition": DISSOLVE | {"duration_frames": 1}}
+    timeline = Timeline(make_project(short, {"caption": caption}))
+    assert [(cue.start, cue.end) for cue in timeline.cues] == [(0, 12)]
+    assert "2\n" not in write_srt(timeline)
+
+
+@pytest.mark.parametrize(("position", "end"), [("bottom", 8), ("top", 12)])
+def test_no_caption_is_on_top_of_another(position: str, end: int) -> None:
+    after = {"text": "b", "start_frame": 0, "style": {"position": position}}
+    project = make_project({"transition": DISSOLVE, "caption": {"text": "a", "end_frame": 12}}, {"caption": after})
+    timeline = Timeline(project)
+    assert [(cue.start, cue.end) for cue in timeline.cues] == [(0, end), (8, 20)]
+    assert len(timeline.moment(9).captions) == (1 if position == "bottom" else 2)
+
+
+def test_looking_a_frame_up_takes_no_longer_in_a_film_of_many_captions() -> None:
+    shots = [{"image_key": "a", "duration_frames": 50, "caption": {"text": "a"}}]
+    few, many = (Timeline(make_project(*shots * count)) for count in (20, 2000))
+
+    def seconds(timeline: Timeline) -> float:
+        started = process_time()
+        for frame in range(1000):
+            timeline.moment(frame)
+        return process_time() - started
+
+    assert seconds(many) < 5 * seconds(few)
 
 
 def test_the_sound_is_as_long_as_the_film_to_the_sample() -> None:
@@ -105,9 +144,18 @@ def test_subtitles_tell_when_and_what() -> None:
         fps="24000/1001",
     )
     assert write_srt(Timeline(project)) == (
-        "1\n00:00:00,000 --> 00:00:04,171\nTom & <Jerry>\nΔοκιμή\n\n2\n00:00:04,171 --> 01:09:35,004\nКонец\n"
+        "1\n00:00:00,000 --> 00:00:04,171\nTom & <\u200bJerry>\nΔοκιμή\n\n2\n00:00:04,171 --> 01:09:35,004\nКонец\n"
     )
     assert write_webvtt(Timeline(project)) == (
         "WEBVTT\n\n00:00:00.000 --> 00:00:04.171\nTom &amp; &lt;Jerry&gt;\nΔοκιμή\n\n"
         "00:00:04.171 --> 01:09:35.004 line:0 align:right\nКонец\n"
     )
+
+
+def test_no_text_breaks_the_subtitles_that_it_is_in() -> None:
+    text = "1\n00:00:05,000 --> 00:00:06,000\n<i>{\\an8}"
+    timeline = Timeline(make_project({"duration_frames": 24, "caption": {"text": text}}))
+    srt = write_srt(timeline).splitlines()
+    assert srt[0:2] == ["1", "00:00:00,000 --> 00:00:01,000"]
+    assert srt[2:5] == ["1", "00:00:05,000 → 00:00:06,000", "<\u200bi>{\u200b\\an8}"]
+    assert write_webvtt(timeline).count("-->") == 1

@@ -1,15 +1,17 @@
 """The film's sound: recordings mixed to 48 kHz stereo, exact to the sample, a second at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain, pairwise
 from typing import Any
 
 import av
 import numpy as np
-from av.audio.resampler import AudioResampler
+from av import AudioFrame, AudioLayout, AudioResampler
 from numpy.typing import NDArray
 
 from studio.minimatics.errors import MediaError
-from studio.minimatics.models import SAMPLE_RATE, AudioClip, Project
+from studio.minimatics.models import SAMPLE_RATE, SECONDS_MAX, AudioClip, Project
 from studio.minimatics.sources import Sources, missing
 from studio.minimatics.timeline import Timeline
 
@@ -20,6 +22,8 @@ _BLOCK = SAMPLE_RATE
 _HOP = SAMPLE_RATE // 100
 _SPEECH = 10 ** (-45 / 20)  # root mean square above which there is a voice
 _ATTACK_HOPS, _HOLD_HOPS, _RELEASE_HOPS = 15, 40, 60
+_RECOVERY = 10 ** (0.3 / 20)  # a hop: how fast what was turned down comes back
+_GAP = Fraction(5, 100)  # seconds: timestamps are off by less, and nobody sees lips that are
 
 
 def mix(project: Project, sources: Sources) -> Iterator[Samples]:
@@ -40,7 +44,10 @@ def mix(project: Project, sources: Sources) -> Iterator[Samples]:
     MediaError
         Where a recording is missing or cannot be read.
     """
-    length = Timeline(project).samples
+    yield from _limited(_mixed(project, sources, Timeline(project).samples))
+
+
+def _mixed(project: Project, sources: Sources, length: int) -> Iterator[Samples]:
     ducking = _ducking(project, sources, length)
     tracks = [_Track(project, number, sources) for number in range(len(project.audio))]
     for start in range(0, length, _BLOCK):
@@ -53,7 +60,26 @@ def mix(project: Project, sources: Sources) -> Iterator[Samples]:
             if track.clip.role == "music" and track.clip.duck_db:
                 samples = samples * _gain(ducking, start, count, track.clip.duck_db)
             mixed += samples
-        yield np.clip(mixed, -1, 1)
+        yield mixed
+
+
+def _limited(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Turn down what is too loud, from a hop before it on, and up again slowly; what is not stays as it is."""
+    gains: list[float] = []  # at the edges of hops: neither of the two that meet there may be too loud
+    for block, following in pairwise(chain(blocks, [np.zeros((1, 2), np.float32)])):
+        bearable = [*_bearable(block), *_bearable(following[:_HOP])]
+        gains = gains[-1:] or bearable[:1]
+        for before, after in pairwise(bearable):
+            gains.append(min(before, after, gains[-1] * _RECOVERY))
+        if min(gains) < 1:
+            block = block * np.interp(np.arange(len(block)) / _HOP, np.arange(len(gains)), gains)[:, None]
+        yield np.clip(block, -1, 1, dtype=np.float32)
+
+
+def _bearable(samples: Samples) -> list[float]:
+    """Tell what each hop may be multiplied by, 1 at most, for its peak not to pass 1."""
+    peaks = np.maximum.reduceat(np.abs(samples).max(axis=1), np.arange(0, len(samples), _HOP))
+    return [1 / max(peak, 1) for peak in peaks.tolist()]
 
 
 def check_audio(project: Project, sources: Sources) -> list[MediaError]:
@@ -145,22 +171,66 @@ def _recording(clip: AudioClip, field: str, sources: Sources) -> Iterator[Sample
         with av.open(str(sources.audio(clip.audio_key))) as container:
             if not container.streams.audio:
                 raise MediaError(field, f"{clip.audio_key} has no sound in it")
-            stream = container.streams.audio[0]
-            # Told to make two channels of one, the resampler would make it less loud.
-            resampler = AudioResampler("flt", "mono" if stream.channels == 1 else "stereo", SAMPLE_RATE)
-            for frame in container.decode(stream):
-                frame.pts = None  # what a recording leaves out is not made up for by silence
-                yield from map(_samples, resampler.resample(frame))
-            yield from map(_samples, resampler.resample(None))
+            yield from _converted(container.decode(container.streams.audio[0]))
     except (LookupError, OSError) as error:
         raise missing(field, clip.audio_key, error) from error
     except av.FFmpegError as error:
         raise MediaError(field, f"{clip.audio_key} cannot be decoded: {error.strerror}") from error
 
 
-def _samples(frame: Any) -> Samples:
-    samples: Samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-    return samples if samples.shape[1] == 2 else np.repeat(samples, 2, axis=1)
+def _converted(frames: Iterable[AudioFrame]) -> Iterator[Samples]:
+    """Convert decoded sound to ours, a day of it at most; what is missing in between by its times is silence."""
+    converter = None
+    first = None
+    heard = Fraction()  # seconds
+    for frame in frames:
+        time = heard if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+        first = time if first is None else first
+        gap = min(time - first - heard, SECONDS_MAX - heard)
+        if converter and (gap > _GAP or converter.kind != _kind(frame)):
+            yield from converter.convert(None)
+            converter = None
+        if gap > _GAP:
+            silent = round(gap * SAMPLE_RATE)
+            for start in range(0, silent, _BLOCK):
+                yield np.zeros((min(_BLOCK, silent - start), 2), np.float32)
+            heard += gap
+        if heard >= SECONDS_MAX:
+            return
+        converter = converter or _Converter(frame)
+        heard += Fraction(frame.samples, frame.sample_rate)
+        yield from converter.convert(frame)
+    if converter:
+        yield from converter.convert(None)
+
+
+class _Converter:
+    """Converts sound of one kind to 48 kHz stereo."""
+
+    def __init__(self, frame: AudioFrame) -> None:
+        self.kind = _kind(frame)
+        # Told to make two channels of one, the resampler would make it less loud; of many, as loud as their sum.
+        self._resampler = AudioResampler("flt", "mono" if frame.layout.nb_channels == 1 else "stereo", SAMPLE_RATE)
+        self._level = max(_sum_of_shares(frame.layout), 1) if frame.layout.nb_channels > 2 else 1
+
+    def convert(self, frame: AudioFrame | None) -> Iterator[Samples]:
+        """Convert a frame; None for what is left in the end."""
+        if frame:
+            frame.pts = None
+        for ready in self._resampler.resample(frame):
+            samples = ready.to_ndarray().reshape(-1, ready.layout.nb_channels) / np.float32(self._level)
+            yield samples if samples.shape[1] == 2 else np.repeat(samples, 2, axis=1)
+
+
+def _kind(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.layout.name, frame.format.name, frame.sample_rate
+
+
+def _sum_of_shares(layout: AudioLayout) -> float:
+    """Tell how loud stereo gets, at most, that libswresample makes of these channels."""
+    full = AudioFrame.from_ndarray(np.ones((1, layout.nb_channels), np.float32), format="flt", layout=layout.name)
+    full.sample_rate = SAMPLE_RATE
+    return max(float(mixed.to_ndarray().max()) for mixed in AudioResampler("flt", "stereo").resample(full))
 
 
 def _ducking(project: Project, sources: Sources, length: int) -> NDArray[np.float32]:
@@ -184,16 +254,21 @@ def _ducking(project: Project, sources: Sources, length: int) -> NDArray[np.floa
 def _around(spoken: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Hold where there is a voice, and ramp to there and away from it."""
     hops = len(spoken)
-    places = np.arange(hops)
-    last = np.maximum.accumulate(np.where(spoken, places, -hops - _HOLD_HOPS - _RELEASE_HOPS))
-    following = np.minimum.accumulate(np.where(spoken, places, 2 * hops + _ATTACK_HOPS)[::-1])[::-1]
-    away = np.clip(1 - (places - last - _HOLD_HOPS) / _RELEASE_HOPS, 0, 1)
-    towards = np.clip(1 - (following - places) / _ATTACK_HOPS, 0, 1)
-    ducked: NDArray[np.float32] = np.maximum(away, towards).astype(np.float32)
-    return ducked
+    places = np.arange(hops, dtype=np.int32)  # a day has millions
+    last = np.maximum.accumulate(np.where(spoken, places, np.int32(-hops - _HOLD_HOPS - _RELEASE_HOPS)))
+    away = _ramp(places - last - _HOLD_HOPS, _RELEASE_HOPS)
+    following = np.minimum.accumulate(np.where(spoken, places, np.int32(2 * hops + _ATTACK_HOPS))[::-1])[::-1]
+    return np.maximum(away, _ramp(following - places, _ATTACK_HOPS), out=away)
+
+
+def _ramp(places: NDArray[np.int32], length: int) -> NDArray[np.float32]:
+    """Go from 1 at place 0, and before it, to 0 at place `length`."""
+    ramp: NDArray[np.float32] = np.divide(places, -length, dtype=np.float32)
+    ramp += 1
+    return ramp.clip(0, 1, out=ramp)
 
 
 def _gain(ducking: NDArray[np.float32], start: int, count: int, duck_db: float) -> Samples:
-    places = np.arange(start, start + count) / _HOP
-    depth = np.interp(places, np.arange(len(ducking)), ducking)
+    near = ducking[start // _HOP : (start + count) // _HOP + 2]  # a block starts at a hop
+    depth = np.interp(np.arange(count) / _HOP, np.arange(len(near)), near)
     return (10 ** (duck_db / 20 * depth)).astype(np.float32)[:, None]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from math import ceil
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from studio.tone_mapping.adjustments import Adjustments
 
 SAMPLE_RATE = 48_000
+SECONDS_MAX = 86_400
 PROJECT_CLIPS_MAX = 200
 _MOST_FRAMES = 1_000_000
 _MOST_PROBLEMS = 1000  # each is copied on its way to the answer
@@ -43,20 +45,24 @@ MOTIONS: dict[str, dict[str, Any]] = {
     "pan_up": {"from": {"y": 1, "zoom": 1.2}, "to": {"y": 0, "zoom": 1.2}},
     "pan_down": {"from": {"y": 0, "zoom": 1.2}, "to": {"y": 1, "zoom": 1.2}},
 }
-_NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
 
 
 def _exact_rate(given: object) -> object:
-    """Read 25, "25", 23.976 and "24000/1001" as the rates that they mean."""
+    """Read 25, "25", 23.976 and "24000/1001" as the rates that they mean.
+
+    A decimal of two digits or more means a whole rate slowed down by 1000/1001 where that, rounded or cut, is it.
+    """
     if isinstance(given, Fraction):
         return given
-    text = _NTSC.get(str(given), str(given))
+    text = str(given)
     if not re.fullmatch(r"\d{1,6}(/\d{1,6}|\.\d{1,6})?", text):
         raise ValueError("a rate is a number of frames a second, or a fraction such as 24000/1001")
     try:
-        return Fraction(text)
+        rate = Fraction(text)
     except ZeroDivisionError:
         raise ValueError("a rate is not a fraction of zero") from None
+    slowed, digits = Fraction(ceil(rate) * 1000, 1001), len(text.partition(".")[2])
+    return slowed if digits >= 2 and abs(rate - slowed) < Fraction(1, 10**digits) else rate
 
 
 def _named_size(given: object) -> object:
@@ -89,7 +95,7 @@ Rate = Annotated[
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, sRGB.")]
 Key = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Frames = Annotated[int, Field(ge=1, le=_MOST_FRAMES)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -185,7 +191,12 @@ class CaptionStyle(_Part):
     outline_colour: Colour = "#000000"
     position: Literal["top", "middle", "bottom"] = "bottom"
     align: Literal["left", "centre", "right"] = "centre"
-    margin: float = Field(default=0.06, ge=0, le=0.4, description="Between text and the picture's edges.")
+    margin: float = Field(
+        default=0.06,
+        ge=0,
+        le=0.4,
+        description="Between text and the picture's edges; of those at its sides, a share of its shorter side.",
+    )
 
 
 class Caption(_Part):
@@ -368,14 +379,10 @@ def _problems_between(given: Mapping[str, Any]) -> list[InitErrorDetails]:
     if transitions and transitions[-1]:
         message = "the last shot has no next one: its transition is a cut"
         problems.append(_problem(("shots", len(shots) - 1, "transition"), "transition_into_nothing", message, None))
-    try:
-        fps = _exact_rate(given.get("fps", 24))
-    except ValueError:
-        fps = None
-    if any(frames is None for frames in durations + transitions) or not isinstance(fps, Fraction) or not fps:
+    if any(frames is None for frames in durations + transitions):
         return problems
     frames = sum(map(int, durations)) - sum(map(int, transitions))  # type: ignore[arg-type]
-    return problems + _problems_past_the_end(given, frames, fps)
+    return problems + _length_problems(given, frames)
 
 
 def _frames(part: Any, *path: str) -> int | None:
@@ -404,17 +411,28 @@ def _caption_problems(number: int, shot: Any, duration: int | None) -> list[Init
     return problems
 
 
-def _problems_past_the_end(given: Mapping[str, Any], frames: int, fps: Fraction) -> list[InitErrorDetails]:
+def _length_problems(given: Mapping[str, Any], frames: int) -> list[InitErrorDetails]:
+    """Tell what a film of so many frames is too long for, and what is past its end."""
     problems = []
-    clips = given.get("audio", ())
-    for number, clip in enumerate(clips if isinstance(clips, list | tuple) else ()):
-        start = clip.get("start_seconds", 0) if isinstance(clip, Mapping) else None
-        if isinstance(start, int | float) and start >= frames / fps:
-            message = f"the clip starts past the film's end at {float(frames / fps):.3f} seconds"
-            problems.append(_problem(("audio", number, "start_seconds"), "audio_past_end", message, start))
     output = given.get("output")
     poster = output.get("poster_frame") if isinstance(output, Mapping) else None
     if isinstance(poster, int) and poster >= frames:
         message = f"the film has {frames} frames, counted from 0"
         problems.append(_problem(("output", "poster_frame"), "poster_past_end", message, poster))
+    try:
+        fps = _exact_rate(given.get("fps", 24))
+    except ValueError:
+        fps = None
+    seconds = frames / fps if isinstance(fps, Fraction) and fps else None
+    if frames > _MOST_FRAMES or (seconds is not None and seconds > SECONDS_MAX):
+        message = f"a film has {_MOST_FRAMES:,} frames and {SECONDS_MAX // 3600} hours at most; this one has {frames:,}"
+        if seconds is not None:
+            message += f", {float(seconds) / 3600:.1f} hours"
+        problems.append(_problem(("shots",), "film_too_long", message, None))
+    clips = given.get("audio", ())
+    for number, clip in enumerate(clips if isinstance(clips, list | tuple) else ()):
+        start = clip.get("start_seconds", 0) if isinstance(clip, Mapping) else None
+        if seconds is not None and isinstance(start, int | float) and start >= seconds:
+            message = f"the clip starts past the film's end at {float(seconds):.3f} seconds"
+            problems.append(_problem(("audio", number, "start_seconds"), "audio_past_end", message, start))
     return problems

@@ -1,11 +1,11 @@
 """What is seen in each frame of a film: pure arithmetic over a project's shots."""
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate
 
-from studio.minimatics.models import SAMPLE_RATE, Caption, Project, Transition
+from studio.minimatics.models import SAMPLE_RATE, Caption, Project, Shot, Transition
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Cue:
-    """A caption from a frame of the film up to and without another one."""
+    """A shot's caption, from a frame of the film up to and without another one."""
 
     start: int
     end: int
     caption: Caption
+    shot: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Timeline:
     starts: tuple[int, ...] = field(init=False)
     frames: int = field(init=False)
     cues: tuple[Cue, ...] = field(init=False)
+    _cue_of_shot: dict[int, Cue] = field(init=False)
 
     def __post_init__(self) -> None:
         shots = self.project.shots
@@ -84,7 +86,8 @@ class Timeline:
         *starts, frames = accumulate(steps, initial=0)
         object.__setattr__(self, "starts", tuple(starts))
         object.__setattr__(self, "frames", frames)
-        object.__setattr__(self, "cues", tuple(sorted(self._find_cues(), key=lambda cue: cue.start)))
+        object.__setattr__(self, "cues", self._find_cues())
+        object.__setattr__(self, "_cue_of_shot", {cue.shot: cue for cue in self.cues})
 
     @property
     def samples(self) -> int:
@@ -114,9 +117,10 @@ class Timeline:
         """
         if not 0 <= frame < self.frames:
             raise IndexError(f"the film has frames 0 to {self.frames - 1}, not {frame}")
-        captions = tuple(cue.caption for cue in self.cues if cue.start <= frame < cue.end)
         latest = bisect_right(self.starts, frame) - 1
         look = Look(latest, frame - self.starts[latest])
+        cues = (self._cue_of_shot.get(shot) for shot in (latest - 1, latest))
+        captions = tuple(cue.caption for cue in cues if cue and cue.start <= frame < cue.end)
         if latest == 0 or frame >= self.end(latest - 1):
             return Moment(look, captions=captions)
         transition = self.project.shots[latest - 1].transition
@@ -124,23 +128,36 @@ class Timeline:
         progress = (look.frame + 1) / (transition.duration_frames + 1)
         return Moment(leaving, look, transition, progress, captions)
 
-    def _find_cues(self) -> list[Cue]:
-        cues = []
+    def _find_cues(self) -> tuple[Cue, ...]:
+        cues: list[Cue] = []
         before = 0
-        for start, shot in zip(self.starts, self.project.shots, strict=True):
+        for number, (start, shot) in enumerate(zip(self.starts, self.project.shots, strict=True)):
             after = shot.transition.duration_frames
             if caption := shot.caption:
-                cues.append(_cue(caption, start, before // 2, shot.duration_frames - (after - after // 2)))
+                first, last = _stands(caption, before // 2, shot.duration_frames - (after - after // 2), shot)
+                if first < last:  # shots may be all transition
+                    cues.append(Cue(start + first, start + last, caption, number))
             before = after
-        return cues
+        return _one_at_a_place(sorted(cues, key=lambda cue: cue.start))
 
 
-def _cue(caption: Caption, start: int, first: int, last: int) -> Cue:
-    """Place a caption in the film; `first` and `last` are where it stands by default, in the shot."""
+def _stands(caption: Caption, first: int, last: int, shot: Shot) -> tuple[int, int]:
+    """Tell from where to where in its shot a caption stands; `first` and `last` are where it does by default."""
     if caption.start_frame is not None:
         first = caption.start_frame
-        last = max(last, first + 1)
+        last = last if first < last else shot.duration_frames
     if caption.end_frame is not None:
         last = caption.end_frame
-        first = min(first, last - 1)
-    return Cue(start + first, start + last, caption)
+        first = first if first < last else 0
+    return first, last
+
+
+def _one_at_a_place(cues: list[Cue]) -> tuple[Cue, ...]:
+    """End each cue where the next one at its position begins, and leave out those that nothing is left of."""
+    following: dict[str, int] = {}
+    ended = []
+    for cue in reversed(cues):
+        position = cue.caption.style.position
+        ended.append(replace(cue, end=min(cue.end, following.get(position, cue.end))))
+        following[position] = cue.start
+    return tuple(cue for cue in reversed(ended) if cue.start < cue.end)
