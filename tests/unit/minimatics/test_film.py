@@ -180,6 +180,17 @@ def test_a_picture_is_upright_on_its_background_and_in_srgb(tmp_path: Path) -> N
     assert (renderer.frame(12) == (0x30, 0x20, 0x10)).all()
 
 
+def test_a_picture_that_is_stretched_is_as_sharp_as_its_narrower_side(tmp_path: Path) -> None:
+    lines = np.zeros((2400, 320, 3), np.uint8)
+    lines[:, ::4] = lines[:, 1::4] = 255
+    for name in ("lines.png", "lines.jpg"):
+        Image.fromarray(lines).save(tmp_path / name, quality=95)
+    shots = [{"image_key": name, "duration_frames": 1} for name in ("lines.png", "lines.jpg")]
+    renderer = Renderer(make_project(*shots, size={"width": 320, "height": 90}, fit="stretch"), Folder(tmp_path))
+    contrast = [float(renderer.frame(number)[45].std()) for number in (0, 1)]
+    assert contrast[1] > 0.9 * contrast[0] > 50
+
+
 def test_all_that_is_missing_or_broken_is_told_by_its_field(tmp_path: Path, folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     project = make_project(
@@ -202,6 +213,19 @@ def test_all_that_is_missing_or_broken_is_told_by_its_field(tmp_path: Path, fold
     plan = plan_film(Timeline(project))
     with pytest.raises(MediaError, match=r"shots\.0\.image_key: missing\.png"):
         render_segment(project, plan, plan.segments[0], sources, tmp_path / "0.mp4")
+
+
+def test_a_picture_of_many_shots_is_read_once_to_be_checked(folder: Path) -> None:
+    class Counting(Folder):
+        def image(self, key: str) -> bytes:
+            read.append(key)
+            return super().image(key)
+
+    read: list[str] = []
+    missing = {"image_key": "missing.png"}
+    problems = check_sources(make_project({}, missing, {}, missing), Counting(folder))
+    assert [problem.field for problem in problems] == ["shots.1.image_key", "shots.3.image_key"]
+    assert sorted(read) == ["coffee.png", "missing.png"]
 
 
 def test_segments_of_other_settings_or_lengths_are_not_joined(tmp_path: Path, sources: Folder) -> None:

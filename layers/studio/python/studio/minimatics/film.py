@@ -68,9 +68,10 @@ def check_shots(project: Project, numbers: Iterable[int], sources: Sources) -> l
     sources : Sources
     """
     problems = []
+    pictures: dict[str, str | None] = {}
     for number in numbers:
         shot = project.shots[number]
-        problems += check_still(project, number, sources)
+        problems += check_still(project, number, sources, pictures)
         if shot.caption and (missing := missing_characters(shot.caption.text, shot.caption.style.font)):
             font = shot.caption.style.font
             problems.append(MediaError(f"shots.{number}.caption.text", f"{font} has no {' '.join(missing)}"))

@@ -53,7 +53,8 @@ def plan_film(
     """Cut a film into segments of similar cost.
 
     They are cut where a shot begins to be seen, or is the only one again, if there is such a frame near enough; else
-    where no transition is going on; else anywhere. None costs more than one and a half of the mean.
+    where no transition is going on; else anywhere. A cut is off by a quarter of the mean at most, and by what a frame
+    costs, or the fewest frames of a segment.
 
     Parameters
     ----------

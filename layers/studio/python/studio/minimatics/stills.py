@@ -50,7 +50,7 @@ def load_still(project: Project, number: int, sources: Sources) -> Still:
     return Still(_over(_to_srgb(photo), photo.alpha, background), path, project.size, background)
 
 
-def check_still(project: Project, number: int, sources: Sources) -> list[MediaError]:
+def check_still(project: Project, number: int, sources: Sources, known: dict[str, str | None]) -> list[MediaError]:
     """Tell what of a shot's picture and preset is missing or no picture; pixels are not decoded.
 
     Parameters
@@ -58,6 +58,8 @@ def check_still(project: Project, number: int, sources: Sources) -> list[MediaEr
     project : Project
     number : int
     sources : Sources
+    known : dict of str to str or None
+        What is wrong with each picture that was looked at, by its key; this one is added.
     """
     shot = project.shots[number]
     problems = []
@@ -65,14 +67,22 @@ def check_still(project: Project, number: int, sources: Sources) -> list[MediaEr
         _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
     except MediaError as problem:
         problems.append(problem)
-    field = f"shots.{number}.image_key"
-    try:
-        check_limits(probe(sources.image(shot.image_key)), Limits())
-    except (LookupError, OSError) as error:
-        problems.append(missing(field, shot.image_key, error))
-    except ImageError as error:
-        problems.append(MediaError(field, f"{shot.image_key}: {error.message}"))
+    field, key = f"shots.{number}.image_key", shot.image_key
+    if key not in known:
+        known[key] = _problem(field, key, sources)
+    if message := known[key]:
+        problems.append(MediaError(field, message))
     return problems
+
+
+def _problem(field: str, key: str, sources: Sources) -> str | None:
+    try:
+        check_limits(probe(sources.image(key)), Limits())
+    except (LookupError, OSError) as error:
+        return missing(field, key, error).message
+    except ImageError as error:
+        return f"{key}: {error.message}"
+    return None
 
 
 def _path(project: Project, shot: Shot, data: bytes) -> Path:

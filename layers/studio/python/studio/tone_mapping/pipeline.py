@@ -234,7 +234,7 @@ def grade_still(
     """
     header = probe(data)
     check_limits(header, limits or Limits())
-    photo = decode(data, header, max(enough) if enough else None)
+    photo = decode(data, header, _longer_side(header.displayed_size, enough) if enough else None)
     seen = photo.pixels if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _ENOUGH).pixels
     _, _, look = _see(seen, look_for)
     height, width = photo.pixels.shape[:2]
@@ -246,6 +246,11 @@ def grade_still(
     if alpha is not None and alpha.dtype == np.uint16:
         alpha = (alpha >> 8).astype(np.uint8)
     return replace(photo, pixels=with_dtype(pixels, np.dtype(np.uint8)), alpha=alpha)
+
+
+def _longer_side(size: tuple[int, int], enough: tuple[int, int]) -> int:
+    """Tell how long the longer side must be for both to be enough: a film may stretch the other one."""
+    return max(-(-max(size) * needed // side) for side, needed in zip(size, enough, strict=True))
 
 
 def _see(pixels: NDArray[Any], look_for: Chooser) -> tuple[Proxy, Analysis, Look]:
