@@ -260,6 +260,21 @@ def test_what_no_film_can_be_made_of_is_named(exports: Exports, what: str) -> No
     assert exports.status(job_id)["error"] == job["error"], "the event of the failed execution changed it"
 
 
+def test_a_segment_that_is_lost_again_and_again_fails_the_export(exports: Exports) -> None:
+    job_id, lost = exports.submit(), [0]
+    for _ in range(3):
+        pid = until(
+            lambda: (found := exports.stack.pids["containers"].get(f"{job_id}-0")) not in (*lost, None) and found
+        )
+        os.kill(pid, signal.SIGKILL)
+        lost.append(pid)
+    job = exports.ended(job_id)
+    assert (job["status"], job["error"]["code"]) == ("FAILED", "EXECUTION_FAILED")
+    assert job["error"]["message"] == "Essential container in task exited, exit code 137"
+    until(lambda: not exports.pids(job_id))
+    assert not [name for name in exports.objects(job_id) if name.startswith("film")]
+
+
 def test_an_execution_started_by_hand_is_a_job_that_can_be_aborted_and_redriven(exports: Exports) -> None:
     name = "by-hand-" + exports.project_id
     given = json.dumps({"project_id": exports.project_id})
