@@ -342,7 +342,7 @@ def test_a_dry_run_tells_the_plan_and_what_is_missing(exports: Exports) -> None:
     ("change", "status", "code", "field"),
     [
         ({"projectId": None}, 422, "INVALID_FIELD", "projectId"),
-        ({"projectId": "prj_" + "0" * 24}, 404, "PROJECT_NOT_FOUND", "project_id"),
+        ({"projectId": "prj_" + "0" * 24}, 404, "PROJECT_NOT_FOUND", "projectId"),
         ({"version": 2}, 404, "VERSION_NOT_FOUND", "version"),
         ({"use_container": False}, 422, "INVALID_FIELD", "use_container"),
         ({"target": "LAMBDA"}, 422, "INVALID_FIELD", "target"),

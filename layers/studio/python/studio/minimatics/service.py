@@ -117,7 +117,7 @@ def get_project(caller: Caller, project_id: str, version: int | None) -> Project
     return _tell(_find_version(latest, version), latest.version)
 
 
-def find_version(user_id: str, project_id: str, version: int | None) -> StoredProject:
+def find_version(user_id: str, project_id: str, version: int | None, field: str = "project_id") -> StoredProject:
     """Find a version of a user's project.
 
     Parameters
@@ -125,13 +125,15 @@ def find_version(user_id: str, project_id: str, version: int | None) -> StoredPr
     user_id, project_id : str
     version : int or None
         The latest by default.
+    field : str
+        That names the project, for the error.
 
     Raises
     ------
     NotFoundError
         If the user has no such project, or it has no such version.
     """
-    return _find_version(_find(user_id, project_id), version)
+    return _find_version(_find(user_id, project_id, field), version)
 
 
 def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) -> ProjectResponse:
@@ -324,10 +326,10 @@ def _check_version(latest: StoredProject, given: int | None) -> None:
         raise ConflictError(message, code="TOO_MANY_VERSIONS")
 
 
-def _find(user_id: str, project_id: str) -> StoredProject:
+def _find(user_id: str, project_id: str, field: str = "project_id") -> StoredProject:
     project = repository.find_project(project_id, user_id)
     if project is None:
-        raise _no_such(project_id)
+        raise _no_such(project_id, field)
     return project
 
 
@@ -341,8 +343,8 @@ def _find_version(latest: StoredProject, version: int | None) -> StoredProject:
     return old
 
 
-def _no_such(project_id: str) -> NotFoundError:
-    return NotFoundError(f"you have no project {project_id[:100]}", code="PROJECT_NOT_FOUND", field="project_id")
+def _no_such(project_id: str, field: str = "project_id") -> NotFoundError:
+    return NotFoundError(f"you have no project {project_id[:100]}", code="PROJECT_NOT_FOUND", field=field)
 
 
 def _tell(project: StoredProject, latest_version: int) -> ProjectResponse:

@@ -233,7 +233,7 @@ def preview_key(job: Job, segment: int) -> str:
 
 
 def _order(user_id: str, order: ExportOrder) -> tuple[Project, ExportJob]:
-    stored = find_version(user_id, order.project_id, order.version)
+    stored = find_version(user_id, order.project_id, order.version, field="projectId")
     project = _project(stored, order.size, order.output)
     settings, timeline = ExportSettings.load(), Timeline(project)
     if timeline.frames > settings.export_frames_max:
