@@ -35,7 +35,7 @@ def run(target: str, test: Callable[[bytes], None], seeds: Mapping[str, bytes], 
     atheris.Setup(
         [
             *(sys.argv[0], str(corpus), f"-max_total_time={sys.argv[1]}", f"-max_len={longest}"),
-            *("-timeout=10", "-rss_limit_mb=3000", f"-artifact_prefix={findings}/{target}-", "-print_final_stats=1"),
+            *("-timeout=10", "-rss_limit_mb=1000", f"-artifact_prefix={findings}/{target}-", "-print_final_stats=1"),
         ],
         test,
     )

@@ -361,3 +361,12 @@ def test_an_exr_is_read_with_nothing_said_in_the_environment(
     environment = {name: value for name, value in os.environ.items() if name != "OPENCV_IO_ENABLE_OPENEXR"}
     answer = subprocess.run([sys.executable, "-c", code, path], env=environment, capture_output=True, check=True)
     assert answer.stdout.strip() == b"(32, 48, 3)"
+
+
+def test_a_tiff_whose_offsets_are_no_integers_is_corrupt(picture: Image.Image, saved: Saved) -> None:
+    data = bytearray(saved(picture.convert("1"), "TIFF"))
+    at = data.index(struct.pack("<H", 273), int.from_bytes(data[4:8], "little"))
+    data[at + 2 : at + 12] = struct.pack("<HIf", 11, 1, 8.0)  # the strip's offset, a float
+    with pytest.raises(InvalidImageError) as caught:
+        decode(bytes(data), probe(bytes(data)))
+    assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")

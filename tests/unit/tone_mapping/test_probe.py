@@ -137,10 +137,11 @@ def test_what_only_looks_like_scans_is_none(picture: Image.Image, saved: Saved) 
 
 def test_a_chunk_longer_than_its_png_is_refused_before_it_is_allocated(picture: Image.Image, saved: Saved) -> None:
     data = saved(picture, "PNG")
-    at = data.index(b"IDAT") - 4
-    for size in (len(data), 0x7FFFFFFF, 0xE700002D):
-        with pytest.raises(InvalidImageError, match="damaged"):
-            probe(data[:at] + size.to_bytes(4, "big") + data[at + 4 :])
+    for kind in (b"IDAT", b"IEND"):
+        at = data.index(kind) - 4
+        for size in (len(data), 0x7FFFFFFF, 0xE700002D):
+            with pytest.raises(InvalidImageError, match="damaged"):
+                probe(data[:at] + size.to_bytes(4, "big") + data[at + 4 :])
     assert probe(data + b"behind its end").width == picture.width
 
 

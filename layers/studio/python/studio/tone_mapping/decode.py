@@ -1,6 +1,7 @@
 """Bytes to upright BGR pixels."""
 
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -205,7 +206,7 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
     image: Image.Image = plugin(BytesIO(data))
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error) as error:
         raise undecodable(data, header.format) from error
     if header.format == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored as negatives

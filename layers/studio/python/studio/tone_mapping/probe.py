@@ -240,8 +240,9 @@ def _check_scans(data: bytes) -> None:
 
 def _check_chunks(data: bytes) -> None:
     """Raise ValueError where a PNG's chunk is longer than the file: OpenCV would allocate up to 4 GB for it."""
-    at = 8
-    while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IEND":
+    at, kind = 8, b""
+    while at + 12 <= len(data) and kind != b"IEND":
+        kind = data[at + 4 : at + 8]
         at += 12 + int.from_bytes(data[at : at + 4], "big")
     if at > len(data):
         raise ValueError("a chunk ends beyond the file")
