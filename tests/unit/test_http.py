@@ -3,7 +3,7 @@ from typing import Annotated, Any
 
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
@@ -33,6 +33,7 @@ PROBLEMS: dict[str, Exception] = {
     "mongo": ServerSelectionTimeoutError("no primary at mongodb://user:hunter2@db"),
     "s3": EndpointConnectionError(endpoint_url="https://user:hunter2@s3"),
     "slow": ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "GetObject"),  # type: ignore[typeddict-item]
+    "silent": ReadTimeoutError(endpoint_url="https://user:hunter2@s3"),
     "rotated": OperationFailure("Authentication failed for hunter2.", code=18),
     "bug": OperationFailure("planted-secret in the text"),
 }
@@ -149,6 +150,7 @@ def test_a_body_that_is_not_utf_8_is_malformed(handler: Handler, invoke: Any) ->
         ("mongo", 503, "UNAVAILABLE"),
         ("s3", 503, "UNAVAILABLE"),
         ("slow", 503, "UNAVAILABLE"),
+        ("silent", 503, "UNAVAILABLE"),
         ("rotated", 503, "UNAVAILABLE"),
         ("bug", 500, "INTERNAL_ERROR"),
     ],

@@ -298,8 +298,9 @@ def _explain_failure(error: Exception) -> StudioError:
 
 def _unavailable(error: Exception) -> str | None:
     """Name what an exception says is down, if it says so."""
-    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if type(error).__name__ == "ClientError" and status >= 500:
+    # The SDK's time-outs have a response too, which is None.
+    answer: dict[str, Any] = getattr(error, "response", None) or {}
+    if type(error).__name__ == "ClientError" and answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return "AWS"
     if type(error).__name__ == "OperationFailure" and getattr(error, "code", None) in (18, 8000):
         return "MongoDB"  # its password was rotated; studio.mongo reads the new one

@@ -112,9 +112,13 @@ def store_inline(source: Source, caller: Caller) -> Source:
     ------
     InvalidFieldError
         If it is not base64.
+    NotFoundError
+        If it is named by a key that no object of the caller's can have.
     TooLargeError
         If it has more bytes than allowed.
     """
+    if source.image_key is not None:
+        require_own(caller, source.image_key, "image_key")
     if source.image is None:
         return source
     data = _decode_inline(source.image, ImageSourceSettings.load().inline_image_max_bytes)
