@@ -1,5 +1,6 @@
 import datetime
 import ipaddress
+import socket
 import ssl
 import threading
 import time
@@ -141,7 +142,11 @@ def test_what_is_not_plain_https_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0",
-     "2130706433", "0x7f.1", "[fe80::1]", "[fd00::1]", "100.64.0.1", "224.0.0.1"],
+     "2130706433", "0x7f.1", "[fe80::1]", "[fd00::1]", "100.64.0.1", "224.0.0.1", "0177.0.0.1", "0x7f000001", "127.1",
+     "017700000001", "0xa9fea9fe", "2852039166", "169.254.170.2", "[fd00:ec2::254]", "[::ffff:a9fe:a9fe]",
+     "[::ffff:10.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a00:1]", "[2002:a9fe:a9fe::1]", "[2001:0:1::1]",
+     "[fec0::1]", "[::127.0.0.1]", "[2001:db8::1]", "[ff02::1]", "192.0.0.1", "198.18.0.1", "240.0.0.1",
+     "255.255.255.255", "172.31.0.1"],
 )  # fmt: skip
 def test_private_addresses_are_refused(host: str) -> None:
     with pytest.raises(InvalidFieldError) as refusal:
@@ -244,3 +249,61 @@ def test_a_dripping_server_is_cut_at_the_deadline(base_url: str, trust: ssl.SSLC
 def test_an_untrusted_certificate_is_refused(base_url: str) -> None:
     with pytest.raises(InvalidFieldError, match="SSLCertVerificationError"):
         fetch(f"{base_url}/bytes/1", 9, "image_url", is_allowed=is_loopback)
+
+
+class Rebinding:
+    """A resolver that tells another address of a name each time it is asked."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if host in self.answers:  # an address, on its way to be connected to
+            address = host
+        else:
+            self.asked += 1
+            address = self.answers[min(self.asked, len(self.answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+
+def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = []
+
+    def connect(address: tuple[str, int], **_: object) -> socket.socket:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    resolver = Rebinding("8.8.8.8", "127.0.0.1")
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    for send_it in (
+        lambda: fetch("https://rebinding.example/", 9, "image_url"),
+        lambda: post("https://rebinding.example/", b"", {}, "callback_url"),
+    ):
+        resolver.asked = 0
+        with pytest.raises(InvalidFieldError, match="cannot be reached"):
+            send_it()
+        assert resolver.asked == 1
+    assert connected == [("8.8.8.8", 443)] * 2
+
+
+def test_a_callback_whose_name_came_to_be_private_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Rebinding("8.8.8.8", "169.254.169.254"))
+    check_url("https://rebinding.example/", "callback_url")  # when the job is started
+    with pytest.raises(InvalidFieldError, match="not a public address"):
+        post("https://rebinding.example/", b"", {}, "callback_url")
+
+
+def test_a_redirect_to_a_name_that_rebinds_is_refused(
+    base_url: str, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Rebinding("127.0.0.1", "10.0.0.1"))
+    with pytest.raises(InvalidFieldError, match="not a public address"):
+        fetch(f"{base_url}/redirect//bytes/3", 9, "image_url", is_allowed=is_loopback, context=trust)
+
+
+def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [Rebinding(address)("x", 443)[0] for address in ("8.8.8.8", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(InvalidFieldError, match="not a public address"):
+        fetch("https://two.example/", 9, "image_url")
