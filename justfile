@@ -53,6 +53,16 @@ test-chaos *arguments: install
 test-exports *arguments: install
 	@python -m tests.chaos.exports "$@"
 
+# Hostile files and requests, schemathesis, the walk of another user through every route, kills; ends with the counts
+attack *arguments: install
+	@ATTACK=full CHAOS_JOBS=60 pytest tests/attack tests/api/test_authorisation.py tests/chaos/test_offload.py "$@"
+
+# Fuzz what reads strangers' files, each target for so many seconds; findings land in out/
+fuzz seconds="300": install
+	@python -m tests.fuzz.preset_file {{seconds}}
+	@python -m tests.fuzz.codec {{seconds}}
+	@python -m tests.fuzz.project {{seconds}}
+
 # Lint, types, templates, state machines
 check: install
 	@uv pip install --quiet --group states

@@ -19,6 +19,7 @@ from PIL import Image
 
 from local import openapi
 from local.stack import Stack
+from tests import tally
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.DOCUMENT.read_text())
 OPERATIONS = {
@@ -209,12 +210,15 @@ def call(
     method, path, operation = OPERATIONS[name]
     content = given if given is not None else BODIES.get(name)
     assert (content is not None) == ("requestBody" in operation), f"{name} is not in BODIES, or has no body"
-    return person.http.request(
+    answer = person.http.request(
         method,
         fill(path, things),
         json=None if content is None else fill(content, things),
         headers={"X-API-KEY": key} if key else {},
     )
+    tally.counts[tally.TRIED] += 1
+    tally.counts[tally.SERVER_ERRORS] += answer.status_code >= 500
+    return answer
 
 
 def outcome(answer: httpx.Response) -> tuple[int, str]:
@@ -263,6 +267,7 @@ def test_a_key_without_the_scope_is_refused(
 def test_another_users_thing_is_not_there(stranger: Person, foreign: dict[str, str], name: str) -> None:
     given = fill(FILM, {"image_key": OWN}) if name == "update_project" else None
     answers = [call(stranger, name, things, given) for things in (foreign, nothing(foreign))]
+    tally.counts[tally.REACHED] += answers[0].is_success
     assert answers[0].status_code == 404
     assert outcome(answers[0]) == outcome(answers[1]), "what there is and what is not are told apart"
 
@@ -272,6 +277,7 @@ def test_a_request_cannot_use_another_users_thing(
     stranger: Person, owner: Person, foreign: dict[str, str], name: str, field: str, given: dict[str, Any], status: int
 ) -> None:
     answers = [call(stranger, name, things, given) for things in (foreign, nothing(foreign))]
+    tally.counts[tally.REACHED] += answers[0].is_success
     assert answers[0].status_code == status, answers[0].text
     assert outcome(answers[0]) == outcome(answers[1]), "what there is and what is not are told apart"
     [detail] = answers[0].json()["error"]["details"]

@@ -151,7 +151,8 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     yield "jpeg-65000x65000", _resized_jpeg(65_000, 65_000)
     yield "jpeg-of-2000-scans", _jpeg_of_scans(2000)
     for size in (0x7FFFFFFF, 0xE700002D):
-        yield f"png-with-pixels-of-{size:x}", png(64, 48)[:33] + struct.pack(">I", size) + b"IDAT" + bytes(60)
+        for kind in (b"IDAT", b"IEND"):
+            yield f"png-with-{kind.decode()}-of-{size:x}", png(64, 48)[:33] + struct.pack(">I", size) + kind + bytes(60)
 
 
 def _huge_headers(good: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
