@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,11 @@ def test_a_terminal_sees_how_far_it_is_and_ctrl_c_ends_it(folder: Path) -> None:
     project = write(folder, size="720p", shots=[SHOT | {"duration_frames": 5000}])
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "local.export", str(project), "--segments", "2"]
-    process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=its)
+    # Shells start what runs in the background with Ctrl-C ignored, and that is inherited.
+    with_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=its, preexec_fn=with_ctrl_c
+    )
     os.close(its)
     shown = ""
     while " s left" not in shown:
