@@ -5,8 +5,9 @@ learnt. The same photographs give the same file.
 """
 
 import argparse
+import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ ROUNDS, LEAVES, RATE, BINS = 220, 40, 0.05, 63
 SLIDERS = OUTPUTS[:-1]
 Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 PIXELS = 256  # of each sample, to fit and to judge by
+_REST = Adjustments()
 _LOW = np.array([-3, -100, -90, -70, -40, 0], float)
 _HIGH = np.array([3.5, 0, 90, 70, 100, 80], float)
 _UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visible size
@@ -53,9 +55,9 @@ def main() -> None:
         if arguments.samples:
             np.savez(arguments.samples, allow_pickle=False, **samples)
     validation = samples["photo"] % 5 == 0
-    model_of_most = fit(samples, ~validation)
+    model_of_most = fit(samples, ~validation, FOREST_SEEDS[:1])
     report(samples, validation, model_of_most)
-    boosters = fit(samples, np.ones_like(validation))
+    boosters = fit(samples, np.ones_like(validation), FOREST_SEEDS)
     model = flatten(boosters)
     np.savez_compressed(MODEL_FILE, **vars(model))
     rows = samples["features"][:: len(validation) // 8]
@@ -177,14 +179,15 @@ def _inverse(degradation: Degradation) -> NDArray[np.float64]:
 
 def _adjustments(sliders: NDArray[np.float64]) -> Adjustments:
     gain, blacks, temperature, tint, saturation, contrast = sliders.tolist()
-    return Adjustments.model_construct(
-        exposure=gain,
-        blacks=blacks,
-        temperature=temperature,
-        tint=tint,
-        saturation=saturation,
-        contrast=contrast,
-    )
+    values = {
+        "exposure": gain,
+        "blacks": blacks,
+        "temperature": temperature,
+        "tint": tint,
+        "saturation": saturation,
+        "contrast": contrast,
+    }
+    return _REST.model_copy(update=values)  # a new one would copy every default, thousands of times
 
 
 def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -192,7 +195,9 @@ def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     return lab
 
 
-def fit(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> list[tuple[int, float, lightgbm.Booster]]:
+def fit(
+    samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_], seeds: tuple[int, ...]
+) -> list[tuple[int, float, lightgbm.Booster]]:
     """Fit every output: the mean of forests of least absolute and of least squares for the sliders, of every seed."""
     rows, names, targets = samples["features"][chosen], samples["name"][chosen], samples["targets"][chosen]
     good = names == "good"
@@ -211,18 +216,21 @@ def fit(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> list[tup
         "max_bin": BINS,
         "verbosity": -1,
     }
-    boosters = []
+
+    def grown(forest: tuple[int, float, str, int]) -> tuple[int, float, lightgbm.Booster]:
+        output, share, objective, seed = forest
+        answer, of_good = (targets[:, output], SLIDER_WEIGHT) if output < len(SLIDERS) else (good, GOOD_WEIGHT)
+        weight = strong * np.where(good, of_good, 1)
+        data = lightgbm.Dataset(rows, answer.astype(float), weight=weight, params={"max_bin": BINS, "num_threads": 1})
+        booster = lightgbm.train({**common, "objective": objective, "seed": seed}, data, ROUNDS)
+        return output, share / len(seeds), booster
+
+    forests = []
     for output, name in enumerate(OUTPUTS):
-        if name == "good":
-            losses, answer, of_good = [("binary", 1.0)], good.astype(float), GOOD_WEIGHT
-        else:
-            losses, answer, of_good = [("regression_l1", 0.5), ("regression", 0.5)], targets[:, output], SLIDER_WEIGHT
-        for objective, share in losses:
-            data = lightgbm.Dataset(rows, answer, weight=strong * np.where(good, of_good, 1), params={"max_bin": BINS})
-            for seed in FOREST_SEEDS:
-                booster = lightgbm.train({**common, "objective": objective, "seed": seed}, data, ROUNDS)
-                boosters.append((output, share / len(FOREST_SEEDS), booster))
-    return boosters
+        losses = [("binary", 1.0)] if name == "good" else [("regression_l1", 0.5), ("regression", 0.5)]
+        forests += [(output, share, objective, seed) for objective, share in losses for seed in seeds]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(grown, forests))
 
 
 def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
