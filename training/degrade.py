@@ -1,4 +1,11 @@
-"""Spoil good photographs the way that `quality.py` judges by and `train.py` learns from."""
+"""Spoil good photographs the way that `quality.py` judges by and `train.py` learns from.
+
+References
+----------
+Coffin, D. dcraw: camera matrices as Adobe's DNG Converter writes them (ColorMatrix2), and how to use them.
+Reinhard, E., Stark, M., Shirley, P. and Ferwerda, J. (2002). Photographic tone reproduction for digital images. ACM
+Transactions on Graphics, 21(3), 267-276: the camera's shoulder, with white at 1.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -10,10 +17,28 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.grade import LUMINANCE, bend, luminance, to_encoded, to_linear
+from studio.tone_mapping.white_balance import XYZ_FROM_RGB, planckian_white
 
 Array = NDArray[Any]  # float32 everywhere
 
 CLASSES = ("under", "over", "warm_cool", "tint", "flat", "desat", "mix_dark_cast", "mix_all", "good")
+OUR_CLASSES = (*CLASSES, "wrong_balance")  # the last is none of the recipe's
+
+# What a camera can be set to: tungsten, fluorescent, daylight, cloudy, shade. In kelvin.
+_PRESETS = (2850, 3800, 5500, 6500, 7500)
+_LIGHTS = (2700, 7500)
+_LEAST_MIREDS = 25  # between the light and the preset: less is no mistake that is seen
+_CAMERAS = (  # to a camera's own red, green and blue from XYZ: Nikon D3 and D40, Canon EOS 5D Mark II and III
+    np.array(
+        [
+            [[8139, -2171, -663], [-8747, 16541, 2295], [-1925, 2008, 8093]],
+            [[6992, -1668, -806], [-8138, 15748, 2543], [-874, 850, 7897]],
+            [[4716, 603, -830], [-7798, 15474, 2480], [-1496, 1937, 6651]],
+            [[6722, -635, -963], [-4287, 12460, 2028], [-908, 2162, 5668]],
+        ]
+    )
+    / 10000
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +114,51 @@ def draw(name: str, random: np.random.Generator) -> Degradation:
             )
         case _:
             return Degradation()
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera, what it is set to, and what it stands in.
+
+    Attributes
+    ----------
+    light, preset : float
+        What there is, and what it is set to, in kelvin.
+    from_xyz : ndarray
+        3 x 3: its own red, green and blue from XYZ.
+    green : float
+        EV that the preset is off the locus of black bodies.
+    slope, contrast : float
+        Its tone curve: the slope at black of a shoulder in linear light, then the slider.
+    holds_white : bool
+        Whether white stays white: a full sensor is so under any preset.
+    """
+
+    light: float
+    preset: float
+    from_xyz: Array
+    green: float
+    slope: float
+    contrast: float
+    holds_white: bool
+
+
+def draw_camera(random: np.random.Generator) -> Camera:
+    """Draw one that is set wrong enough to be seen."""
+    while True:
+        mireds = random.uniform(1e6 / _LIGHTS[1], 1e6 / _LIGHTS[0])
+        preset = float(random.choice(_PRESETS)) * random.uniform(0.95, 1.05)
+        if abs(mireds - 1e6 / preset) >= _LEAST_MIREDS:
+            break
+    return Camera(
+        light=1e6 / mireds,
+        preset=preset,
+        from_xyz=np.tensordot(random.dirichlet(np.ones(len(_CAMERAS))), _CAMERAS, 1),
+        green=random.normal(0, 0.15),
+        slope=2 ** random.uniform(0, 1.2),
+        contrast=random.uniform(0, 60),
+        holds_white=random.random() < 0.7,
+    )
 
 
 def milder(degradation: Degradation, share: float) -> Degradation:
@@ -172,6 +242,45 @@ def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.rand
         linear = np.minimum(linear, knee) + (1 - knee) * (1 - np.exp(-above / (1 - knee)))
     encoded: Array = to_encoded(np.clip(linear, 0, 1)).transpose(1, 2, 0)[..., ::-1]
     return encoded
+
+
+def wrong_white_balance(pixels: NDArray[np.uint8], camera: Camera) -> Array:
+    """Take BGR pixels, good ones, as by a camera that is set to another light than there is; encoded 0..1.
+
+    A camera balances its own channels before its matrix and its tone curve: back through both, to the light on the
+    sensor, then forth with the preset's gains.
+    """
+    light, preset = (camera.from_xyz @ planckian_white(kelvin) for kelvin in (camera.light, camera.preset))
+    gains = light / preset
+    gains = gains / gains[1] * np.exp2([0, camera.green, 0])
+    balanced = camera.from_xyz @ XYZ_FROM_RGB
+    balanced = (balanced / balanced.sum(1, keepdims=True)).astype(np.float32)  # grey is grey in both
+    slope = np.float32(camera.slope)
+    tones = np.linspace(0, 1, 4096, dtype=np.float32)
+    bent = bend(tones, Adjustments.model_construct(contrast=camera.contrast))
+
+    shown = to_linear(np.interp(np.arange(256) / 255, bent, tones).astype(np.float32))
+    seen = (shown / (slope - (slope - 1) * shown))[pixels[..., ::-1].reshape(-1, 3).T]
+    kept = gains[:, None].astype(np.float32)
+    if camera.holds_white:
+        kept = kept + (np.maximum(kept.max(), 1) - kept) * np.clip((seen.min(0) - 0.8) / 0.2, 0, 1)
+    seen = np.clip(np.linalg.inv(balanced) @ np.clip((balanced @ seen) * kept, 0, 1), 0, 1)
+    shown = to_encoded(slope * seen / (1 + (slope - 1) * seen))
+    taken = bent[np.rint(shown * (len(tones) - 1)).astype(np.intp)]
+    wrong: Array = np.ascontiguousarray(taken.T.reshape(pixels.shape)[..., ::-1])
+    return wrong
+
+
+def spoil(pixels: NDArray[np.uint8], name: str, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Take a photograph through a class of `OUR_CLASSES`."""
+    if name == "good":
+        return pixels
+    wrong = (
+        wrong_white_balance(pixels, draw_camera(random))
+        if name == "wrong_balance"
+        else degrade(pixels, draw(name, random))
+    )
+    return through_jpeg(wrong, random)
 
 
 def through_jpeg(encoded: Array, random: np.random.Generator) -> NDArray[np.uint8]:

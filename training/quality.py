@@ -23,7 +23,7 @@ from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.auto import choose
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import predict
-from training.degrade import CLASSES, degrade, draw, seeded, through_jpeg
+from training.degrade import OUR_CLASSES, seeded, spoil
 from training.photographs import listed
 
 Pixels = NDArray[np.uint8]
@@ -129,16 +129,14 @@ def lab(bgr: Pixels) -> NDArray[Any]:
 def judge(files: list[Path], held: dict[str, Callable[[Pixels], Pixels]]) -> dict[str, dict[str, list[float]]]:
     """Measure the error by class, corrector and photograph."""
     errors: dict[str, dict[str, list[float]]] = {
-        name: {which: [] for which in held} for name in (*CLASSES, "own output")
+        name: {which: [] for which in held} for name in (*OUR_CLASSES, "own output")
     }
     for number, file in enumerate(files, 1):
         print(f"\r{number} of {len(files)} photographs", end="", file=sys.stderr, flush=True)
         pixels = read(file)
         truth = lab(pixels)
-        for name in CLASSES:
-            random = seeded(SEED, file.name, name)
-            degradation = draw(name, random)
-            spoiled = pixels if name == "good" else through_jpeg(degrade(pixels, degradation), random)
+        for name in OUR_CLASSES:
+            spoiled = spoil(pixels, name, seeded(SEED, file.name, name))
             for which, correct in held.items():
                 once = correct(spoiled)
                 errors[name][which].append(float(deltaE_ciede2000(truth, lab(once)).mean()))

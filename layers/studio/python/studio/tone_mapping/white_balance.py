@@ -16,7 +16,7 @@ from studio.tone_mapping.adjustments import AS_SHOT_KELVIN
 from studio.tone_mapping.colour import LUMINANCE, Array
 
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-_XYZ_FROM_RGB = np.array(  # Rec. 709 primaries, D65 (IEC 61966-2-1)
+XYZ_FROM_RGB = np.array(  # Rec. 709 primaries, D65 (IEC 61966-2-1)
     [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 )
 
@@ -35,7 +35,7 @@ def white_balance_matrix(kelvin: float, tint: float) -> Array:
     It keeps the luminance of grey, and includes `tint`.
     """
     adapt = bradford(planckian_white(kelvin), planckian_white(AS_SHOT_KELVIN))
-    matrix = white_balance_gains(0, tint)[:, None] * (np.linalg.inv(_XYZ_FROM_RGB) @ adapt @ _XYZ_FROM_RGB)
+    matrix = white_balance_gains(0, tint)[:, None] * (np.linalg.inv(XYZ_FROM_RGB) @ adapt @ XYZ_FROM_RGB)
     balanced: Array = (matrix / (LUMINANCE @ matrix.sum(axis=1))).astype(np.float32)
     balanced.setflags(write=False)
     return balanced
