@@ -50,18 +50,16 @@ def apply_lut(
     dithered = pixels.dtype == np.uint8
     pattern = dither_pattern(width if dithered else 0)
     processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
-    # What is dithered next should still be in the cache; without that, fewer calls are 2 % faster.
-    rows = TILE if dithered else 4 * TILE
 
     def grade_strip(top: int) -> None:
-        source, target = pixels[top : top + rows], out[top : top + rows]
+        source, target = pixels[top : top + TILE], out[top : top + TILE]
         wide = np.empty(source.shape, np.uint16) if dithered else target
         processor.apply(_describe(source), _describe(wide))
         if dithered:
             dither_to_8_bits(wide, target, pattern[: len(wide)])
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        list(pool.map(grade_strip, range(0, height, rows)))
+        list(pool.map(grade_strip, range(0, height, TILE)))
     return out
 
 
