@@ -59,7 +59,7 @@ def build() -> dict[str, Any]:
     merge = OpenAPIMerge(
         title="Studio",
         version=studio.__version__,
-        description="Grades images. Send your API key as X-API-KEY.\n\n"
+        description="Grades images and exports films. Send your API key as X-API-KEY.\n\n"
         'What the HTTP API answers by itself has the body `{"message": …}`: a missing key 401, a wrong, expired or '
         "revoked key 403, an unknown route 404, a body over 10 MB 413, too many requests of all 429. Everything else "
         "has the envelope `ErrorResponse`.\n\n"

@@ -174,3 +174,19 @@ def test_an_export_without_a_film_is_not_completed() -> None:
     with pytest.raises(GoneError):
         export.complete(job.id)
     assert stored(job).status == "PROCESSING"
+
+
+def test_a_job_that_is_complete_already_is_no_failure_of_its_execution() -> None:
+    """MongoDB may have taken the completion and its answer be lost: asked again, it finds no job to complete."""
+    job = running()
+    service.complete(job, {"film_key": "one"})
+    service.complete(job, {"film_key": "two"})
+    assert (stored(job).status, stored(job).result) == ("COMPLETED", {"film_key": "one"})
+
+
+def test_a_cancelled_job_is_not_completed() -> None:
+    job = running()
+    assert jobs.cancel_job(job.id, job.user_id, NOW)
+    with pytest.raises(service.JobOverError, match="is CANCELLED"):
+        service.complete(job, {"film_key": "one"})
+    assert (stored(job).status, stored(job).result) == ("CANCELLED", None)

@@ -232,6 +232,27 @@ def begin(job_id: str) -> Job:
     return job
 
 
+def complete(job: Job, result: dict[str, Any]) -> None:
+    """Complete a job: by the last state of its execution.
+
+    Parameters
+    ----------
+    job : Job
+        As `begin` returned it.
+    result : dict
+
+    Raises
+    ------
+    JobOverError
+        If it failed or was cancelled meanwhile.
+    """
+    if callbacks.announce(insist(lambda: repository.complete_job(job.id, job.attempt, result, _now()))):
+        return
+    found = insist(lambda: repository.find_job(job.id))
+    if found is None or found.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
+        raise JobOverError(job.id, found)
+
+
 def prepare_container(job_id: str) -> dict[str, Any]:
     """Return what Batch must know to run a job: the first state of its execution.
 

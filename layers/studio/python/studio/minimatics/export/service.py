@@ -172,15 +172,14 @@ def complete(job_id: str) -> str:
     try:
         job = insist(lambda: compute_tasks.begin(job_id))
     except compute_tasks.JobOverError as over:
-        found = jobs.find_job(job_id)
+        found = insist(lambda: jobs.find_job(job_id))
         if over.status != "COMPLETED" or found is None or film is None:
             raise
         job = found  # this state was here before, and did not come to its end
     else:
         if film is None or storage.get_size(film["film_key"]) is None:
             raise GoneError(f"the job {job_id} has no film")
-        if not callbacks.announce(insist(lambda: jobs.complete_job(job_id, job.attempt, film, _now()))):
-            raise compute_tasks.JobOverError(job_id, jobs.find_job(job_id))
+        compute_tasks.complete(job, film)
     _delete_parts(job)
     key: str = film["film_key"]
     return key

@@ -173,11 +173,7 @@ def complete(job_id: str) -> dict[str, int] | None:
     result_key = job_key(job.user_id, job_id, "result.json")
     told = json.dumps({"job_id": job_id, "counts": counts, "items": items}).encode()
     storage.write(result_key, told, "application/json", tags={"kind": "result"})
-    result = {"counts": counts, "manifest_key": result_key}
-    if not callbacks.announce(insist(lambda: jobs.complete_job(job_id, job.attempt, result, _now()))):
-        found_job = insist(lambda: jobs.find_job(job_id))
-        if found_job is None or found_job.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
-            raise compute_tasks.JobOverError(job_id, found_job)
+    compute_tasks.complete(job, {"counts": counts, "manifest_key": result_key})
     return counts
 
 
