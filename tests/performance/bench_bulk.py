@@ -21,6 +21,7 @@ from tests.performance.bench_tone_mapping import encoded, photo
 
 COUNT = 500
 CORES = os.cpu_count() or 1
+LOOK_SECONDS = 2  # the client's looks at the status take of the same cores
 
 
 def photographs() -> list[bytes]:
@@ -69,7 +70,7 @@ def wait(http: httpx.Client, url: str, percent: float) -> Any:
         if job["status"] in ("COMPLETED", "FAILED", "CANCELLED") or job["progress"]["percent"] >= percent:
             print("\r", end="")
             return job
-        sleep(0.5)
+        sleep(LOOK_SECONDS)
 
 
 def main() -> None:
@@ -98,9 +99,8 @@ def main() -> None:
         )
         assert later == done, f"compute went on after {perf_counter() - started:.1f} s"
 
-        started = perf_counter()
         job = wait(http, submit(http), 101)
-        rate = COUNT / (perf_counter() - started)
+        rate = COUNT / (job["queue_seconds"] + job["run_seconds"])
         counts = http.get(job["result_url"]).raise_for_status().json()["counts"]
         print(f"bulk grading, concurrency {CORES}      {rate:6.2f} photographs/s   {rate / bare:.2f} x the bare loop")
         print(f"  {job['status']}, {counts}; queue {job['queue_seconds']:.1f} s, run {job['run_seconds']:.1f} s")

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel, ValidationError
@@ -65,12 +65,13 @@ def test_beyond_their_ranges_they_are_clamped_and_told() -> None:
         max_size=4,
     ),
 )
+@example(sliders=dict.fromkeys(sorted(PLAIN), 0.875), hues=[])
 def test_whatever_is_suggested_can_be_applied(sliders: dict[str, float], hues: list[dict[str, Any]]) -> None:
     adjustments, clamped = to_adjustments(suggestion(**sliders, hsl=hues))
     assert Adjustments.model_validate(adjustments.model_dump(mode="json")) == adjustments
     told = {item.field for item in clamped}
     for name, value in sliders.items():
-        assert abs(getattr(adjustments, name) - value) <= 0.005 or name in told
+        assert abs(getattr(adjustments, name) - value) <= 0.005 + 1e-9 or name in told
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", '"a lot"', "null"])
