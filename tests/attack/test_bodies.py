@@ -190,8 +190,10 @@ def test_no_header_is_more_than_a_header(attacker: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/minimatics/projects/%22/duplicate", "/minimatics/projects/%C2%A7%60/duplicate"])
-def test_an_unknown_path_with_an_idempotency_key_has_the_envelope(attacker: Any, path: str) -> None:
-    answer = attacker.http.post(path, headers={"idempotency-key": secrets.token_hex(8)})
+@pytest.mark.parametrize("body", ["", "no JSON"])
+def test_an_unknown_path_with_an_idempotency_key_has_the_envelope(attacker: Any, path: str, body: str) -> None:
+    headers = {"idempotency-key": secrets.token_hex(8), "content-type": "application/json"}
+    answer = attacker.http.post(path, content=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ROUTE_NOT_FOUND")
 
 

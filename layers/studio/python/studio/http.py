@@ -320,7 +320,9 @@ def _add_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware
 
 
 def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    if "idempotency-key" not in app.current_event.headers:
+    # What no route has passes the middlewares too, by a rule that fits all; its body is not looked at.
+    is_unknown = app.context["_route"].rule.pattern == "^.*$"
+    if is_unknown or "idempotency-key" not in app.current_event.headers:
         return next_middleware(app)
     # Not at the top: it brings MongoDB's library, which a request without a key may do without.
     from studio.idempotency import run_once
