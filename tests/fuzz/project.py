@@ -1,4 +1,4 @@
-"""Projects: any JSON is a project whose film can be planned, or is refused with what is wrong with it."""
+"""Projects: any body is a project whose film can be planned, or is refused with what is wrong with it."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.fuzz.harness import run
 with atheris.instrument_imports(include=["studio"]):
     from pydantic import ValidationError
 
-    from studio.json_body import whole
+    from studio.json_body import read_json
     from studio.minimatics.models import Project
     from studio.minimatics.segments import plan_film
     from studio.minimatics.subtitles import write_srt
@@ -46,11 +46,9 @@ def test(data: bytes) -> None:
     provider = atheris.FuzzedDataProvider(data)
     text = provider.ConsumeUnicodeNoSurrogates(3000) if provider.ConsumeProbability() < 0.1 else changed(provider)
     try:
-        project = Project.model_validate(json.loads(text, parse_float=whole))
+        project: Project = read_json(Project, text)
     except ValidationError as error:
         error.errors(include_url=False)
-        return
-    except json.JSONDecodeError:
         return
     timeline = Timeline(project)
     if timeline.frames < 2000:

@@ -307,3 +307,21 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(InvalidFieldError, match="not a public address"):
         fetch("https://two.example/", 9, "image_url")
+
+
+def test_many_addresses_that_do_not_answer_end_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def hang(address: tuple[str, int], timeout: float) -> socket.socket:
+        tried.append(address)
+        time.sleep(timeout)
+        raise TimeoutError
+
+    silent = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"8.8.8.{number}", 443)) for number in range(30)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent)
+    monkeypatch.setattr(socket, "create_connection", hang)
+    started = time.monotonic()
+    with pytest.raises(InvalidFieldError, match=r"took longer than 0\.2 s"):
+        fetch("https://many.example/", 9, "image_url", max_seconds=0.2)
+    assert len(tried) == 1
+    assert time.monotonic() - started < 2

@@ -5,7 +5,7 @@ import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from pydantic import BaseModel, Field, SecretStr, field_validator
-from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import ConfigurationError, OperationFailure, ServerSelectionTimeoutError
 
 from studio.errors import ConflictError, UnavailableError
 from studio.http import Handler, answers, create_app, create_handler, get_caller
@@ -33,6 +33,15 @@ PROBLEMS: dict[str, Exception] = {
     "mongo": ServerSelectionTimeoutError("no primary at mongodb://user:hunter2@db"),
     "s3": EndpointConnectionError(endpoint_url="https://user:hunter2@s3"),
     "slow": ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}}, "GetObject"),  # type: ignore[typeddict-item]
+    "throttled": ClientError(
+        {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
+        "StartExecution",
+    ),
+    "denied": ClientError(
+        {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}},  # type: ignore[typeddict-item]
+        "GetObject",
+    ),
+    "unresolved": ConfigurationError("The DNS query name does not exist: _mongodb._tcp.hunter2.mongodb.net."),
     "silent": ReadTimeoutError(endpoint_url="https://user:hunter2@s3"),
     "rotated": OperationFailure("Authentication failed for hunter2.", code=18),
     "bug": OperationFailure("planted-secret in the text"),
@@ -150,6 +159,9 @@ def test_a_body_that_is_not_utf_8_is_malformed(handler: Handler, invoke: Any) ->
         ("mongo", 503, "UNAVAILABLE"),
         ("s3", 503, "UNAVAILABLE"),
         ("slow", 503, "UNAVAILABLE"),
+        ("throttled", 503, "UNAVAILABLE"),
+        ("unresolved", 503, "UNAVAILABLE"),
+        ("denied", 500, "INTERNAL_ERROR"),
         ("silent", 503, "UNAVAILABLE"),
         ("rotated", 503, "UNAVAILABLE"),
         ("bug", 500, "INTERNAL_ERROR"),

@@ -242,7 +242,9 @@ class _PinnedConnection(http.client.HTTPConnection):
         """Try the addresses in turn: a name may have an IPv6 address that nothing answers on."""
         failure = OSError("no address")
         for address in self._addresses:
-            remaining = max(0.1, self._deadline - time.monotonic())
+            remaining = self._deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError
             try:
                 return socket.create_connection((address, self.port), timeout=min(remaining, 3.0))
             except OSError as error:

@@ -1,5 +1,6 @@
 """The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
 
+import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -34,10 +35,12 @@ from studio.settings import Settings
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _ANSWER_SECONDS = 4  # from the end of a wait to that of the function
+_THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")  # by AWS, some of it with a 400
 
 # Told by name, since a function imports only the libraries of what it uses.
 _UNAVAILABLE = {
     "ConnectionFailure": "MongoDB",
+    "ConfigurationError": "MongoDB",  # also of a cluster whose name is not resolved
     "WaitQueueTimeoutError": "MongoDB",
     "ExecutionTimeout": "MongoDB",
     "HTTPClientError": "AWS",
@@ -300,11 +303,14 @@ def _unavailable(error: Exception) -> str | None:
     """Name what an exception says is down, if it says so."""
     # The SDK's time-outs have a response too, which is None.
     answer: dict[str, Any] = getattr(error, "response", None) or {}
-    if type(error).__name__ == "ClientError" and answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return "AWS"
+    names = [base.__name__ for base in type(error).__mro__]
+    if "ClientError" in names:
+        status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), answer.get("Error", {}).get("Code")
+        if status >= 500 or _THROTTLED.search(code or ""):
+            return "AWS"
     if type(error).__name__ == "OperationFailure" and getattr(error, "code", None) in (18, 8000):
         return "MongoDB"  # its password was rotated; studio.mongo reads the new one
-    return next((_UNAVAILABLE[base.__name__] for base in type(error).__mro__ if base.__name__ in _UNAVAILABLE), None)
+    return next((_UNAVAILABLE[name] for name in names if name in _UNAVAILABLE), None)
 
 
 def _request_id(app: APIGatewayHttpResolver) -> str:
