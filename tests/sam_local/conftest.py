@@ -28,8 +28,8 @@ STOP_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    # The clean-up, on time, would take the fixtures from the event that tests it.
-    with Stack(scheduled=False) as running:
+    # The clean-up, on time, would take the fixtures from the event that tests it; short films have several segments.
+    with Stack(parameters={"ExportSegmentSeconds": "0.7"}, scheduled=False) as running:
         yield running
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,11 @@ from local.lambda_runtime import CREDENTIALS
 from local.stack import Stack
 from tests.api.test_batch import Machine
 from tests.api.test_compute_tasks import body, slow, until
+from tests.api.test_export import Exports, exports
 from tests.conftest import User
+from tests.unit.minimatics import judge
+
+__all__ = ["exports"]  # a fixture
 
 BASE = "public.ecr.aws/docker/library/python:3.11-slim-bookworm"
 PULL_SECONDS = 120
@@ -58,6 +63,11 @@ def can_be_pulled(image: str) -> bool:
         return subprocess.run(["docker", "pull", "--quiet", image], timeout=PULL_SECONDS).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def kill(container: str) -> bool:
+    """Return whether a container ran, which does no more."""
+    return subprocess.run(["docker", "kill", container], capture_output=True, timeout=60).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +153,30 @@ def test_a_container_that_is_stopped_leaves_its_job_to_the_next(machine: Machine
     assert (job["status"], job["attempt"]) == ("QUEUED", 2)
     docker(run, "--rm", *arguments, timeout=JOB_SECONDS)
     assert machine.status(job_id)["status"] == "COMPLETED"
+
+
+def test_a_film_is_exported_by_its_image(
+    exports: Exports, built: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack's Batch starts the image in place of a process; one of the segments' containers is stopped."""
+    own = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"]
+    own += ["JOB_ID", "SEGMENT", *CREDENTIALS]
+    started: list[str] = []
+
+    def in_its_image(folder: Path) -> list[str]:
+        assert folder.parent.name == "minimatics_export"
+        definition = next(found for found in exports.stack._batch._definitions.values() if found.folder == folder)  # type: ignore[union-attr]
+        started.append(f"studio-test-{uuid.uuid4().hex}")
+        variables = [word for name in (*definition.environment, *own) for word in ("--env", name)]
+        limits = ["--memory", "4g", "--read-only", "--tmpfs", "/tmp"]
+        command = ["docker", "run", "--rm", "--init", "--network", "host", "--name", started[-1], *limits, *variables]
+        return [*command, built["minimatics_export"]]
+
+    monkeypatch.setattr(batch, "entry_point", in_its_image)
+    job_id = exports.submit()
+    exports.rendering(job_id)
+    until(lambda: any(kill(name) for name in started))
+    job = exports.ended(job_id)
+    assert (job["status"], job["error"], job["attempt"], job["target"]) == ("COMPLETED", None, 1, "BATCH")
+    assert len(started) >= 5, "three segments, the film, and one of them again"
+    assert judge.frame_hashes(exports.download(job)) == judge.frame_hashes(exports.rendered_here())
