@@ -49,7 +49,8 @@ def database(mongod: str) -> Iterator[Database[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The embedded stack of template.yaml: all tests come from one address, and short films have several segments."""
-    with Stack(parameters={"LoginAddressFailures": "1000000", "ExportSegmentSeconds": "0.7"}) as running:
+    parameters = {"RegistrationsPerHour": "0", "LoginAddressFailures": "1000000", "ExportSegmentSeconds": "0.7"}
+    with Stack(parameters=parameters) as running:
         yield running
 
 

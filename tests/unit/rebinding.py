@@ -204,7 +204,7 @@ def main() -> None:
     for case in json.load(sys.stdin):
         names.names = case["names"]
         names.asked.clear()
-        came_to = [call(*step.split(" "), trust) for step in case["calls"]]
+        came_to = [call(action, url, trust) for action, url in (step.split(" ") for step in case["calls"])]
         asked = {name: number for (name, kind), number in names.asked.items() if kind == _TYPES[4]}
         outcomes.append({"came_to": came_to, "connected": target.take_connected(), "asked": asked})
     print(json.dumps(outcomes))

@@ -1,5 +1,6 @@
-"""Who fails too often has to wait, by user and by address, whoever tries at the same time."""
+"""Who fails too often, or registers too many, has to wait, by user and by address, whoever tries at the same time."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -146,6 +147,76 @@ def test_invite_codes_are_not_to_be_guessed(configure: Callable[..., None], monk
             service.register(request, ADDRESS)
         codes.append(refused.value.code)
     assert codes == ["INVITE_REQUIRED"] * 8 + ["LOGIN_LOCKED"]
+
+
+@pytest.fixture
+def limited(configure: Callable[..., None]) -> None:
+    """Three registrations an hour, of an hour that has some seconds left."""
+    while time.time() % 3600 > 3590:
+        time.sleep(0.2)
+    configure(REGISTRATION="open", REGISTRATIONS_PER_HOUR="3", MONGODB_TIMEOUT_MS="25000")
+
+
+def register(email: str, password: str = PASSWORD, address: str = "203.0.113.9") -> str:
+    """Return what a registration came to."""
+    try:
+        service.register(RegisterRequest(email=email, password=SecretStr(password)), address)
+    except StudioError as error:
+        return error.code
+    return "OK"
+
+
+@pytest.mark.usefixtures("limited")
+def test_an_address_registers_so_many_users_an_hour(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert register("new1@example.com") == "OK"
+    assert register("new2@example.com", "password1234") == "WEAK_PASSWORD"
+    assert register(EMAIL) == "EMAIL_TAKEN", "and those that fail count, too"
+    assert register("new3@example.com", address="203.0.113.10") == "OK"
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "_hasher", None)  # it is not come to
+        with pytest.raises(TooManyRequestsError) as refused:
+            service.register(RegisterRequest(email="new4@example.com", password=SecretStr(PASSWORD)), "203.0.113.9")
+    assert refused.value.code == "REGISTRATION_LIMITED"
+    assert refused.value.retry_after
+    assert 3600 - time.time() % 3600 - 5 < refused.value.retry_after <= 3600
+    assert f"3 registrations an hour from one address; try again in {refused.value.retry_after:,} s" in str(
+        refused.value
+    )
+    assert database["users"].count_documents({}) == 3
+    assert login(address="203.0.113.9") == "OK", "who is registered may log in"
+
+    hour = next(found["_id"] for found in database["requestCounts"].find({"requests": 4}))
+    name, _, window = hour.partition("#")
+    database["requestCounts"].delete_one({"_id": hour})
+    database["requestCounts"].insert_one({"_id": f"{name}#{int(window) - 1}", "requests": 4})
+    assert register("new4@example.com") == "OK", "the next hour begins anew"
+    assert "203.0.113" not in str(list(database["requestCounts"].find()))
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_network_of_ipv6_registers_as_one_address() -> None:
+    outcomes = [register(f"new{number}@example.com", address=f"2001:db8:0:1:{number}::1") for number in range(4)]
+    assert outcomes == ["OK"] * 3 + ["REGISTRATION_LIMITED"]
+    assert register("new5@example.com", address="2001:db8:0:2::1") == "OK"
+
+
+@pytest.mark.usefixtures("limited")
+def test_of_many_registrations_at_once_as_few_pass() -> None:
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(lambda number: register(f"new{number}@example.com"), range(20)))
+    assert outcomes.count("OK") == 3
+    assert outcomes.count("REGISTRATION_LIMITED") == 17
+
+
+def test_registrations_are_not_counted_without_a_limit(
+    configure: Callable[..., None], database: Database[dict[str, Any]]
+) -> None:
+    configure(REGISTRATION="open", REGISTRATIONS_PER_HOUR="0")
+    database["requestCounts"].drop()
+    assert [register(f"new{number}@example.com") for number in range(4)] == ["OK"] * 4
+    assert database["requestCounts"].count_documents({}) == 0
 
 
 def test_nothing_that_is_stored_names_who_tried(database: Database[dict[str, Any]]) -> None:

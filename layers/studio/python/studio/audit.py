@@ -10,6 +10,7 @@ from studio.observability import logger
 
 Event = Literal[
     "user_registered",
+    "registration_refused",
     "user_deleted",
     "login_succeeded",
     "login_failed",

@@ -1,6 +1,6 @@
-"""How many requests a key may send: counted in MongoDB by one atomic update a request.
+"""How many requests a key may send, or an address: counted in MongoDB by one atomic update a request.
 
-Windows are whole minutes. The headers are those of the IETF's draft-ietf-httpapi-ratelimit-headers.
+A key's windows are whole minutes. The headers are those of the IETF's draft-ietf-httpapi-ratelimit-headers.
 """
 
 import time
@@ -19,14 +19,14 @@ INDEXES = {"requestCounts": [IndexModel([("expiresAt", ASCENDING)], expireAfterS
 
 @dataclass(frozen=True)
 class Quota:
-    """What a key has left of its minute.
+    """What a key has left of its minute, or an address of its window.
 
     Attributes
     ----------
     limit, used : int
         Requests.
     seconds_left : int
-        Until the next minute.
+        Until the next window.
     """
 
     limit: int
@@ -48,26 +48,29 @@ class Quota:
         }
 
 
-def take(key_id: str, limit: int) -> Quota:
-    """Count a request of a key.
+def take(name: str, limit: int, window_seconds: int = _WINDOW_SECONDS) -> Quota:
+    """Count a request.
 
     Parameters
     ----------
-    key_id : str
+    name : str
+        Of whose it is: a key's id, or a hash of an address.
     limit : int
-        Requests a minute.
+        Requests a window.
+    window_seconds : int
+        A minute where not given.
 
     Returns
     -------
     Quota
     """
     now = time.time()
-    window = int(now // _WINDOW_SECONDS)
-    ends = (window + 1) * _WINDOW_SECONDS
+    window = int(now // window_seconds)
+    ends = (window + 1) * window_seconds
     # By one server, not journalled: a count that a crash loses does no harm, waiting for it would cost every request.
     counts = get_collection("requestCounts").with_options(write_concern=WriteConcern(w=1, j=False))
     counted: Any = counts.find_one_and_update(
-        {"_id": f"{key_id}#{window}"},
+        {"_id": f"{name}#{window}"},
         {"$inc": {"requests": 1}, "$setOnInsert": {"expiresAt": datetime.fromtimestamp(ends, UTC)}},
         upsert=True,
         return_document=True,

@@ -1,7 +1,7 @@
 """Failed passwords and invite codes: who fails too often has to wait, twice as long after each further failure.
 
 Counted by user and by source address. An attempt is counted before its secret is looked at, so that many at once are no
-way around; one that succeeds is taken back.
+way around; one that succeeds is taken back. Registrations are counted by address, whatever comes of them.
 """
 
 import hashlib
@@ -17,11 +17,13 @@ from pymongo.errors import DuplicateKeyError
 from studio.auth.settings import AuthSettings
 from studio.errors import StudioError, TooManyRequestsError
 from studio.mongo import get_collection
+from studio.quotas import take
 
 # An _id is a hash: no list of who tried to log in, and from where.
 INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
 
 _HIGHEST_POWER = 20
+_HOUR = 3600
 
 
 @contextmanager
@@ -54,6 +56,29 @@ def attempt(address: str, email: str | None = None) -> Iterator[None]:
         get_collection("loginAttempts").delete_one({"_id": by_user})
     # Just this attempt: else who has an account would log in between guesses at others.
     _take_back(by_address)
+
+
+def count_registration(address: str) -> None:
+    """Count a try to register.
+
+    Parameters
+    ----------
+    address : str
+        Where the request comes from.
+
+    Raises
+    ------
+    TooManyRequestsError
+        If there were as many within this hour as there may be.
+    """
+    limit = AuthSettings.load().registrations_per_hour
+    if not limit:
+        return
+    quota = take(_key("registration", _network(address)), limit, _HOUR)
+    if quota.is_exceeded:
+        wait = quota.seconds_left
+        message = f"there may be {limit:,} registrations an hour from one address; try again in {wait:,} s"
+        raise TooManyRequestsError(message, code="REGISTRATION_LIMITED", retry_after=wait)
 
 
 def _begin(key: str, free: int) -> None:

@@ -59,7 +59,7 @@ def register(request: RegisterRequest, address: str) -> UserResponse:
     ForbiddenError
         If registration is closed, or the invite code is wrong.
     TooManyRequestsError
-        If too many invite codes were wrong lately.
+        If too many invite codes were wrong lately, or there were too many registrations.
     InvalidFieldError
         If the password is easy to guess.
     ConflictError
@@ -353,6 +353,12 @@ def _check_registration(request: RegisterRequest, address: str) -> None:
         with attempts.attempt(address):
             if not hmac.compare_digest(given.encode(), expected.encode()):
                 raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
+    # Before the password is looked at: that takes a core a while, whatever comes of it.
+    try:
+        attempts.count_registration(address)
+    except TooManyRequestsError:
+        audit.record("registration_refused", user_id=None, address=address)
+        raise
 
 
 def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | None) -> ApiKeyResponse:
