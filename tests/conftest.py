@@ -14,11 +14,34 @@ from pymongo.database import Database
 
 from local.mongod import Mongod
 from local.stack import Stack
-from tests import tally
+from tests import leaks, tally
+
+
+def pytest_sessionstart() -> None:
+    """Begin to look at what is logged."""
+    leaks.begin()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Look for secrets in what a test's own process has printed and logged."""
+    if report.when == "teardown":
+        leaks.look(report.nodeid, "\n".join(text for _, text in report.sections).encode(errors="replace"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where logs tell secrets; the stacks are down by now."""
+    leaks.look_at_logs()
+    if leaks.found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the attacks came to."""
+    """Say which secrets were told, and what the attacks came to."""
+    if leaks.found:
+        terminalreporter.section("secrets in logs", red=True)
+        for place, number in leaks.found.items():
+            terminalreporter.line(f"{place}: {number:,}")
     if lines := tally.lines():
         terminalreporter.section("attacks")
         for line in lines:
@@ -52,6 +75,7 @@ def stack() -> Iterator[Stack]:
     parameters = {"RegistrationsPerHour": "0", "LoginAddressFailures": "1000000", "ExportSegmentSeconds": "0.7"}
     with Stack(parameters=parameters) as running:
         yield running
+        leaks.planted.update(leaks.stored_secrets(running))
 
 
 @pytest.fixture(scope="session")
@@ -87,4 +111,5 @@ def user(stack: Stack) -> Iterator[User]:
         registered = http.post("/auth/register", json=login).raise_for_status().json()
         key = http.post("/auth/login", json=login).raise_for_status().json()
         http.headers["X-API-KEY"] = key["api_key"]
+        leaks.planted.update((login["password"], key["api_key"].rpartition("_")[2]))
         yield User(http, registered["user_id"], login["email"], login["password"], key["api_key"], key["key_id"])

@@ -10,16 +10,9 @@ import pymongo
 from local.stack import DATABASE, LOGS, Stack
 from tests import tally
 from tests.attack.test_bodies import bodies, leaves, operations, replaced, sent, store
+from tests.leaks import stored_secrets
 
 ROOT = Path(__file__).parents[2]
-
-
-def stored_secrets(stack: Stack) -> set[str]:
-    """Return what the stack's Secrets Manager holds, but for words that stand for a key where none is needed."""
-    manager = stack.client("secretsmanager")
-    names = [found["ARN"] for page in manager.get_paginator("list_secrets").paginate() for found in page["SecretList"]]
-    found = {manager.get_secret_value(SecretId=name)["SecretString"] for name in names}
-    return {secret for secret in found if len(secret) > 16}
 
 
 def told(planted: set[str], text: str) -> set[str]:
