@@ -309,6 +309,16 @@ def variables(properties: dict[str, Any]) -> set[str]:
     return set(properties.get("Environment", {}).get("Variables", {}))
 
 
+def test_what_nobody_waits_for_is_patient_with_the_store(
+    transformed: dict[str, Any], functions: dict[str, Any]
+) -> None:
+    """Scheduled ones come again by themselves."""
+    uses_store = {name for name in functions if "s3:" in json.dumps([*statements(transformed[f"{name}Role"])])}
+    waited_for = {name for name, function in functions.items() if function.get("Events")}
+    assert {name for name in functions if "STORAGE_PATIENT" in variables(functions[name])} == uses_store - waited_for
+    assert len(uses_store - waited_for) > 3
+
+
 def test_a_container_has_the_environment_of_the_worker(functions: dict[str, Any], resources: dict[str, Any]) -> None:
     shared = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
     worker = variables(shared) | variables(functions["RunTaskFunction"])

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import time
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
 _MOST_DELETED = 1000  # a call, by S3
 _MOST_LISTED = 1000
 
+# Until the next bytes of an answer: a big object may take as long as it takes.
+_READ_SECONDS, _PATIENT_READ_SECONDS = 4.0, 10.0
+_RETRY_SECONDS = 1.5
+
 
 class StorageSettings(Settings):
     """Which bucket, and how long a presigned URL lives.
 
     A store other than S3 has an endpoint, a region, and a secret: JSON with ``access_key_id`` and
     ``secret_access_key``. Step Functions reads from S3 only: what it is given is in another bucket then.
+    What nobody waits for is patient: it asks again where the store takes a request and does not answer.
     """
 
     bucket_name: str
@@ -39,6 +45,7 @@ class StorageSettings(Settings):
     storage_endpoint_url: str | None = None
     storage_region: str | None = None
     storage_secret_arn: str | None = None
+    storage_patient: bool = False
     upload_method: Literal["POST", "PUT"] = "POST"
     presigned_url_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
 
@@ -104,6 +111,7 @@ def _s3_client() -> "S3Client":
 
 def _connect(endpoint_url: str | None, region: str | None, secret: Mapping[str, str]) -> "S3Client":
     tracer.patch(["botocore"])
+    is_patient = StorageSettings.load().storage_patient
     client = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
@@ -118,13 +126,27 @@ def _connect(endpoint_url: str | None, region: str | None, secret: Mapping[str, 
             # B2 and others refuse the checksum trailers that boto3 sends by itself.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connect_timeout=1,
-            read_timeout=6,
+            # Also what a write may stand still, by urllib3.
+            connect_timeout=2,
+            read_timeout=_PATIENT_READ_SECONDS if is_patient else _READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": 3},
         ),
     )
     client.meta.events.register("before-call.s3.DeleteObjects", _use_md5)
+    if not is_patient:
+        client.meta.events.register("before-call.s3", _begin)
+        client.meta.events.register_first("needs-retry.s3", _give_up)
     return client
+
+
+def _begin(params: dict[str, Any], **_: Any) -> None:
+    params["context"]["began"] = time.monotonic()
+
+
+def _give_up(caught_exception: Exception | None, request_dict: dict[str, Any], **_: Any) -> None:
+    """Ask no second time what took long to fail: whoever waits for us would wait three times as long."""
+    if caught_exception and time.monotonic() - request_dict["context"]["began"] > _RETRY_SECONDS:
+        raise caught_exception
 
 
 def _use_md5(params: dict[str, Any], **_: Any) -> None:
