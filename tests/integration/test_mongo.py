@@ -1,11 +1,15 @@
 """The MongoDB client against a real server and the embedded Secrets Manager."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pymongo
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
 
 from local.stack import Stack
 from studio import mongo
@@ -52,3 +56,49 @@ def test_a_rotated_password_is_read_anew_after_one_refusal(environment: pytest.M
 
     secrets.put_secret_value(SecretId=arn, SecretString=uri("new"))
     assert mongo.get_database().command("ping")["ok"] == 1
+
+
+@contextmanager
+def left_open(uri: str, database: Database[dict[str, Any]], appname: str) -> Iterator[ClientSession]:
+    """Begin what `insert_within` does, and go no further: as a process that was killed, or whose server hung."""
+    with pymongo.MongoClient[dict[str, Any]](uri, appname=appname) as client, client.start_session() as session:
+        session.start_transaction()
+        lock = {"_id": "usr_1#things"}
+        client[database.name]["locks"].update_one(lock, {"$inc": {"turns": 1}}, session=session)
+        client[database.name]["things"].insert_one({"_id": "half"}, session=session)
+        yield session
+
+
+def insert(number: int) -> bool:
+    return mongo.insert_within(10, "usr_1", "things", {"_id": number}, {})
+
+
+def test_a_transaction_that_was_left_open_is_ended_by_who_is_stuck_behind_it(
+    configure: Callable[..., None], database: Database[dict[str, Any]], mongod: str
+) -> None:
+    configure(MONGODB_TIMEOUT_MS="2000")
+    assert insert(1)
+    with left_open(mongod, database, "studio") as session:
+        began = time.monotonic()
+        with pytest.raises(PyMongoError):  # as long as it may be one that goes on
+            insert(2)
+        assert insert(2)
+        assert time.monotonic() - began < 10
+        assert insert(3)
+        with pytest.raises(OperationFailure, match="aborted"):
+            session.commit_transaction()
+    assert [found["_id"] for found in database["things"].find()] == [1, 2, 3]
+
+
+def test_a_transaction_of_another_application_is_left_alone(
+    configure: Callable[..., None], database: Database[dict[str, Any]], mongod: str
+) -> None:
+    configure(MONGODB_TIMEOUT_MS="2000")
+    assert insert(1)
+    with left_open(mongod, database, "another") as session:
+        for _ in range(2):
+            with pytest.raises(PyMongoError):
+                insert(2)
+        session.commit_transaction()
+    assert insert(2)
+    assert [found["_id"] for found in database["things"].find()] == [1, "half", 2]

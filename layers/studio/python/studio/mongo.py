@@ -10,7 +10,7 @@ from pymongo import MongoClient, timeout
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from studio.errors import UnavailableError
@@ -22,6 +22,9 @@ Answer = TypeVar("Answer")
 
 _INSIST_SECONDS = 20.0  # longer than another primary takes to be elected
 _AUTHENTICATION_FAILED = {18, 8000}  # the server's code, and Atlas's
+_WRITE_CONFLICT = 112
+_STUCK_SECONDS = 1.0  # longer than transactions that follow each other take
+_APP = "studio"
 
 
 class MongoSettings(Settings):
@@ -53,7 +56,7 @@ def get_database() -> Database[Record]:
     tracer.patch(["pymongo"])
     client: MongoClient[Record] = MongoClient(
         uri,
-        appname="studio",
+        appname=_APP,
         event_listeners=[_RotationListener()],
         # A Lambda environment serves one request at a time.
         maxPoolSize=2,
@@ -127,6 +130,9 @@ def insist(action: Callable[[], Answer]) -> Answer:
 def run_transaction(change: Callable[[ClientSession], Answer]) -> Answer:
     """Make changes to several documents all or not at all, within the time that one operation has otherwise.
 
+    A transaction whose process died, or gave a hung server up, would keep its documents from others for a minute, which
+    is the server's own limit. Whoever is stuck behind one that is older than any of ours may be ends it.
+
     Parameters
     ----------
     change : callable
@@ -139,8 +145,36 @@ def run_transaction(change: Callable[[ClientSession], Answer]) -> Answer:
         What `change` returns.
     """
     client = get_database().client
-    with timeout(MongoSettings.load().mongodb_timeout_ms / 1000), client.start_session() as session:
-        return session.with_transaction(change)
+    seconds = MongoSettings.load().mongodb_timeout_ms / 1000
+    looked_at = time.monotonic()
+
+    def change_unless_stuck(session: ClientSession) -> Answer:
+        nonlocal looked_at
+        try:
+            return change(session)
+        except OperationFailure as error:
+            if error.code == _WRITE_CONFLICT and time.monotonic() - looked_at > _STUCK_SECONDS:
+                _end_abandoned(client, seconds)
+                looked_at = time.monotonic()
+            raise  # and is called again
+
+    with timeout(seconds), client.start_session() as session:
+        return session.with_transaction(change_unless_stuck)
+
+
+def _end_abandoned(client: MongoClient[Record], seconds: float) -> None:
+    """End transactions of ours that nobody goes on with; a user may do so with sessions of its own."""
+    is_old = {"transaction.timeOpenMicros": {"$gt": int(seconds * 1_000_000)}}
+    abandoned: list[Record] = [
+        {"$currentOp": {"idleSessions": True, "allUsers": False}},
+        {"$match": {"type": "idleSession", "appName": _APP, **is_old}},
+    ]
+    try:
+        for found in client.admin.aggregate(abandoned):
+            client.admin.command({"killSessions": [{"id": found["lsid"]["id"]}]})
+            logger.warning("ended an abandoned transaction", seconds=found["transaction"]["timeOpenMicros"] / 1_000_000)
+    except PyMongoError as error:  # it ends by itself, later
+        logger.warning("abandoned transactions cannot be ended", reason=str(error))
 
 
 def insert_within(limit: int, user_id: str, collection: str, document: Record, like: Record) -> bool:
