@@ -11,7 +11,8 @@ from local.stack import Stack
 
 def authorize(stack: Stack, api_key: str) -> dict[str, Any]:
     """Ask the authorizer function itself, past the gateway's cache."""
-    payload = json.dumps({"identitySource": [api_key]})
+    context = {"requestId": "request-1", "http": {"sourceIp": "203.0.113.7"}}
+    payload = json.dumps({"identitySource": [api_key], "requestContext": context})
     answer = stack.client("lambda").invoke(FunctionName="AuthorizeRequestFunction", Payload=payload)
     decision: dict[str, Any] = json.load(answer["Payload"])
     return decision

@@ -73,7 +73,8 @@ def sweep(stack: Stack) -> None:
 
 
 def is_authorized(stack: Stack, api_key: str) -> bool:
-    payload = json.dumps({"identitySource": [api_key]})
+    context = {"requestId": "request-1", "http": {"sourceIp": "203.0.113.7"}}
+    payload = json.dumps({"identitySource": [api_key], "requestContext": context})
     answer = stack.client("lambda").invoke(FunctionName="AuthorizeRequestFunction", Payload=payload)
     allowed: bool = json.load(answer["Payload"])["isAuthorized"]
     return allowed

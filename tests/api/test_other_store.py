@@ -201,7 +201,7 @@ def configure(stack: Stack, secret_arn: str, monkeypatch: pytest.MonkeyPatch) ->
     """Set the storage module's environment; what it caches is dropped before and after."""
 
     def forget() -> None:
-        storage._client.cache_clear()
+        storage._connect.cache_clear()
         forget_secrets()
         Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
 

@@ -33,7 +33,7 @@ def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configu
 
     def forget() -> None:
         mongo.get_database.cache_clear()
-        storage._client.cache_clear()
+        storage._connect.cache_clear()
         Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
 
     def apply(**variables: str) -> None:

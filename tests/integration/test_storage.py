@@ -1,6 +1,8 @@
 """The storage module against the embedded S3."""
 
+import json
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from local.stack import Stack
 from studio import storage
-from studio.settings import Settings
+from studio.settings import Settings, forget_secrets
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         forget()
 
     def forget() -> None:
-        storage._client.cache_clear()
+        storage._connect.cache_clear()
         Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws_endpoint_url)
@@ -101,6 +103,17 @@ def test_a_store_without_forms_gets_a_put(configure: Any) -> None:
     assert httpx.put(upload.url, content=b"pixels", headers=upload.headers).is_success
     assert storage.read("users/usr_1/uploads/upl_1", 100) == (b"pixels", 6)
     assert httpx.put(upload.url, content=b"pixels", headers={"content-type": "text/html"}).status_code == 403
+
+
+def test_a_key_of_another_store_that_was_rotated_is_read_anew(configure: Any, stack: Stack) -> None:
+    secrets = stack.client("secretsmanager")
+    old, new = ({"access_key_id": name, "secret_access_key": "testing"} for name in ("OLDKEY", "NEWKEY"))
+    arn = secrets.create_secret(Name=f"store-{uuid.uuid4()}", SecretString=json.dumps(old))["ARN"]
+    configure(STORAGE_ENDPOINT_URL=stack.aws_endpoint_url, STORAGE_REGION="us-east-1", STORAGE_SECRET_ARN=arn)
+    assert "OLDKEY" in storage.presign_download("users/usr_1/uploads/upl_1")[0]
+    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(new))
+    forget_secrets()  # else it is kept for five minutes
+    assert "NEWKEY" in storage.presign_download("users/usr_1/uploads/upl_1")[0]
 
 
 def test_no_checksum_header_is_sent(configure: Any) -> None:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,8 +92,8 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
-def ask(**fields: Any) -> SuggestResponse:
-    return service.suggest(CALLER, SuggestRequest(prompt=WORDS, **fields), "request-1")
+def ask(deadline: float = math.inf, **fields: Any) -> SuggestResponse:
+    return service.suggest(CALLER, SuggestRequest(prompt=WORDS, **fields), "request-1", deadline)
 
 
 def refuse(kind: type[StudioError] = UnavailableError, **fields: Any) -> StudioError:
@@ -286,6 +287,23 @@ def test_a_slow_provider_is_left_in_time(configure: Any, provider: Provider) -> 
     assert 1 <= taken < 10
 
 
+def test_a_request_that_has_little_time_left_is_answered_within_it(configure: Any, provider: Provider) -> None:
+    configure(SUGGEST_SECONDS="25")
+    over = threading.Event()
+
+    def wait() -> Reply:
+        over.wait(30)
+        return complete(json.dumps(AT_REST))
+
+    provider.replies = [wait]
+    started = time.monotonic()
+    with pytest.raises(StudioError) as refused:
+        ask(started + 1)
+    over.set()
+    assert refused.value.code == "MODEL_TIMEOUT"
+    assert time.monotonic() - started < 10
+
+
 def test_a_provider_that_sends_blanks_while_it_thinks_is_left_in_time(configure: Any, provider: Provider) -> None:
     configure(SUGGEST_SECONDS="1")
     over = threading.Event()
@@ -314,7 +332,9 @@ def test_without_a_secret_it_is_not_configured(configure: Any, provider: Provide
 
 def test_it_takes_a_key_that_may_grade(configure: Any, provider: Provider) -> None:
     with pytest.raises(ForbiddenError):
-        service.suggest(CALLER.model_copy(update={"scopes": frozenset({"export"})}), SuggestRequest(prompt="x"), "1")
+        service.suggest(
+            CALLER.model_copy(update={"scopes": frozenset({"export"})}), SuggestRequest(prompt="x"), "1", math.inf
+        )
     assert not provider.received
 
 

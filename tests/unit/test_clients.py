@@ -25,7 +25,7 @@ SOON = 6.0  # what is down is told by then
 
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    makers: list[Any] = [settings._secrets, storage._client, callbacks.get_queue, dispatch._steps, dispatch._client]
+    makers: list[Any] = [settings._secrets, storage._connect, callbacks.get_queue, dispatch._steps, dispatch._client]
 
     def forget() -> None:
         Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
@@ -102,12 +102,12 @@ def silent_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sile
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("BUCKET_NAME", "bucket")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    storage._client.cache_clear()
+    storage._connect.cache_clear()
     Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
     yield make
     for store in made:
         store.close()
-    storage._client.cache_clear()
+    storage._connect.cache_clear()
     Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
 
 

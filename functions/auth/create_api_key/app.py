@@ -12,7 +12,7 @@ app = create_app()
     summary="Create an API key",
     description="Shown this once. It can do at most what the key that you send can do.",
     tags=["Auth"],
-    responses=answers(201, 400, 403, 415, 503),
+    responses=answers(201, 400, 403, 409, 415, 503),
 )
 def create_api_key(request: CreateApiKeyRequest) -> ApiKeyResponse:
     return service.create_api_key(get_caller(app), request)

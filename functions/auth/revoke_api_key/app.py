@@ -13,7 +13,8 @@ app = create_app()
     status_code=204,
     operation_id="revoke_api_key",
     summary="Revoke an API key",
-    description="It stops working within 60 seconds, the age of the authorizer's cache.",
+    description="It stops working within 60 seconds, the age of the authorizer's cache. Your key must have its scopes, "
+    "or be itself the one.",
     tags=["Auth"],
     responses=answers(204, 403, 404, 503),
 )

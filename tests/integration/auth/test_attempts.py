@@ -135,7 +135,23 @@ def test_of_many_guesses_at_once_as_few_pass(database: Database[dict[str, Any]])
     assert outcomes.count("LOGIN_LOCKED") == 19
 
 
-def test_invite_codes_are_not_to_be_guessed(configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_logins_at_the_same_moment_are_no_failures(database: Database[dict[str, Any]]) -> None:
+    def succeed(_: int) -> str:
+        try:
+            with attempts.attempt(ADDRESS, EMAIL):
+                return "OK"
+        except StudioError as error:
+            return error.code
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(50):  # the record is gone after each, and two make it anew
+            assert list(pool.map(succeed, range(4))) == ["OK"] * 4
+    assert waits(database) == []
+
+
+def test_invite_codes_are_not_to_be_guessed(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     configure(REGISTRATION="invite", REGISTRATION_INVITE_SECRET_ARN="arn", LOGIN_ADDRESS_FAILURES="8")
     monkeypatch.setattr(service, "get_secret", lambda arn: "the code")
     codes = []
@@ -147,6 +163,8 @@ def test_invite_codes_are_not_to_be_guessed(configure: Callable[..., None], monk
             service.register(request, ADDRESS)
         codes.append(refused.value.code)
     assert codes == ["INVITE_REQUIRED"] * 8 + ["LOGIN_LOCKED"]
+    told = [vars(record) for record in caplog.records if record.message == "security event"]
+    assert [(line["event"], line["address"]) for line in told][-9:] == [("invite_refused", ADDRESS)] * 9
 
 
 @pytest.fixture
@@ -231,26 +249,26 @@ def test_the_audit_log_tells_what_happened_and_no_secret(user_id: str, caplog: p
     login("nobody@example.com", "a wrong password")
     key = service.login(LoginRequest(email=EMAIL, password=SecretStr(PASSWORD)), ADDRESS)
     forged = key.api_key[:-1] + ("0" if key.api_key[-1] != "0" else "1")
-    assert service.authorize(forged) is None
-    caller = service.authorize(key.api_key)
+    assert service.authorize(forged, ADDRESS) is None
+    caller = service.authorize(key.api_key, ADDRESS)
     assert caller
     made = service.create_api_key(caller, CreateApiKeyRequest(name="script"))
     service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest())
     service.revoke_api_key(caller, made.key_id)
     service.delete_user(caller, DeleteUserRequest(password=SecretStr(PASSWORD)), ADDRESS)
-    assert service.authorize(key.api_key) is None
+    assert service.authorize(key.api_key, ADDRESS) is None
     told = [vars(record) for record in caplog.records if record.message == "security event"]
     facts = [(line["event"], line["user_id"], line.get("key_id"), line.get("address")) for line in told]
     assert facts == [
         ("login_failed", user_id, None, ADDRESS),
         ("login_failed", None, None, ADDRESS),
         ("login_succeeded", user_id, key.key_id, ADDRESS),
-        ("key_refused", user_id, key.key_id, None),
+        ("key_refused", user_id, key.key_id, ADDRESS),
         ("key_created", user_id, made.key_id, None),
         ("key_rotated", user_id, made.key_id, None),
         ("key_revoked", user_id, made.key_id, None),
         ("user_deleted", user_id, key.key_id, ADDRESS),
-        ("key_refused", None, None, None),
+        ("key_refused", None, None, ADDRESS),
     ]
     assert {line["levelname"] for line in told} == {"INFO"}
     for secret in (PASSWORD, "a wrong password", key.api_key.rpartition("_")[2], forged, EMAIL):

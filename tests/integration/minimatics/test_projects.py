@@ -44,13 +44,13 @@ def projects(configure: Configure, stack: Stack, database: Database[Any]) -> Ite
             BUCKET_NAME=stack.bucket_name,
             **variables,
         )
-        storage._client.cache_clear()
+        storage._connect.cache_clear()
 
     apply()
     indexes.create_indexes(database)
     storage.write(IMAGE, b"pixels", "image/png", tags={})
     yield apply
-    storage._client.cache_clear()
+    storage._connect.cache_clear()
 
 
 def body(name: str = "Fox", frames: int = 24, **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Event = Literal[
     "user_registered",
     "registration_refused",
     "user_deleted",
+    "invite_refused",
     "login_succeeded",
     "login_failed",
     "login_refused",

@@ -59,7 +59,7 @@ def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextM
     Returns
     -------
     Response
-        With the header ``idempotency-replayed`` where it is an answer of before; its URLs are fresh.
+        With the header ``idempotency-replayed`` where it is an answer of before; the URLs of results are fresh.
 
     Raises
     ------

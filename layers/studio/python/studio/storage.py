@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
@@ -97,19 +97,19 @@ class StoredObject:
     modified_at: datetime
 
 
-@cache
 def _client() -> "S3Client":
     settings = StorageSettings.load()
-    secret = json.loads(get_secret(settings.storage_secret_arn)) if settings.storage_secret_arn else {}
+    secret = get_secret(settings.storage_secret_arn) if settings.storage_secret_arn else "{}"
     return _connect(settings.storage_endpoint_url or None, settings.storage_region or None, secret)
 
 
-@cache
 def _s3_client() -> "S3Client":
-    return _connect(None, None, {})
+    return _connect(None, None, "{}")
 
 
-def _connect(endpoint_url: str | None, region: str | None, secret: Mapping[str, str]) -> "S3Client":
+@lru_cache(maxsize=2)  # a secret that was rotated makes another client
+def _connect(endpoint_url: str | None, region: str | None, secret_json: str) -> "S3Client":
+    secret = json.loads(secret_json)
     tracer.patch(["botocore"])
     is_patient = StorageSettings.load().storage_patient
     client = boto3.client(

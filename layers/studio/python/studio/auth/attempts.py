@@ -23,6 +23,7 @@ from studio.quotas import take
 INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
 
 _HIGHEST_POWER = 20
+_TURNS = 10  # of attempts at one moment, the first one's record is made by one of them
 _HOUR = 3600
 
 
@@ -91,19 +92,25 @@ def _begin(key: str, free: int) -> None:
     seconds = {"$min": [settings.login_longest_wait_seconds, doubled]}
     until = {"$cond": [{"$gte": ["$failures", free]}, {"$add": [now, {"$multiply": [1000, seconds]}]}, None]}
     expires_at = now + timedelta(seconds=settings.login_forget_seconds + settings.login_longest_wait_seconds)
-    try:
-        get_collection("loginAttempts").update_one(
-            {"_id": key, "lockedUntil": {"$not": {"$gt": now}}},
-            [{"$set": {"failures": failures, "expiresAt": expires_at}}, {"$set": {"lockedUntil": until}}],
-            upsert=True,
-        )
-    except DuplicateKeyError:
-        found = get_collection("loginAttempts").find_one({"_id": key})
-        left = (found["lockedUntil"] - now).total_seconds() if found and found["lockedUntil"] else 0
-        wait = max(1, math.ceil(left))
-        raise TooManyRequestsError(
-            f"too many failed logins; try again in {wait:,} s", code="LOGIN_LOCKED", retry_after=wait
-        ) from None
+    left = 0.0
+    for _ in range(_TURNS):
+        try:
+            get_collection("loginAttempts").update_one(
+                {"_id": key, "lockedUntil": {"$not": {"$gt": now}}},
+                [{"$set": {"failures": failures, "expiresAt": expires_at}}, {"$set": {"lockedUntil": until}}],
+                upsert=True,
+            )
+        except DuplicateKeyError:  # it is locked, or another attempt made the record at the same moment
+            found = get_collection("loginAttempts").find_one({"_id": key})
+            if found and found["lockedUntil"] and found["lockedUntil"] > now:
+                left = (found["lockedUntil"] - now).total_seconds()
+                break
+        else:
+            return
+    wait = max(1, math.ceil(left))
+    raise TooManyRequestsError(
+        f"too many failed logins; try again in {wait:,} s", code="LOGIN_LOCKED", retry_after=wait
+    )
 
 
 def _take_back(key: str) -> None:

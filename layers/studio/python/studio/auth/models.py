@@ -146,6 +146,8 @@ class ApiKey(Document):
     ----------
     previous_secret_hash : str or None
         Of the secret before the last rotation, which works until `previous_until`.
+    is_login : bool
+        Whether a login made it.
     """
 
     id: str = Field(alias="_id")
@@ -155,6 +157,7 @@ class ApiKey(Document):
     previous_secret_hash: str | None = Field(default=None, repr=False)
     previous_until: datetime | None = None
     name: str
+    is_login: bool = False
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None = None

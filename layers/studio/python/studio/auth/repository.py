@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from studio.auth.models import ApiKey, DeletedUser, User
 from studio.compute_tasks import repository as jobs
-from studio.mongo import Record, get_collection, run_transaction
+from studio.mongo import Record, get_collection, insert_within, run_transaction
 
 # How long a key can still be listed that works no more.
 _ENDED_KEYS_KEPT = timedelta(days=30)
@@ -84,16 +84,6 @@ def find_user_by_id(user_id: str) -> User | None:
     return User.from_mongo(found) if found else None
 
 
-def has_user(user_id: str) -> bool:
-    """Return whether a user is there.
-
-    Parameters
-    ----------
-    user_id : str
-    """
-    return get_collection("users").find_one({"_id": user_id}, {"_id": 1}) is not None
-
-
 def delete_user(user_id: str, now: datetime) -> bool:
     """Delete a user and what a key can reach in one transaction, which also records that the rest is to be swept.
 
@@ -155,14 +145,33 @@ def forget_deleted_user(user_id: str) -> None:
     get_collection("deletedUsers").delete_one({"_id": user_id})
 
 
-def insert_api_key(key: ApiKey) -> None:
-    """Store a new key.
+def insert_api_key(key: ApiKey, limit: int, now: datetime) -> bool:
+    """Store a new key; False where the user has so many working ones, those of logins apart.
 
     Parameters
     ----------
     key : ApiKey
+    limit : int
+    now : datetime
     """
-    get_collection("apiKeys").insert_one(key.to_mongo())
+    like = {"userId": key.user_id, "isLogin": {"$ne": True}} | _working(now)
+    return insert_within(limit, key.user_id, "apiKeys", key.to_mongo(), like)
+
+
+def insert_login_key(key: ApiKey, limit: int, now: datetime) -> None:
+    """Store a login's key, and end those of the oldest logins beyond so many.
+
+    Parameters
+    ----------
+    key : ApiKey
+    limit : int
+    now : datetime
+    """
+    keys = get_collection("apiKeys")
+    keys.insert_one(key.to_mongo())
+    like = {"userId": key.user_id, "isLogin": True} | _working(now)
+    if oldest := [found["_id"] for found in keys.find(like, {"_id": 1}).sort("_id", DESCENDING).skip(limit)]:
+        keys.update_many({"_id": {"$in": oldest}}, {"$set": {"revokedAt": now}})
 
 
 def find_api_key(prefix: str) -> ApiKey | None:
@@ -184,7 +193,7 @@ def find_working_key(key_id: str, user_id: str, now: datetime) -> ApiKey | None:
     key_id, user_id : str
     now : datetime
     """
-    found = get_collection("apiKeys").find_one(_working(key_id, user_id, now))
+    found = get_collection("apiKeys").find_one({"_id": key_id, "userId": user_id} | _working(now))
     return ApiKey.from_mongo(found) if found else None
 
 
@@ -231,7 +240,7 @@ def rotate_api_key(key: ApiKey, secret_hash: str, previous_until: datetime, now:
     now : datetime
     """
     changed = get_collection("apiKeys").update_one(
-        {**_working(key.id, key.user_id, now), "secretHash": key.secret_hash},
+        {"_id": key.id, "userId": key.user_id, "secretHash": key.secret_hash} | _working(now),
         {
             "$set": {
                 "secretHash": secret_hash,
@@ -257,11 +266,6 @@ def revoke_api_key(key_id: str, user_id: str, now: datetime) -> bool:
     return changed.modified_count == 1
 
 
-def _working(key_id: str, user_id: str, now: datetime) -> Record:
-    """Match a user's key that is neither revoked nor expired."""
-    return {
-        "_id": key_id,
-        "userId": user_id,
-        "revokedAt": None,
-        "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": now}}],
-    }
+def _working(now: datetime) -> Record:
+    """Match keys that are neither revoked nor expired."""
+    return {"revokedAt": None, "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": now}}]}

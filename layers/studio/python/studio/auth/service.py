@@ -107,9 +107,11 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
     _check_password(user, request.email, request.password, address, "email or password is wrong")
     assert user  # noqa: S101 else its password was wrong
     expires_at = _now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
-    key = _issue(user.id, "login", user.scopes, expires_at)
-    audit.record("login_succeeded", user_id=user.id, key_id=key.key_id, address=address)
-    return key
+    key, secret = _make_key(user.id, "login", user.scopes, expires_at)
+    key = key.model_copy(update={"is_login": True})
+    repository.insert_login_key(key, AuthSettings.load().login_keys_max, _now())
+    audit.record("login_succeeded", user_id=user.id, key_id=key.id, address=address)
+    return _show(key, secret)
 
 
 def describe_user(caller: Caller) -> CurrentUserResponse:
@@ -180,14 +182,18 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     ------
     ForbiddenError
         If a scope is asked for that the caller's key has not.
+    ConflictError
+        If the caller has as many working keys as there may be.
     """
     for scope in request.scopes:
         caller.require(scope)
-    days = request.expires_in_days
-    scopes = list(dict.fromkeys(request.scopes))
-    key = _issue(caller.user_id, request.name, scopes, _now() + timedelta(days=days) if days else None)
-    audit.record("key_created", user_id=caller.user_id, key_id=key.key_id, by_key_id=caller.key_id)
-    return key
+    now, days = _now(), request.expires_in_days
+    scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
+    key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
+    if not repository.insert_api_key(key, limit, now):
+        raise ConflictError(f"a user may have {limit:,} working keys; revoke one", code="TOO_MANY_KEYS")
+    audit.record("key_created", user_id=caller.user_id, key_id=key.id, by_key_id=caller.key_id)
+    return _show(key, secret)
 
 
 def list_api_keys(caller: Caller, limit: int, cursor: str | None) -> ListApiKeysResponse:
@@ -264,19 +270,30 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     Raises
     ------
     NotFoundError
-        If the caller has no such key, or it is revoked already.
+        If the caller has no such key, or it is revoked or expired already.
+    ForbiddenError
+        If it has a scope that the caller's key has not; any key may revoke itself.
     """
-    if not repository.revoke_api_key(key_id, caller.user_id, _now()):
+    now = _now()
+    key = repository.find_working_key(key_id, caller.user_id, now)
+    if key is None:
+        raise _no_such_key(key_id)
+    if key.id != caller.key_id:
+        for scope in key.scopes:
+            caller.require(scope)
+    if not repository.revoke_api_key(key_id, caller.user_id, now):
         raise _no_such_key(key_id)
     audit.record("key_revoked", user_id=caller.user_id, key_id=key_id, by_key_id=caller.key_id)
 
 
-def authorize(api_key: str) -> Caller | None:
+def authorize(api_key: str, address: str) -> Caller | None:
     """Find who is behind a key.
 
     Parameters
     ----------
     api_key : str
+    address : str
+        Where the request comes from.
 
     Returns
     -------
@@ -288,20 +305,22 @@ def authorize(api_key: str) -> Caller | None:
     now = _now()
     if not parts or not key or not _opens(key, parts.secret, now):
         found = {"user_id": key.user_id, "key_id": key.id} if key else {"user_id": None}
-        audit.record("key_refused", **found, reason="wrong" if key else "unknown")
+        audit.record("key_refused", **found, reason="wrong" if key else "unknown", address=address)
         return None
+    user = repository.find_user_by_id(key.user_id)
     reasons = {
         "revoked": key.revoked_at is not None,
         "expired": key.expires_at is not None and key.expires_at <= now,
-        "user deleted": not repository.has_user(key.user_id),
+        "user deleted": user is None,
     }
-    if any(reasons.values()):
+    if user is None or any(reasons.values()):
         why = next(reason for reason, holds in reasons.items() if holds)
-        audit.record("key_refused", user_id=key.user_id, key_id=key.id, reason=why)
+        audit.record("key_refused", user_id=key.user_id, key_id=key.id, reason=why, address=address)
         return None
     if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
         repository.touch_api_key(key.id, now, now - TOUCH_EVERY)
-    return Caller(user_id=key.user_id, key_id=key.id, scopes=frozenset(key.scopes))
+    # What was taken from a user since is no more in their keys either.
+    return Caller(user_id=key.user_id, key_id=key.id, scopes=frozenset(key.scopes) & frozenset(user.scopes))
 
 
 def _find_caller(caller: Caller) -> User:
@@ -350,9 +369,7 @@ def _check_registration(request: RegisterRequest, address: str) -> None:
             raise UnavailableError("registration by invite is not configured")
         expected = get_secret(settings.registration_invite_secret_arn)
         given = request.invite.get_secret_value() if request.invite else ""
-        with attempts.attempt(address):
-            if not hmac.compare_digest(given.encode(), expected.encode()):
-                raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
+        _check_invite(given, expected, address)
     # Before the password is looked at: that takes a core a while, whatever comes of it.
     try:
         attempts.count_registration(address)
@@ -361,7 +378,18 @@ def _check_registration(request: RegisterRequest, address: str) -> None:
         raise
 
 
-def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | None) -> ApiKeyResponse:
+def _check_invite(given: str, expected: str, address: str) -> None:
+    try:
+        with attempts.attempt(address):
+            if not hmac.compare_digest(given.encode(), expected.encode()):
+                raise ForbiddenError("registration needs a valid invite code", code="INVITE_REQUIRED", field="invite")
+    except (ForbiddenError, TooManyRequestsError):
+        audit.record("invite_refused", user_id=None, address=address)
+        raise
+
+
+def _make_key(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | None) -> tuple[ApiKey, str]:
+    """Return a key that is not stored yet, and its secret."""
     parts = api_keys.generate()
     key = ApiKey(
         id=new_id("key"),
@@ -373,8 +401,7 @@ def _issue(user_id: str, name: str, scopes: list[Scope], expires_at: datetime | 
         created_at=_now(),
         expires_at=expires_at,
     )
-    repository.insert_api_key(key)
-    return _show(key, parts.secret)
+    return key, parts.secret
 
 
 def _show(key: ApiKey, secret: str) -> ApiKeyResponse:

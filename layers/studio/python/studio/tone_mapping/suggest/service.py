@@ -17,7 +17,7 @@ _INSTRUCTIONS = (
 )
 
 
-def suggest(caller: Caller, request: SuggestRequest, request_id: str) -> SuggestResponse:
+def suggest(caller: Caller, request: SuggestRequest, request_id: str, deadline: float) -> SuggestResponse:
     """Turn words into sliders.
 
     Parameters
@@ -26,6 +26,8 @@ def suggest(caller: Caller, request: SuggestRequest, request_id: str) -> Suggest
     request : SuggestRequest
     request_id : str
         Told in the answer.
+    deadline : float
+        Of `time.monotonic`: when to give up at the latest.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def suggest(caller: Caller, request: SuggestRequest, request_id: str) -> Suggest
     """
     caller.require("grade")
     settings = SuggestSettings.load()
-    deadline = time.monotonic() + settings.suggest_seconds
+    deadline = min(deadline, time.monotonic() + settings.suggest_seconds)
     language_model.check()
     picture = _picture(caller, request) if request.image_field else None
     left = deadline - time.monotonic()

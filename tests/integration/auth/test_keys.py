@@ -1,0 +1,83 @@
+"""What keys can do, and how many there may be."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from studio.auth import service
+from studio.auth.models import CreateApiKeyRequest, LoginRequest, RegisterRequest
+from studio.caller import Caller
+from studio.errors import ConflictError, ForbiddenError, NotFoundError
+from studio.indexes import create_indexes
+
+LOGIN = {"email": "ada@example.com", "password": "correct horse battery"}
+ADDRESS = "203.0.113.7"
+LIMIT = 3
+
+
+@pytest.fixture(autouse=True)
+def user_id(database: Database[dict[str, Any]], configure: Callable[..., None]) -> str:
+    configure(REGISTRATION="open", API_KEYS_MAX=str(LIMIT), LOGIN_KEYS_MAX=str(LIMIT), MONGODB_TIMEOUT_MS="25000")
+    create_indexes(database)
+    return service.register(RegisterRequest.model_validate(LOGIN), ADDRESS).user_id
+
+
+def login() -> str:
+    return service.login(LoginRequest.model_validate(LOGIN), ADDRESS).api_key
+
+
+def authorized(api_key: str) -> Caller:
+    caller = service.authorize(api_key, ADDRESS)
+    assert caller
+    return caller
+
+
+def test_a_user_has_so_many_keys_however_many_are_made_at_once() -> None:
+    caller = authorized(login())
+
+    def make(number: int) -> str:
+        try:
+            return service.create_api_key(caller, CreateApiKeyRequest(name=f"{number}", scopes=["grade"])).key_id
+        except ConflictError as error:
+            return error.code
+
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(make, range(6)))
+    assert made.count("TOO_MANY_KEYS") == 6 - LIMIT
+    service.revoke_api_key(caller, next(key_id for key_id in made if key_id != "TOO_MANY_KEYS"))
+    assert make(7) != "TOO_MANY_KEYS"
+
+
+def test_the_next_login_ends_the_oldest() -> None:
+    keys = [login() for _ in range(LIMIT + 1)]
+    assert [service.authorize(key, ADDRESS) is not None for key in keys] == [False] + [True] * LIMIT
+
+
+def test_a_scope_that_a_user_has_no_more_is_in_none_of_their_keys(
+    user_id: str, database: Database[dict[str, Any]]
+) -> None:
+    database["users"].update_one({"_id": user_id}, {"$set": {"scopes": ["grade", "admin"]}})
+    key = login()
+    assert authorized(key).scopes == {"grade", "admin"}
+    database["users"].update_one({"_id": user_id}, {"$set": {"scopes": ["grade"]}})
+    caller = authorized(key)
+    assert caller.scopes == {"grade"}
+    with pytest.raises(ForbiddenError):
+        service.create_api_key(caller, CreateApiKeyRequest(name="still", scopes=["admin"]))
+
+
+def test_a_key_revokes_itself_and_what_can_do_no_more_than_it() -> None:
+    owner = authorized(login())
+    narrow = service.create_api_key(owner, CreateApiKeyRequest(name="narrow", scopes=["export"]))
+    wide = service.create_api_key(owner, CreateApiKeyRequest(name="wide", scopes=["export", "grade"]))
+    caller = authorized(narrow.api_key)
+    with pytest.raises(ForbiddenError):
+        service.revoke_api_key(caller, wide.key_id)
+    assert service.authorize(wide.api_key, ADDRESS)
+    service.revoke_api_key(caller, narrow.key_id)
+    assert service.authorize(narrow.api_key, ADDRESS) is None
+    with pytest.raises(NotFoundError):
+        service.revoke_api_key(owner, narrow.key_id)
