@@ -223,6 +223,18 @@ def test_whoever_keeps_media_may_read_the_key_of_another_store(transformed: dict
     assert roles_of(transformed["StorageSecretPolicy"]) == keeping - others
 
 
+def test_a_missing_object_is_no_forbidden_one(transformed: dict[str, Any]) -> None:
+    """S3 answers 403 for one unless its bucket may be listed; a condition of a prefix does not hold for one object."""
+    without = set()
+    for name, resource in transformed.items():
+        own = list(statements(resource))
+        if name != "MediaBucketPolicy" and any("s3:GetObject" in statement["Action"] for statement in own):
+            lists = [item for item in own if "s3:ListBucket" in item["Action"] and "Condition" not in item]
+            without |= set() if lists else {name}
+    # The first only signs URLs of previews; what the others read was written right before.
+    assert without == {"GetJobStatusFunctionRole", "BulkGradeStateMachineRole", "ImageProjectRole"}
+
+
 OTHER_STORE = {
     "MongoDbSecretArn": "arn",
     "StorageEndpointUrl": "https://s3.us-west-004.backblazeb2.com",
@@ -419,7 +431,9 @@ def test_a_job_definition_is_named_without_its_revision(resources: dict[str, Any
         [machine] = [resource for resource in resources.values() if resource.get("DependsOn") == name]
         assert {"Fn::Sub": own} in machine["Properties"]["DefinitionSubstitutions"].values()
         [statement] = [item for item in statements(machine) if "batch:SubmitJob" in item["Action"]]
-        assert f":job-definition/{own}:*" in str(statement["Resource"])
+        allowed = str(statement["Resource"])
+        assert f":job-definition/{own}'" in allowed
+        assert f":job-definition/{own}:*'" in allowed
 
 
 def alarms(resources: dict[str, Any]) -> set[tuple[str, str]]:
