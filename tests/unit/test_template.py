@@ -511,9 +511,22 @@ def test_a_state_machine_can_be_redriven_and_read(name: str) -> None:
         assert state["Type"] != "Fail"
         assert "Catch" not in state
         errors = {error for retrier in state.get("Retry", []) for error in retrier["ErrorEquals"]}
-        assert all(error.startswith(("Lambda.", "Batch.")) for error in errors), state_name
+        assert all(error.startswith(("Lambda.", "Batch.")) for error in errors - {"TransientError"}), state_name
+        assert ("TransientError" in errors) is (":lambda:" in state.get("Resource", "")), state_name
         if ":batch:" in state.get("Resource", ""):
             assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}, f"{state_name} may wait for ever"
+
+
+def test_a_state_says_when_another_try_may_do(resources: dict[str, Any], functions: dict[str, Any]) -> None:
+    invoked = {
+        name
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Serverless::StateMachine"
+        for name in set(references(resource["Properties"]["DefinitionSubstitutions"])) & functions.keys()
+    }
+    assert len(invoked) == 6
+    for name in invoked:
+        assert "\n@retryable\ndef lambda_handler(" in (ROOT / functions[name]["CodeUri"] / "app.py").read_text()
 
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:

@@ -6,9 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from studio.minimatics.export.service import plan
 from studio.observability import logger, tracer
+from studio.states import retryable
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
+@retryable
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return plan(event["job_id"], event["execution_arn"], event["input"])

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
 from studio import mongo
@@ -148,6 +149,22 @@ def test_a_redrive_is_followed_by_the_container(run: Any, execution: dict[str, A
     assert run(job) == 0
     found = stored(job)
     assert (found.status, found.attempt, found.redrives, found.spent_attempts) == ("COMPLETED", 4, 1, 3)
+
+
+@pytest.mark.parametrize("failure", [ClientError({"Error": {"Code": "ThrottlingException"}}, "X"), BotoCoreError()])
+def test_a_job_goes_on_where_step_functions_does_not_answer(
+    run: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def refuse(_: Job) -> None:
+        raise failure
+
+    job, over = submit("soup"), submit("soup")
+    repository.fail_job(over.id, 1, JobError(code="E", message="no"), over.created_at)
+    monkeypatch.setattr(dispatch, "find_execution", refuse)
+    assert service.prepare_container(job.id)["vcpu"] == "1"
+    assert run(job) == 0
+    with pytest.raises(type(failure)):  # of this one nobody knows whether it was redriven
+        service.find_live(over.id)
 
 
 def test_a_redriven_job_has_as_many_attempts_again(run: Any, execution: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What a caller is told when a request cannot be served."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,18 @@ from pydantic import BaseModel, Field
 SECRET_FIELDS = frozenset({"password", "invite"})
 
 _MOST_DETAILS = 100
+_THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")  # by AWS, some of it with a 400
+# What says that a dependency is down. Told by name, since a function imports only the libraries of what it uses.
+_UNAVAILABLE = {
+    "ConnectionFailure": "MongoDB",
+    "ConfigurationError": "MongoDB",  # also of a cluster whose name is not resolved
+    "WaitQueueTimeoutError": "MongoDB",
+    "ExecutionTimeout": "MongoDB",
+    "HTTPClientError": "AWS",
+    "ConnectionError": "AWS",
+    "IncompleteReadError": "AWS",
+    "GetParameterError": "Secrets Manager",
+}
 
 
 class ErrorDetail(BaseModel):
@@ -166,3 +179,27 @@ def refuse_fields(problems: Sequence[tuple[Sequence[str | int], Mapping[str, Any
     refusal = InvalidFieldError(told + more)
     refusal.details = details
     return refusal
+
+
+def unavailable_dependency(error: Exception) -> str | None:
+    """Name what an exception says is down or too busy, so that another try may do.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    str or None
+        None where it says nothing of the kind.
+    """
+    # The SDK's time-outs have a response too, which is None.
+    answer: dict[str, Any] = getattr(error, "response", None) or {}
+    names = [base.__name__ for base in type(error).__mro__]
+    if "ClientError" in names:
+        status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), answer.get("Error", {}).get("Code")
+        if status >= 500 or _THROTTLED.search(code or ""):
+            return "AWS"
+    if type(error).__name__ == "OperationFailure" and getattr(error, "code", None) in (18, 8000):
+        return "MongoDB"  # its password was rotated; studio.mongo reads the new one
+    return next((_UNAVAILABLE[name] for name in names if name in _UNAVAILABLE), None)

@@ -1,6 +1,5 @@
 """The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
 
-import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from studio.errors import (
     UnavailableError,
     UnsupportedMediaError,
     refuse_fields,
+    unavailable_dependency,
 )
 from studio.json_body import read_json
 from studio.observability import count, logger, tracer
@@ -35,19 +35,6 @@ from studio.settings import Settings
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _ANSWER_SECONDS = 4  # from the end of a wait to that of the function
-_THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")  # by AWS, some of it with a 400
-
-# Told by name, since a function imports only the libraries of what it uses.
-_UNAVAILABLE = {
-    "ConnectionFailure": "MongoDB",
-    "ConfigurationError": "MongoDB",  # also of a cluster whose name is not resolved
-    "WaitQueueTimeoutError": "MongoDB",
-    "ExecutionTimeout": "MongoDB",
-    "HTTPClientError": "AWS",
-    "ConnectionError": "AWS",
-    "IncompleteReadError": "AWS",
-    "GetParameterError": "Secrets Manager",
-}
 
 
 class HttpSettings(Settings):
@@ -290,27 +277,13 @@ def _refuse(error: StudioError, request_id: str) -> Response[str]:
 
 def _explain_failure(error: Exception) -> StudioError:
     """Tell what of an unexpected error a caller may know, and log the rest."""
-    if dependency := _unavailable(error):
+    if dependency := unavailable_dependency(error):
         logger.exception("dependency unavailable", dependency=dependency)
         count("DependencyUnavailable")
         return UnavailableError(f"{dependency} does not answer; try again shortly", retry_after=2)
     logger.exception("unhandled error")
     count("UnhandledError")
     return StudioError("something went wrong on our side; quote the request id when you report it")
-
-
-def _unavailable(error: Exception) -> str | None:
-    """Name what an exception says is down, if it says so."""
-    # The SDK's time-outs have a response too, which is None.
-    answer: dict[str, Any] = getattr(error, "response", None) or {}
-    names = [base.__name__ for base in type(error).__mro__]
-    if "ClientError" in names:
-        status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), answer.get("Error", {}).get("Code")
-        if status >= 500 or _THROTTLED.search(code or ""):
-            return "AWS"
-    if type(error).__name__ == "OperationFailure" and getattr(error, "code", None) in (18, 8000):
-        return "MongoDB"  # its password was rotated; studio.mongo reads the new one
-    return next((_UNAVAILABLE[name] for name in names if name in _UNAVAILABLE), None)
 
 
 def _request_id(app: APIGatewayHttpResolver) -> str:

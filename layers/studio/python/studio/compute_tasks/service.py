@@ -199,7 +199,7 @@ def find_live(job_id: str) -> Job:
     job = repository.find_job(job_id)
     if job and job.execution_arn and job.status != "COMPLETED":
         # Not told by the execution's own state: a redriven Map gives its children the input of before.
-        execution = dispatch.find_execution(job)
+        execution = _look_at_execution(job)
         if execution and execution["status"] == "RUNNING" and execution["redriveCount"] > job.redrives:
             job = repository.reopen_job(job_id, execution["redriveCount"], _now()) or repository.find_job(job_id)
     if job is None or job.status in FINAL:
@@ -672,6 +672,17 @@ def _read_cause(cause: str) -> str:
     if "ExitCode" in container:
         parts.append(f"exit code {container['ExitCode']}")
     return ", ".join(part for part in parts if part) or "something went wrong on our side"
+
+
+def _look_at_execution(job: Job) -> dict[str, Any] | None:
+    """Return what Step Functions says of a job's execution; None, too, where it does not and the job goes on."""
+    try:
+        return dispatch.find_execution(job)
+    except (BotoCoreError, ClientError):
+        if job.status in FINAL:  # nobody knows whether it was redriven
+            raise
+        logger.exception("Step Functions does not answer; the job goes on as it is", job_id=job.id)
+        return None
 
 
 def _find(caller: Caller, job_id: str) -> Job:

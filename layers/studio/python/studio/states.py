@@ -1,0 +1,36 @@
+"""What functions that are states of a state machine have in common."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from studio.errors import unavailable_dependency
+from studio.observability import logger
+
+State = Callable[..., dict[str, Any]]
+
+
+class TransientError(Exception):
+    """Another try may do: every such state's `Retry` has this name."""
+
+
+def retryable(state: State) -> State:
+    """Tell Step Functions by `TransientError` where something that a state depends on is down or too busy.
+
+    Parameters
+    ----------
+    state : callable
+        May be done several times.
+    """
+
+    @wraps(state)
+    def told(*arguments: Any) -> dict[str, Any]:
+        try:
+            return state(*arguments)
+        except Exception as error:
+            if dependency := unavailable_dependency(error):
+                logger.exception("dependency unavailable", dependency=dependency)
+                raise TransientError(f"{dependency} does not answer") from error
+            raise
+
+    return told
