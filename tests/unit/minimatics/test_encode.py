@@ -46,6 +46,15 @@ def test_the_encoders_threads_do_not_share_a_frame(tmp_path: Path) -> None:
     assert b" sliced_threads=0 " in path.read_bytes()
 
 
+def test_a_header_says_nothing_of_the_machine(tmp_path: Path) -> None:
+    """The segments of two machines have the same one, or they are not joined."""
+    path = tmp_path / "grey.mp4"
+    output = Output.model_validate({"codec": "hevc"})
+    encode_segment([np.full((180, 320, 3), 90, np.uint8)] * 3, path, output, SIZE, Fraction(25), 2)
+    assert b"x265" not in path.read_bytes()
+    assert b"cpuid" not in path.read_bytes()
+
+
 def test_planes_are_those_of_the_recommendation() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3)).astype(np.uint8)
     luma, blue, red = to_planes(pixels)

@@ -95,7 +95,9 @@ def _bounded(encoder: Codec, threads: int) -> dict[str, str]:
         threading = f"threads={threads}:sliced-threads=0:lookahead-threads=1"
         return {"x264-params": f"open-gop=0:{threading}:rc-lookahead={_LOOKAHEAD}{instructions}"}
     if encoder == "libx265":
-        return {"x265-params": f"open-gop=0:pools={threads}:frame-threads=1:log-level=error"}
+        # Its options are told in the stream's header, the machine's kind of CPU among them: segments of two machines
+        # would have different ones, and not be joined.
+        return {"x265-params": f"open-gop=0:pools={threads}:frame-threads=1:info=0:log-level=error"}
     return {}
 
 
