@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from pymongo.database import Database
+from pymongo.errors import ExecutionTimeout
 
 from local.stack import Stack
 from studio import indexes, storage
@@ -232,6 +233,29 @@ def test_nothing_is_left_of_a_project_that_is_deleted_while_it_is_changed(databa
     assert not repository.replace_project(latest, latest.model_copy(update={"version": 3}))
     for collection in ("minimaticsProjects", "minimaticsProjectVersions"):
         assert database[collection].count_documents({}) == 0, collection
+
+
+@pytest.mark.usefixtures("projects")
+def test_deleting_more_than_there_is_time_for_is_gone_on_with(
+    database: Database[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions go outside the transaction: one that had them all would begin anew each time, and never end."""
+    project_id = service.create_project(CALLER, body()).project_id
+    service.update_project(CALLER, project_id, body())
+    service.update_project(CALLER, project_id, body())
+
+    def run_out_of_time(_: Any) -> bool:
+        raise ExecutionTimeout("operation exceeded time limit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repository, "run_transaction", run_out_of_time)
+        with pytest.raises(ExecutionTimeout):
+            service.delete_project(CALLER, project_id)
+        refusal(NotFoundError, service.delete_project, OTHER, project_id)
+    assert database["minimaticsProjectVersions"].count_documents({}) == 0
+    assert service.get_project(CALLER, project_id, None).version == 3
+    service.delete_project(CALLER, project_id)
+    assert refusal(NotFoundError, service.delete_project, CALLER, project_id).code == "PROJECT_NOT_FOUND"
 
 
 def test_there_are_limits_that_are_told(projects: Configure) -> None:

@@ -53,7 +53,7 @@ def _sweep_user(user: DeletedUser, deadline: float) -> bool:
         jobs.delete_job(job.id, user.id)
         if time.monotonic() > deadline:
             return False
-    repository.delete_owned(user.id)
+    repository.delete_owned(user.id, max(deadline - time.monotonic(), 1))
     while keys := [item.key for item in storage.list_objects(own_prefix(user.id), _PAGE)]:
         storage.delete_many(keys)
         if time.monotonic() > deadline:

@@ -1,9 +1,9 @@
 """Users and keys in MongoDB; every read and write of a key is scoped to its owner in the query itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, timeout
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -45,6 +45,8 @@ OWNED: dict[str, Callable[[str], Record]] = {
 # Without projects and jobs nobody can ask for the first two, and there may be millions. Jobs are cancelled at once;
 # what runs for them is stopped before they are deleted.
 _SWEPT_LATER = {"minimaticsProjectVersions", "bulkItems", "computeTasks"}
+# More than a transaction has time for, maybe: they go right behind it, and what is left of them by the sweep.
+LARGE = ("minimaticsProjects", "idempotency", "toneMappingCache")
 
 
 def insert_user(user: User) -> bool:
@@ -85,7 +87,7 @@ def find_user_by_id(user_id: str) -> User | None:
 
 
 def delete_user(user_id: str, now: datetime) -> bool:
-    """Delete a user and what a key can reach in one transaction, which also records that the rest is to be swept.
+    """Delete a user with keys and presets in one transaction, which also records that the rest is to be deleted.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def delete_user(user_id: str, now: datetime) -> bool:
         if get_collection("users").delete_one({"_id": user_id}, session=session).deleted_count == 0:
             return False
         jobs.cancel_jobs(user_id, now, session)
-        for collection in OWNED.keys() - _SWEPT_LATER:
+        for collection in OWNED.keys() - _SWEPT_LATER - set(LARGE):
             get_collection(collection).delete_many(OWNED[collection](user_id), session=session)
         record = DeletedUser(id=user_id, deleted_at=now, swept_at=now)
         get_collection("deletedUsers").insert_one(record.to_mongo(), session=session)
@@ -124,15 +126,19 @@ def claim_deleted_user(swept_before: datetime, now: datetime) -> DeletedUser | N
     return DeletedUser.from_mongo(found) if found else None
 
 
-def delete_owned(user_id: str) -> None:
-    """Delete every document of a deleted user.
+def delete_owned(user_id: str, seconds: float, collections: Iterable[str] = OWNED) -> None:
+    """Delete the documents of a deleted user; where the time is too short for all of them, to do it again goes on.
 
     Parameters
     ----------
     user_id : str
+    seconds : float
+        What it may take.
+    collections : iterable of str
     """
-    for collection, of_user in OWNED.items():
-        get_collection(collection).delete_many(of_user(user_id))
+    with timeout(seconds):
+        for collection in collections:
+            get_collection(collection).delete_many(OWNED[collection](user_id))
 
 
 def forget_deleted_user(user_id: str) -> None:

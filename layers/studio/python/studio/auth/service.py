@@ -4,6 +4,7 @@ import hmac
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
+from pymongo.errors import PyMongoError
 
 from studio import audit
 from studio.auth import api_keys, attempts, repository
@@ -35,10 +36,12 @@ from studio.errors import (
     TooManyRequestsError,
     UnavailableError,
 )
+from studio.observability import logger
 from studio.settings import get_secret
 
 USER_SCOPES: list[Scope] = ["grade", "export"]
 TOUCH_EVERY = timedelta(minutes=1)
+_DELETION_SECONDS = 15.0  # behind the transaction; the function has 29
 
 
 def register(request: RegisterRequest, address: str) -> UserResponse:
@@ -164,6 +167,10 @@ def delete_user(caller: Caller, request: DeleteUserRequest, address: str) -> Non
     if not repository.delete_user(user.id, _now()):
         raise _no_such_user()
     audit.record("user_deleted", user_id=user.id, key_id=caller.key_id, address=address)
+    try:
+        repository.delete_owned(user.id, _DELETION_SECONDS, repository.LARGE)
+    except PyMongoError:
+        logger.exception("some of a deleted user's documents are left to the sweep", user_id=user.id)
 
 
 def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyResponse:
