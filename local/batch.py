@@ -217,7 +217,7 @@ def entry_point(folder: Path) -> list[str]:
     return [sys.executable, "-S", "-P", *arguments] if program == "python" else [program, *arguments]
 
 
-def retries(rules: Sequence[Mapping[str, str]], code: int, status_reason: str) -> bool:
+def retries(rules: Sequence[Mapping[str, str]], code: int | None, status_reason: str) -> bool:
     """Return what the first of a retry strategy's rules that matches says; without one, a job is tried again.
 
     Parameters
@@ -225,11 +225,11 @@ def retries(rules: Sequence[Mapping[str, str]], code: int, status_reason: str) -
     rules
         As the template has them in EvaluateOnExit.
     code
-        Of the container.
+        Of the container; None where it never started.
     status_reason
         Of the attempt.
     """
-    actual = {"OnExitCode": str(code), "OnStatusReason": status_reason, "OnReason": ""}
+    actual = {"OnExitCode": "" if code is None else str(code), "OnStatusReason": status_reason, "OnReason": ""}
     for rule in rules:
         if all(fnmatchcase(actual[name], pattern) for name, pattern in rule.items() if name != "Action"):
             return rule["Action"].upper() == "RETRY"

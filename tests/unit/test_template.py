@@ -376,10 +376,14 @@ def test_batch_makes_the_attempts_that_a_task_may_have(resources: dict[str, Any]
         (1, "Essential container in task exited", True),
         (137, "Essential container in task exited", True),
         (143, "Your Spot Task was interrupted.", True),
-        (2, "Essential container in task exited", False),
+        (2, "Essential container in task exited", True),
+        (None, "Your Spot Task was interrupted.", True),
+        (None, "Task failed to start", True),
+        (None, "CannotPullContainerError: pull image manifest has been retried 5 time(s)", True),
+        (None, "ResourceInitializationError: unable to pull secrets or registry auth", True),
     ],
 )
-def test_batch_tries_again_what_was_lost(resources: dict[str, Any], code: int, reason: str, again: bool) -> None:
+def test_batch_tries_again_what_was_lost(resources: dict[str, Any], code: int | None, reason: str, again: bool) -> None:
     for definition in ("RunTaskJobDefinition", "MinimaticsExportJobDefinition"):
         strategy = resources[definition]["Properties"]["RetryStrategy"]
         assert batch.retries(strategy["EvaluateOnExit"], code, reason) is again
