@@ -19,6 +19,7 @@ from local.template import Template
 from studio.auth.deletion import LONGEST_SWEEP_SECONDS
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
+from studio.minimatics.export.settings import ExportSettings
 from studio.storage import StorageSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
@@ -341,6 +342,11 @@ def test_a_container_has_the_environment_of_the_worker(functions: dict[str, Any]
         container = resources[definition]["Properties"]["ContainerProperties"]
         names = {item["Name"] for item in container["Environment"]}
         assert worker - without == names - {"POWERTOOLS_TRACE_DISABLED", "AWS_DEFAULT_REGION"}
+
+
+def test_an_exports_disk_is_the_one_that_is_told(resources: dict[str, Any]) -> None:
+    container = resources["MinimaticsExportJobDefinition"]["Properties"]["ContainerProperties"]
+    assert container["EphemeralStorage"]["SizeInGiB"] == ExportSettings().export_disk_gb
 
 
 BATCH_TASKS = {name: task for name, task in TASKS.items() if "BATCH" in task.targets}

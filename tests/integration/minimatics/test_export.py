@@ -139,6 +139,15 @@ def test_what_an_execution_lacks_fails_its_job_and_is_named(configure: Configure
         export.plan("by-hand", ARN + "by-hand", {"project_id": project.id})
 
 
+def test_a_containers_disk_is_paid_for(configure: Configure) -> None:
+    plan = export._order("usr_1", ExportVideoRequest(project_id=keep_project().id))[1].plan
+    cost = export._estimate(plan).cost_usd
+    configure(EXPORT_DISK_GB="20")
+    hours = (2 * 60 + plan.cost_seconds / 2) / 3600  # one segment, and joining it
+    assert cost - export._estimate(plan).cost_usd == pytest.approx(hours * 180 * 0.000111, abs=1e-4)
+    assert cost > export._estimate(plan).cost_usd
+
+
 def test_a_deleted_project_fails_the_job(database: Database[Any]) -> None:
     project = keep_project()
     order = export._order("usr_1", ExportVideoRequest(project_id=project.id))[1]

@@ -40,6 +40,7 @@ from studio.object_keys import job_key
 from studio.observability import logger
 
 TASK = "minimatics_export"
+_FREE_DISK_GB = 20  # of Fargate
 
 # It is a part of objects' names and of those of Batch jobs.
 _JOB_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,79}")
@@ -315,15 +316,18 @@ def _estimate(film: Plan) -> ExportEstimate:
     for seconds in runs:
         lanes[lanes.index(min(lanes))] += seconds
     hourly = resources.vcpu * settings.export_vcpu_hour_usd + gigabytes * settings.export_gb_hour_usd
+    hourly += (settings.export_disk_gb - _FREE_DISK_GB) * settings.export_disk_gb_hour_usd
     return ExportEstimate(
         core_seconds=round(film.cost_seconds, 1),
         seconds=round(max(lanes) + start, 1),
         cost_usd=round((sum(runs) + start) * hourly / 3600, 4),
         basis=(
             "What rendering and encoding a frame of this size, codec and quality took on one x86-64 core; "
-            f"{resources.vcpu:g} vCPUs and {gigabytes:g} GB a segment; {start:g} s for each container to start, "
+            f"{resources.vcpu:g} vCPUs, {gigabytes:g} GB and {settings.export_disk_gb} GB of disk a segment; "
+            f"{start:g} s for each container to start, "
             "that which joins the segments among them, whose work is not counted; Fargate on demand at "
-            f"${settings.export_vcpu_hour_usd:g} a vCPU and ${settings.export_gb_hour_usd:g} a GB an hour. "
+            f"${settings.export_vcpu_hour_usd:g} a vCPU, ${settings.export_gb_hour_usd:g} a GB and "
+            f"${settings.export_disk_gb_hour_usd:g} a GB of disk beyond {_FREE_DISK_GB} an hour. "
             "Spot, which is tried first, costs less."
         ),
     )

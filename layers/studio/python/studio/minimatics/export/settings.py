@@ -15,6 +15,8 @@ class ExportSettings(Settings):
     export_concurrency: int = Field(default=8, ge=1, le=40, description="Segments at once.")
     export_preview_seconds: float = Field(default=3, gt=0, description="Between two previews of a segment.")
     export_start_seconds: float = Field(default=60, ge=0, description="For Batch to start a container.")
+    export_disk_gb: int = Field(default=200, ge=20, description="Of each container, as its job definition has it.")
     # Fargate on demand in us-east-1, Linux on x86.
     export_vcpu_hour_usd: float = Field(default=0.04048, ge=0)
     export_gb_hour_usd: float = Field(default=0.004445, ge=0)
+    export_disk_gb_hour_usd: float = Field(default=0.000111, ge=0, description="Beyond the first 20.")
