@@ -2,7 +2,6 @@ set positional-arguments
 
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export SAM_CLI_TELEMETRY := "0"
-export AWS_DEFAULT_REGION := env("AWS_DEFAULT_REGION", "us-east-1")
 
 lock := "uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11"
 # Amazon Linux 2, which python3.11 runs on in Lambda, has glibc 2.26: newer manylinux wheels do not load there.
@@ -70,7 +69,7 @@ check: install
 	ruff format --check .
 	mypy
 	cfn-lint template.yaml
-	sam validate --lint
+	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	npm exec --yes --loglevel error --package asl-validator@4.0.0 -- asl-validator $(printf -- '--yaml-path %s ' statemachines/*/definition.asl.yaml)
 
 # Compile the pinned, hashed requirements of every layer, of functions with libraries of their own, the containers and development

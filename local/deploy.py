@@ -89,7 +89,7 @@ class Deployment:
         first = self._deploy_command({image.tag_parameter: "" for image in images})
         last = self._deploy_command({image.tag_parameter: image.tag for image in images})
         found = [
-            Step(f"look at the stack {self.stack_name}", self._check),
+            Step(f"look at the stack {self.stack_name} in {find_region() or 'no region yet'}", self._check),
             Step("sam build", lambda: self.run(["sam", "build"], {})),
         ]
         if images:
@@ -105,7 +105,15 @@ class Deployment:
         return ["sam", "deploy", "--config-env", self.environment, "--parameter-overrides", *overrides]
 
     def _check(self) -> None:
-        """Refuse what would be done by mistake: an update that says nothing of Batch would leave its images behind."""
+        """Refuse what would be done by mistake."""
+        region = find_region()
+        if region is None:
+            raise DeploymentError("no region is configured: set AWS_DEFAULT_REGION, or one in the profile")
+        for name, value in self.parameters.items():
+            # arn:aws:secretsmanager:<region>:…, which functions ask in their own region for.
+            if value.startswith("arn:") and (theirs := value.split(":")[3]) != region:
+                raise DeploymentError(f"{name} is of {theirs}, and the deployment would be in {region}")
+        # An update that says nothing of Batch would leave its images behind.
         if look(self.stack_name).parameters.get("BatchEnabled") == "true" and "BatchEnabled" not in self.parameters:
             raise DeploymentError(
                 f"{self.stack_name} has BatchEnabled=true, of which neither samconfig.toml nor the command says "
@@ -162,6 +170,14 @@ class Deployment:
             raise DeploymentError(
                 f"all is deployed but the indexes. Once MongoDB can be reached from here: {again} just indexes"
             ) from error
+
+
+def find_region() -> str | None:
+    """Return the region that is deployed to: the environment's or the profile's, as the SAM CLI takes it."""
+    try:
+        return boto3.Session().region_name
+    except BotoCoreError as error:
+        raise DeploymentError(str(error)) from error
 
 
 def look(stack_name: str) -> Deployed:

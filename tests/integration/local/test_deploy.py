@@ -20,6 +20,7 @@ from local.aws import AwsServer
 from local.events import EventInvoker
 from local.images import Image
 from local.lambda_runtime import CREDENTIALS
+from local.layers import ROOT
 from local.template import REGION
 
 IMAGE = Image(Path("statemachines/run_task/container"))
@@ -269,6 +270,33 @@ def test_a_first_change_set_that_is_declined_ends_it(account: Account, parameter
     with pytest.raises(deploy.DeploymentError, match="declined"):
         account.deploy(**parameters)
     assert account.runs == [("sam build", 0), ("sam deploy", 0)]
+
+
+def test_it_tells_its_region_first(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    deploy.deploy(account.deployment(), dry_run=True)
+    assert capsys.readouterr().out.startswith(f"1/4 look at the stack {account.name} in us-east-1\n")
+
+
+@pytest.mark.parametrize("name", ["MongoDbSecretArn", "CallbackSecretArn", "SecretsKmsKeyArn"])
+def test_a_secret_of_another_region_is_refused(account: Account, name: str) -> None:
+    elsewhere = SECRET.replace("us-east-1", "eu-west-1")
+    with pytest.raises(deploy.DeploymentError, match=rf"{name} is of eu-west-1, .* in us-east-1"):
+        account.deploy(**{name: elsewhere})
+    assert account.runs == []
+
+
+def test_the_region_is_the_profiles_where_the_environment_has_none(
+    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert "export AWS_DEFAULT_REGION" not in (ROOT / "justfile").read_text(), "it would win over the profile"
+    (tmp_path / "config").write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(deploy.DeploymentError, match=r"MongoDbSecretArn is of us-east-1, .* in eu-central-1"):
+        account.deploy()
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with pytest.raises(deploy.DeploymentError, match="no region is configured"):
+        account.deploy()
 
 
 def test_batch_is_not_forgotten(account: Account) -> None:
