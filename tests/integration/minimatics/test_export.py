@@ -1,15 +1,19 @@
 """How exports are recorded, on a real MongoDB; tests/api has them from end to end."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pymongo.database import Database
+from samtranslator.yaml_helper import yaml_parse
 
+from local.layers import ROOT
 from studio.compute_tasks import dispatch, service
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks.models import Job
+from studio.compute_tasks.registry import TASKS
 from studio.documents import new_id
 from studio.errors import GoneError, InvalidFieldError, NotFoundError
 from studio.minimatics import repository as projects
@@ -119,8 +123,13 @@ def test_who_has_lost_the_job_reports_nothing(change: dict[str, Any]) -> None:
     assert stored(job).progress.percent == 0
 
 
-def keep_project() -> StoredProject:
-    film = film_fields(Project.model_validate({"shots": [{"image_key": "users/a/b", "duration_frames": 24}]}))
+SHOT = {"image_key": "users/a/b", "duration_frames": 24}
+
+
+def keep_project(
+    shots: Sequence[Any] = (SHOT,), output: Mapping[str, str] | None = None, size: str = "1080p"
+) -> StoredProject:
+    film = film_fields(Project.model_validate({"shots": shots, "output": output or {}, "size": size}))
     project = StoredProject(
         id=new_id("prj"), user_id="usr_1", name="Fox", version=1, **film, created_at=NOW, updated_at=NOW
     )
@@ -176,6 +185,33 @@ def test_a_film_of_too_many_frames_is_refused(configure: Configure) -> None:
     project = keep_project()
     with pytest.raises(InvalidFieldError, match="23 frames; this one has 24"):
         export._order("usr_1", ExportVideoRequest(project_id=project.id))
+
+
+def test_a_film_that_would_take_too_long_is_refused(configure: Configure) -> None:
+    project = keep_project([{"image_key": "users/a/b", "duration_frames": 200_000}], {"codec": "hevc"})
+    order = ExportVideoRequest(project_id=project.id)
+    assert len(export._order("usr_1", order)[1].plan.segments) == 69
+    configure(EXPORT_CONCURRENCY="1")
+    estimate = export._estimate(export._order("usr_1", order)[1].plan).seconds
+    configure(EXPORT_CONCURRENCY="1", EXPORT_SECONDS_MAX="20000")
+    with pytest.raises(
+        InvalidFieldError, match=rf"may take 20,000 s; .* at {estimate:,.0f} s: take a smaller"
+    ) as error:
+        export._order("usr_1", order)
+    assert (error.value.status, error.value.code) == (422, "FILM_TOO_LONG")
+
+
+@pytest.mark.parametrize("seconds", ["0.001", "600"])
+def test_what_is_allowed_fits_into_an_execution(configure: Configure, seconds: str) -> None:
+    """Of 25,000 events and a day, whatever a segment is to cost; what is retried and redriven has its share."""
+    project = keep_project([{"image_key": "users/a/b", "duration_frames": 216_000}], {"codec": "hevc"}, "2160p")
+    configure(EXPORT_SEGMENT_SECONDS=seconds)
+    plan = export._order("usr_1", ExportVideoRequest(project_id=project.id))[1].plan
+    machine = yaml_parse((ROOT / "statemachines/minimatics_export/definition.asl.yaml").read_text())
+    assert export._estimate(plan).seconds <= machine["TimeoutSeconds"] / 2
+    assert len(plan.segments) * 8 <= 25_000 / 3
+    # On two vCPUs; twice the estimate still ends in time.
+    assert max(segment.cost_seconds for segment in plan.segments) <= TASKS["minimatics_export"].timeout_seconds
 
 
 def test_an_export_without_a_film_is_not_completed() -> None:

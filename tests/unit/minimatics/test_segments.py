@@ -56,3 +56,11 @@ def test_the_target_sets_how_many_there_are() -> None:
     assert len(plan.segments) == round(sum(frame_costs(timeline)) / 60)
     assert max(segment.cost_seconds for segment in plan.segments) < 90
     assert plan_film(timeline).segments[0].end_frame == 4000
+
+
+def test_there_are_no_more_segments_than_allowed_whatever_they_cost() -> None:
+    timeline = Timeline(make_project(*[{"duration_frames": 100}] * 40, size="1080p"))
+    plan = plan_film(timeline, target_seconds=1, segments_max=30)
+    assert len(plan.segments) == 30
+    assert plan.segments[-1].end_frame == 4000
+    assert len(plan_film(timeline, target_seconds=60, segments_max=30).segments) < 30

@@ -48,7 +48,12 @@ class Plan(BaseModel):
 
 
 def plan_film(
-    timeline: Timeline, *, target_seconds: float | None = None, segments: int | None = None, encoder_threads: int = 2
+    timeline: Timeline,
+    *,
+    target_seconds: float | None = None,
+    segments: int | None = None,
+    segments_max: int | None = None,
+    encoder_threads: int = 2,
 ) -> Plan:
     """Cut a film into segments of similar cost.
 
@@ -60,15 +65,17 @@ def plan_film(
     ----------
     timeline : Timeline
     target_seconds : float | None
-        What a segment may cost, in seconds of one core; any number of segments then.
+        What a segment may cost, in seconds of one core; as many segments then.
     segments : int | None
         How many; one by default.
+    segments_max : int | None
+        How many at most, whatever they cost.
     encoder_threads : int
         Of each segment; a film depends on it to the bit.
     """
     costs = [0.0, *accumulate(frame_costs(timeline))]
     count = segments or (max(1, round(costs[-1] / target_seconds)) if target_seconds else 1)
-    count = max(1, min(count, timeline.frames // _SHORTEST))
+    count = max(1, min(count, timeline.frames // _SHORTEST, segments_max or count))
     cuts = [0, *_cuts(timeline, costs, count), timeline.frames]
     return Plan(
         frames=timeline.frames,

@@ -73,7 +73,7 @@ def submit(
     NotFoundError
         If the caller has no such project, or it has no such version.
     InvalidFieldError
-        If size or output do not fit the project, or the film is too long.
+        If size or output do not fit the project, or the film is too long, by its frames or its work.
     UnavailableError
         If exports, or callbacks that are asked for, are not configured.
     """
@@ -242,8 +242,16 @@ def _order(user_id: str, order: ExportOrder) -> tuple[Project, ExportJob]:
     film = plan_film(
         timeline,
         target_seconds=settings.export_segment_seconds,
+        segments_max=settings.export_segments_max,
         encoder_threads=int(TASKS[TASK].resources.vcpu),
     )
+    seconds, limit = _estimate(film).seconds, settings.export_seconds_max
+    if seconds > limit:
+        message = (
+            f"an export may take {limit:,.0f} s; this one is estimated at {seconds:,.0f} s: "
+            "take a smaller size, another codec or a lower quality, or make two films of it"
+        )
+        raise InvalidFieldError(message, code="FILM_TOO_LONG", field="projectId")
     return project, ExportJob(
         project_id=stored.id, version=stored.version, size=order.size, output=order.output, plan=film
     )
