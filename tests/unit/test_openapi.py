@@ -95,6 +95,13 @@ def test_every_error_has_the_envelope(document: dict[str, Any]) -> None:
                     assert schema in (ours, gateways, {"anyOf": [ours, gateways]}), f"{method} {path} {status}"
 
 
+def test_what_takes_a_body_takes_json_alone(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if "requestBody" in operation:
+                assert {"400", "415", "422"} <= operation["responses"].keys(), f"{method} {path}"
+
+
 def test_what_the_gateway_answers_by_itself_is_documented(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

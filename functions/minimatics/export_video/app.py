@@ -13,7 +13,7 @@ app = create_app()
     description="Starts a job that makes a film of a version of the project: segments are rendered by containers of "
     "their own and joined. Its result has the film, a poster and subtitles. `dry_run` answers the plan instead.",
     tags=["Minimatics"],
-    responses=answers(200, 400, 403, 404, 409, 410, 503, models={202: AcceptedResponse}),
+    responses=answers(200, 400, 403, 404, 409, 410, 415, 503, models={202: AcceptedResponse}),
 )
 def export_video(request: ExportVideoRequest) -> tuple[ExportResponse | ExportPlanResponse | AcceptedResponse, int]:
     return service.submit(get_caller(app), request, get_deadline(app), get_job_id(app))

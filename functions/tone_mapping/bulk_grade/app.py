@@ -14,7 +14,7 @@ app = create_app()
     summary="Grade many images",
     description="Starts a job that grades up to 10,000 of your images alike; one that fails does not stop the others.",
     tags=["Tone mapping"],
-    responses=answers(202, 400, 403, 404, 409, 503, models={202: AcceptedResponse}),
+    responses=answers(202, 400, 403, 404, 409, 415, 503, models={202: AcceptedResponse}),
 )
 def bulk_grade(request: BulkGradeRequest) -> tuple[AcceptedResponse, int]:
     return service.submit(get_caller(app), request, get_job_id(app)), HTTPStatus.ACCEPTED
