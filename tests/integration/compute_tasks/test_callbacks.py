@@ -17,7 +17,7 @@ from studio.caller import Caller
 from studio.compute_tasks import callbacks, delivery, repository, service, worker
 from studio.compute_tasks.models import FINAL, Callback, Job, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter, Task
-from studio.errors import InvalidFieldError, NotFoundError, UnavailableError
+from studio.errors import ForbiddenError, InvalidFieldError, NotFoundError, UnavailableError
 from studio.mongo import get_collection
 from studio.tone_mapping.bulk import service as bulk
 
@@ -188,6 +188,14 @@ def test_without_a_secret_a_callback_is_refused(configure: Any) -> None:
         callbacks.check("https://8.8.8.8/")
     with pytest.raises(UnavailableError, match="CALLBACK_SECRET_ARN"):
         callbacks.show_secret(CALLER)
+
+
+@pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize("scopes", [{"admin"}, set()])
+def test_what_may_start_no_job_sees_no_secret(configure: Any, scopes: set[str]) -> None:
+    configure(CALLBACK_SECRET="planted")
+    with pytest.raises(ForbiddenError, match=r"the scope grade or export; this key has (admin|none)"):
+        callbacks.show_secret(CALLER.model_copy(update={"scopes": frozenset(scopes)}))
 
 
 @pytest.fixture

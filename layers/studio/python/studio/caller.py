@@ -12,18 +12,20 @@ class Caller(BaseModel, frozen=True):
     key_id: str
     scopes: frozenset[str]
 
-    def require(self, scope: str) -> None:
-        """Refuse a key without a scope.
+    def require(self, *scopes: str) -> None:
+        """Refuse a key that has none of some scopes.
 
         Parameters
         ----------
-        scope : {"grade", "export", "admin"}
+        *scopes : {"grade", "export", "admin"}
 
         Raises
         ------
         ForbiddenError
-            It names the scope that is missing and those that the key has.
+            It names the scopes that would do and those that the key has.
         """
-        if scope not in self.scopes:
+        if self.scopes.isdisjoint(scopes):
             has = ", ".join(sorted(self.scopes)) or "none"
-            raise ForbiddenError(f"this needs a key with the scope {scope}; this key has {has}", code="MISSING_SCOPE")
+            raise ForbiddenError(
+                f"this needs a key with the scope {' or '.join(scopes)}; this key has {has}", code="MISSING_SCOPE"
+            )

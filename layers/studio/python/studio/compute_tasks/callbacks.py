@@ -132,11 +132,11 @@ def show_secret(caller: Caller) -> CallbackSecretResponse:
     Raises
     ------
     ForbiddenError
-        If the caller's key may not grade.
+        If the caller's key may start no job.
     UnavailableError
         If callbacks are not configured.
     """
-    caller.require("grade")
+    caller.require("grade", "export")
     return CallbackSecretResponse(secret=derive_secret(caller.user_id))
 
 
