@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from local.deploy import build_variables
 from local.images import Image, list_images
 from local.template import Template
 from studio.auth.deletion import LONGEST_SWEEP_SECONDS
+from studio.compute_tasks.callbacks import announce
+from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
 from studio.minimatics.export.settings import ExportSettings
+from studio.settings import Settings
 from studio.storage import StorageSettings
 from studio.tone_mapping.cache.service import _LONGEST_PURGE_SECONDS
 
@@ -459,12 +463,12 @@ def alarms(resources: dict[str, Any]) -> set[tuple[str, str]]:
 
 def test_what_fails_unseen_has_an_alarm(resources: dict[str, Any], functions: dict[str, Any]) -> None:
     """A state machine, a queue of what was given up, a function that answers nobody."""
-    expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", "")}
+    expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", ""), ("Studio JobFault", "Stage")}
     asked = {"AuthorizeRequestFunction"}  # by the API
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::StateMachine":
-            expected |= {("AWS/States ExecutionsFailed", name), ("AWS/States ExecutionsTimedOut", name)}
+            expected.add(("AWS/States ExecutionsTimedOut", name))
             asked |= set(references(properties["DefinitionSubstitutions"]))
         if resource["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in properties:
             [dead_letters] = references(properties["RedrivePolicy"])
@@ -485,7 +489,50 @@ def test_every_alarm_tells_who_wants_to_know(resources: dict[str, Any]) -> None:
             assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
             # That of what is not there, is not there either.
             for name in set(references(alarm["Properties"].get("Dimensions", []))):
-                assert alarm.get("Condition") == resources[name].get("Condition")
+                assert alarm.get("Condition") == resources.get(name, {}).get("Condition")
+
+
+@pytest.mark.parametrize(("status", "is_fault"), [(422, False), (409, False), (500, True), (504, True)])
+def test_the_alarm_of_jobs_is_of_what_is_counted(
+    resources: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    is_fault: bool,
+) -> None:
+    alarm = resources["JobFaultsAlarm"]["Properties"]
+    template = Template(ROOT / "template.yaml", {"MongoDbSecretArn": "arn", "Stage": "prod"})
+    [environment] = [item.environment for item in template.functions() if item.name == "ReconcileTasksFunction"]
+    for name in ("STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(name, environment[name])
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    now = datetime.now(UTC)
+    job = Job(
+        id="job_1",
+        user_id="usr_1",
+        key_id="key_1",
+        scopes=[],
+        task_type="adjust",
+        target="BATCH",
+        status="FAILED",
+        payload={},
+        error=JobError(code="E", message="no", status=status),
+        created_at=now,
+        queued_at=now,
+        expires_at=now,
+    )
+    announce(job)
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    counted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [line for line in counted if alarm["MetricName"] in line]
+    assert len(found) == is_fault
+    for line in found:
+        [metric] = line["_aws"]["CloudWatchMetrics"]
+        assert metric["Namespace"] == alarm["Namespace"]
+        told = {name: line[name] for name in metric["Dimensions"][0]}
+        watched = {item["Name"]: item["Value"] for item in alarm["Dimensions"]}
+        assert told == {"service": "studio", "stage": "prod"}
+        assert watched == {"service": "studio", "stage": {"Ref": "Stage"}}
 
 
 def test_the_dashboard_can_be_read(resources: dict[str, Any]) -> None:

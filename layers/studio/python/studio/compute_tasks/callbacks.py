@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 from studio.caller import Caller
 from studio.compute_tasks import repository
 from studio.compute_tasks.models import CallbackSecretResponse, Job
-from studio.compute_tasks.settings import CallbackSettings
+from studio.compute_tasks.settings import CallbackSettings, ComputeTaskSettings
 from studio.errors import UnavailableError
 from studio.fetch import HTTPS, IPAddress, check_url, is_public
 from studio.observability import count, logger, measure_seconds, tracer
@@ -92,6 +92,8 @@ def announce(job: Job | None) -> Job | None:
     if job is None:
         return None
     count(f"Job{job.status.capitalize()}", task_type=job.task_type)
+    if job.error and job.error.status >= 500:  # no user's mistake: an alarm watches this
+        count("JobFault", stage=ComputeTaskSettings.load().stage)
     started, finished = job.started_at or job.finished_at, job.finished_at
     if started and finished:
         measure_seconds("JobQueueSeconds", (started - job.queued_at).total_seconds(), task_type=job.task_type)

@@ -21,6 +21,7 @@ class ComputeTaskSettings(Settings):
     batch_queue_seconds: int = Field(default=3600, ge=1, description="How long a Batch job may wait for a container.")
     concurrent_jobs: int = Field(default=0, ge=0, description="Of one user, that are not over; 0 for no limit.")
     job_ttl_days: int = Field(default=30, ge=1)
+    stage: str = Field(default="local", description="Which deployment's faults an alarm tells of.")
 
 
 class CallbackSettings(Settings):
