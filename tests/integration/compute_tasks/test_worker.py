@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import EndpointConnectionError
 from pydantic import BaseModel
+from pymongo.errors import NetworkTimeout
 
 from studio import mongo
 from studio.caller import Caller
@@ -121,6 +123,25 @@ def test_progress_and_heartbeat_are_written_while_it_runs() -> None:
     assert running[-1].stage == "cooking"
     assert running[-1].eta_seconds is not None
     assert seen[-1].progress.percent == 100
+
+
+def test_heartbeats_go_on_where_one_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a secret that could not be read after its rotation, say."""
+    touch, failures = repository.touch_job, [GetParameterError("throttled"), ZeroDivisionError(), NetworkTimeout()]
+
+    def fail_at_first(*arguments: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        return touch(*arguments)
+
+    monkeypatch.setattr(repository, "touch_job", fail_at_first)
+    job = submit("soup", seconds=0.8)
+    assert worker.run_job(job.id, 1) == "COMPLETED"
+    found = stored(job)
+    assert failures == []
+    assert found.heartbeat_at
+    assert found.started_at
+    assert found.heartbeat_at > found.started_at
 
 
 def test_a_cancelled_job_is_interrupted() -> None:

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-from pymongo.errors import PyMongoError
-
 from studio.caller import Caller
 from studio.compute_tasks import callbacks, repository, service
 from studio.compute_tasks.models import Job, JobError, Status
@@ -111,8 +109,8 @@ def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
         while not beat.wait(seconds):
             try:
                 owned = touch()
-            except PyMongoError:
-                logger.warning("a heartbeat could not be written")
+            except Exception:  # whatever it is, the next one may be written; without any, the job counts as lost
+                logger.warning("a heartbeat could not be written", exc_info=True)
                 continue
             if not owned and not beat.is_set():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
