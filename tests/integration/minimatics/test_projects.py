@@ -285,6 +285,30 @@ def test_there_are_limits_that_are_told(projects: Configure) -> None:
     assert error.message.startswith("a project may have 3,000 bytes, every default written out; got 3,")
 
 
+def test_what_a_users_versions_have_in_all_is_limited(projects: Configure, database: Database[Any]) -> None:
+    first = service.create_project(CALLER, body())
+    size = repository.sum_bytes(CALLER.user_id)
+    assert size == len(json.dumps(database["minimaticsProjects"].find_one()["film"]))  # type: ignore[index]
+    projects(PROJECTS_MAX_BYTES=str(4 * size + 100))
+    service.update_project(CALLER, first.project_id, body())
+    service.update_project(CALLER, first.project_id, body())
+    copy = service.duplicate_project(CALLER, first.project_id, DuplicateProjectRequest())
+    assert repository.sum_bytes(CALLER.user_id) == 4 * size, "the copy has no more than a version"
+    for call in (
+        lambda: service.create_project(CALLER, body()),
+        lambda: service.update_project(CALLER, copy.project_id, body()),
+        lambda: service.duplicate_project(CALLER, copy.project_id, DuplicateProjectRequest()),
+    ):
+        error = refusal(ConflictError, call)
+        assert error.code == "PROJECTS_TOO_LARGE"
+        assert f"may have {4 * size + 100:,} bytes" in error.message
+        assert f"yours have {4 * size:,}, and this one has {size:,}" in error.message
+    assert service.create_project(OTHER, other_body()).version == 1
+    service.delete_project(CALLER, first.project_id)
+    assert repository.sum_bytes(CALLER.user_id) == size
+    assert service.update_project(CALLER, copy.project_id, body()).version == 2
+
+
 @pytest.mark.parametrize(
     ("shots", "status", "message"),
     [
@@ -336,3 +360,6 @@ def test_the_indexes_serve_the_queries(database: Database[Any]) -> None:
         assert '"SORT"' not in str(plan).replace("'", '"')
         assert "IXSCAN" in str(plan)
         assert "COLLSCAN" not in str(plan)
+    total = [{"$match": {"userId": CALLER.user_id}}, {"$group": {"_id": None, "bytes": {"$sum": "$storedBytes"}}}]
+    explained = str(database.command("explain", {"aggregate": "minimaticsProjects", "pipeline": total, "cursor": {}}))
+    assert "PROJECTION_COVERED" in explained, "films are read for the sum of their sizes"

@@ -25,6 +25,8 @@ class StoredProject(Document):
     duration_frames : int
     duration_seconds : float
         Of the film, by its timeline.
+    stored_bytes : int
+        Of the films of this version and all before it, as JSON.
     created_at : datetime
         Of the project.
     updated_at : datetime
@@ -39,6 +41,7 @@ class StoredProject(Document):
     shot_count: int
     duration_frames: int
     duration_seconds: float
+    stored_bytes: int = 0
     created_at: datetime
     updated_at: datetime
 

@@ -12,7 +12,10 @@ from studio.mongo import Record, get_collection, insert_within, run_transaction
 _DELETION_SECONDS = 15.0  # with what comes before and behind it, less than the function has
 
 INDEXES = {
-    "minimaticsProjects": [IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner")],
+    "minimaticsProjects": [
+        IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner"),
+        IndexModel([("userId", ASCENDING), ("storedBytes", ASCENDING)], name="size"),
+    ],
     "minimaticsProjectVersions": [
         IndexModel([("userId", ASCENDING), ("projectId", ASCENDING), ("version", ASCENDING)], name="owner")
     ],
@@ -29,6 +32,18 @@ def insert_project(project: StoredProject, limit: int) -> bool:
     """
     like = {"userId": project.user_id}
     return insert_within(limit, project.user_id, "minimaticsProjects", project.to_mongo(), like)
+
+
+def sum_bytes(user_id: str) -> int:
+    """Add up what a user's projects and their versions have, out of the index.
+
+    Parameters
+    ----------
+    user_id : str
+    """
+    total = {"$group": {"_id": None, "bytes": {"$sum": "$storedBytes"}}}
+    found = list(get_collection("minimaticsProjects").aggregate([{"$match": {"userId": user_id}}, total]))
+    return int(found[0]["bytes"]) if found else 0
 
 
 def find_project(project_id: str, user_id: str | None = None) -> StoredProject | None:

@@ -54,7 +54,7 @@ def create_project(caller: Caller, given: Mapping[str, Any]) -> ProjectResponse:
     TooLargeError
         If it has more bytes than allowed.
     ConflictError
-        If the caller has as many projects as allowed.
+        If the caller has as many projects or bytes as allowed.
     """
     caller.require("export")
     request = _check(caller, CreateProjectRequest, given)
@@ -159,7 +159,7 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
     NotFoundError
         If the caller has no such project.
     ConflictError
-        If the request names a version that is not the latest, or there are as many versions as allowed.
+        If the request names a version that is not the latest, or there are as many versions or bytes as allowed.
     """
     caller.require("export")
     request = _check(caller, UpdateProjectRequest, given)
@@ -167,7 +167,9 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
     for _ in range(_TRIES):  # each that fails is one that somebody else succeeded with
         latest = _find(caller.user_id, project_id)
         _check_version(latest, request.version)
+        _check_room(caller.user_id, film["stored_bytes"])
         changes = {"name": request.name, "version": latest.version + 1, **film, "updated_at": _now()}
+        changes["stored_bytes"] += latest.stored_bytes
         new = latest.model_copy(update=changes)
         if repository.replace_project(latest, new):
             return _tell(new, new.version)
@@ -210,13 +212,15 @@ def duplicate_project(caller: Caller, project_id: str, request: DuplicateProject
     NotFoundError
         If the caller has no such project, or it has no such version.
     ConflictError
-        If the caller has as many projects as allowed.
+        If the caller has as many projects or bytes as allowed.
     """
     caller.require("export")
     original = find_version(caller.user_id, project_id, request.version)
     now = _now()
     name = request.name or original.name[: _NAME_MAX - len(_COPY)] + _COPY
-    changes = {"id": new_id("prj"), "name": name, "version": 1, "created_at": now, "updated_at": now}
+    size = len(json.dumps(original.film))
+    changes = {"id": new_id("prj"), "name": name, "version": 1, "stored_bytes": size}
+    changes |= {"created_at": now, "updated_at": now}
     return _insert(original.model_copy(update=changes))
 
 
@@ -230,7 +234,8 @@ def film_fields(project: Project) -> dict[str, Any]:
     Returns
     -------
     dict
-        Fields of a `StoredProject`: the film with every default written out, and its length.
+        Fields of a `StoredProject`, as if of its first version: the film with every default written out, its length
+        and size.
 
     Raises
     ------
@@ -248,6 +253,7 @@ def film_fields(project: Project) -> dict[str, Any]:
         "shot_count": len(project.shots),
         "duration_frames": timeline.frames,
         "duration_seconds": float(timeline.seconds(timeline.frames)),
+        "stored_bytes": size,
     }
 
 
@@ -310,10 +316,22 @@ def _has_more_values(given: Mapping[str, Any], limit: int) -> bool:
 
 
 def _insert(project: StoredProject) -> ProjectResponse:
+    _check_room(project.user_id, project.stored_bytes)
     limit = ProjectSettings.load().projects_max
     if not repository.insert_project(project, limit):
         raise ConflictError(f"a user may have {limit:,} projects, and you have as many", code="TOO_MANY_PROJECTS")
     return _tell(project, project.version)
+
+
+def _check_room(user_id: str, size: int) -> None:
+    """Refuse one version more than a user has room for; several at once may be a little more."""
+    limit, kept = ProjectSettings.load().projects_max_bytes, repository.sum_bytes(user_id)
+    if kept + size > limit:
+        message = (
+            f"a user's projects may have {limit:,} bytes with all of their versions; yours have {kept:,}, and this one "
+            f"has {size:,}: delete a project; a duplicate of it has its latest version alone"
+        )
+        raise ConflictError(message, code="PROJECTS_TOO_LARGE")
 
 
 def _check_version(latest: StoredProject, given: int | None) -> None:
