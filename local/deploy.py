@@ -111,7 +111,7 @@ class Deployment:
             raise DeploymentError("no region is configured: set AWS_DEFAULT_REGION, or one in the profile")
         for name, value in self.parameters.items():
             # arn:aws:secretsmanager:<region>:…, which functions ask in their own region for.
-            if value.startswith("arn:") and (theirs := value.split(":")[3]) != region:
+            if value.startswith("arn:") and (theirs := value.split(":")[3]) not in ("", region):
                 raise DeploymentError(f"{name} is of {theirs}, and the deployment would be in {region}")
         # An update that says nothing of Batch would leave its images behind.
         if look(self.stack_name).parameters.get("BatchEnabled") == "true" and "BatchEnabled" not in self.parameters:

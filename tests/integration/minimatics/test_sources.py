@@ -32,11 +32,11 @@ def pictures(configure: Configure, stack: Stack) -> Iterator[None]:
         AWS_SECRET_ACCESS_KEY="testing",
         BUCKET_NAME=stack.bucket_name,
     )
-    storage._client.cache_clear()
+    storage._connect.cache_clear()
     for key in KEYS:
         storage.write(key, PICTURE, "image/png", tags={})
     yield
-    storage._client.cache_clear()
+    storage._connect.cache_clear()
 
 
 def test_pictures_are_kept_as_long_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
