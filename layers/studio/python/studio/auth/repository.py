@@ -13,6 +13,7 @@ from studio.mongo import Record, get_collection, insert_within, run_transaction
 
 # How long a key can still be listed that works no more.
 _ENDED_KEYS_KEPT = timedelta(days=30)
+_CACHED = timedelta(seconds=60)  # the authorizer's answers, by the template
 
 INDEXES = {
     "users": [IndexModel([("email", ASCENDING)], unique=True, name="email")],
@@ -160,7 +161,10 @@ def insert_api_key(key: ApiKey, limit: int, now: datetime) -> bool:
     limit : int
     now : datetime
     """
-    like = {"userId": key.user_id, "isLogin": {"$ne": True}} | _working(now)
+    # One that was revoked just now may work for as long as the authorizer's answer is cached.
+    is_left = {"$or": [{"revokedAt": None}, {"revokedAt": {"$gt": now - _CACHED}}]}
+    is_valid = {"$or": [{"expiresAt": None}, {"expiresAt": {"$gt": now}}]}
+    like = {"userId": key.user_id, "isLogin": {"$ne": True}, "$and": [is_left, is_valid]}
     return insert_within(limit, key.user_id, "apiKeys", key.to_mongo(), like)
 
 

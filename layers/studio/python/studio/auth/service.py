@@ -198,7 +198,9 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
     key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
     if not repository.insert_api_key(key, limit, now):
-        raise ConflictError(f"a user may have {limit:,} working keys; revoke one", code="TOO_MANY_KEYS")
+        raise ConflictError(
+            f"a user may have {limit:,} working keys; revoke one, and try again a minute later", code="TOO_MANY_KEYS"
+        )
     audit.record("key_created", user_id=caller.user_id, key_id=key.id, by_key_id=caller.key_id)
     return _show(key, secret)
 
@@ -256,8 +258,7 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
-    for scope in key.scopes:
-        caller.require(scope)
+    _require_scopes_of(key, caller)
     secret = api_keys.generate().secret
     until = now + timedelta(seconds=request.grace_seconds)
     if not repository.rotate_api_key(key, api_keys.hash_secret(secret), until, now):
@@ -286,8 +287,7 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     if key is None:
         raise _no_such_key(key_id)
     if key.id != caller.key_id:
-        for scope in key.scopes:
-            caller.require(scope)
+        _require_scopes_of(key, caller)
     if not repository.revoke_api_key(key_id, caller.user_id, now):
         raise _no_such_key(key_id)
     audit.record("key_revoked", user_id=caller.user_id, key_id=key_id, by_key_id=caller.key_id)
@@ -335,6 +335,12 @@ def _find_caller(caller: Caller) -> User:
     if user is None:
         raise _no_such_user()
     return user
+
+
+def _require_scopes_of(key: ApiKey, caller: Caller) -> None:
+    """Refuse a caller who can do less than a key of theirs can; scopes that were taken from its user it has no more."""
+    for scope in set(key.scopes).intersection(_find_caller(caller).scopes):
+        caller.require(scope)
 
 
 def _no_such_user() -> NotFoundError:
