@@ -27,6 +27,8 @@ OUR_CLASSES = (*CLASSES, "wrong_balance")  # the last is none of the recipe's
 # What a camera can be set to: tungsten, fluorescent, daylight, cloudy, shade. In kelvin.
 _PRESETS = (2850, 3800, 5500, 6500, 7500)
 _LIGHTS = (2700, 7500)
+_LIGHT_MIREDS = (133, 370)
+_NEAR_MIREDS = (25, 100)
 _LEAST_MIREDS = 25  # between the light and the preset: less is no mistake that is seen
 _CAMERAS = (  # to a camera's own red, green and blue from XYZ: Nikon D3 and D40, Canon EOS 5D Mark II and III
     np.array(
@@ -159,6 +161,17 @@ def draw_camera(random: np.random.Generator) -> Camera:
         contrast=random.uniform(0, 60),
         holds_white=random.random() < 0.7,
     )
+
+
+def draw_near_camera(random: np.random.Generator) -> Camera:
+    """Draw one as they are set wrong most often: by a preset nearby, on the locus."""
+    camera = draw_camera(random)
+    while True:
+        way, mireds = random.choice([-1.0, 1.0]), random.uniform(*_NEAR_MIREDS)
+        preset = float(random.choice(_PRESETS)) * random.uniform(0.95, 1.05)
+        light = 1e6 / preset + way * mireds
+        if _LIGHT_MIREDS[0] <= light <= _LIGHT_MIREDS[1]:
+            return replace(camera, preset=preset, light=1e6 / light, green=random.normal(0, 0.05))
 
 
 def milder(degradation: Degradation, share: float) -> Degradation:

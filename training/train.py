@@ -1,4 +1,4 @@
-"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples FILE]``.
+"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples FILE]``; `light.py` adds the light's part.
 
 Every photograph is spoiled at random; the sliders that bring it nearest to itself again, by our own grade, are what is
 learnt. The same photographs give the same file.
@@ -21,7 +21,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import make_proxy
 from studio.tone_mapping.auto import faded, shared_out
 from studio.tone_mapping.grade import grade, to_encoded
-from studio.tone_mapping.learned import MODEL_FILE, OUTPUTS, Model, as_prediction, features
+from studio.tone_mapping.learned import MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction, features
 from training.degrade import CLASSES, Degradation, degrade, draw, film, milder, seeded, style, through_jpeg
 from training.photographs import listed
 
@@ -31,7 +31,6 @@ FOREST_SEEDS = (1, 2)
 # A sample of a good photograph against a spoiled one: for the sliders, and for telling the good ones, which fades them.
 SLIDER_WEIGHT, GOOD_WEIGHT = 2.0, 6.0
 ROUNDS, LEAVES, RATE, BINS = 220, 40, 0.05, 63
-SLIDERS = OUTPUTS[:-1]
 Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 PIXELS = 256  # of each sample, to fit and to judge by
 _REST = Adjustments()
@@ -65,8 +64,11 @@ def main() -> None:
     print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.root):,} trees")
 
 
-def kinds() -> list[tuple[str, float, Style | None]]:
-    """List what each photograph is made into: class, the least share of its strength, and how it is varied before."""
+def kinds(wrong_balance: int = 0) -> list[tuple[str, float, Style | None]]:
+    """List what each photograph is made into: class, the least share of its strength, and how it is varied before.
+
+    With `wrong_balance`, these many times as many of that class as of any other are among them.
+    """
     classes = [name for name in CLASSES if name != "good"]
     listed: list[tuple[str, float, Style | None]] = []
     for varied, good, times, milder_times, unretouched in ((None, 6, 3, 6, 4), (style, 6, 2, 4, 2), (film, 6, 1, 2, 1)):
@@ -74,6 +76,7 @@ def kinds() -> list[tuple[str, float, Style | None]]:
         listed += [(name, 1.0, varied) for name in classes for _ in range(times)]
         listed += [("mix_all", 0.0, varied)] * milder_times
         listed += [("unretouched", 0.3, varied)] * unretouched
+        listed += [("wrong_balance", 1.0, varied)] * (wrong_balance * times)
     return listed
 
 
@@ -96,7 +99,7 @@ def _samples_of(file: Path) -> dict[str, list[Any]]:
     for turn, (name, least, varied) in enumerate(kinds()):
         random = seeded(SEED, file.name, turn)
         degradation = milder(draw(name, random), random.uniform(least, 1))
-        truth = make_proxy(_cropped(np.asarray(pixels, np.uint8), random, 0.4 if varied else 0.65))
+        truth = make_proxy(cropped(np.asarray(pixels, np.uint8), random, 0.4 if varied else 0.65))
         if varied:
             truth = varied(truth, random)
         camera = random if random.random() < 0.5 and name != "good" else None
@@ -112,7 +115,8 @@ def _samples_of(file: Path) -> dict[str, list[Any]]:
     return made
 
 
-def _cropped(pixels: NDArray[np.uint8], random: np.random.Generator, least: float) -> NDArray[np.uint8]:
+def cropped(pixels: NDArray[np.uint8], random: np.random.Generator, least: float) -> NDArray[np.uint8]:
+    """Crop at random to at least a share of each side, of the same shape."""
     height, width = pixels.shape[:2]
     share = random.uniform(least, 1)
     high, wide = int(height * share), int(width * share)
@@ -202,7 +206,25 @@ def fit(
     rows, names, targets = samples["features"][chosen], samples["name"][chosen], samples["targets"][chosen]
     good = names == "good"
     strong = np.where(np.abs(targets[:, 2]) > 30, 1.5, 1)  # casts: rare, and seen at once
-    common = {
+    def grown(forest: tuple[int, float, str, int]) -> tuple[int, float, lightgbm.Booster]:
+        output, share, objective, seed = forest
+        answer, of_good = (targets[:, output], SLIDER_WEIGHT) if output < len(SLIDERS) else (good, GOOD_WEIGHT)
+        weight = strong * np.where(good, of_good, 1)
+        return output, share / len(seeds), grow(rows, answer, weight, objective, seed)
+
+    forests = []
+    for name in (*SLIDERS, "good"):
+        losses = [("binary", 1.0)] if name == "good" else [("regression_l1", 0.5), ("regression", 0.5)]
+        forests += [(OUTPUTS.index(name), share, objective, seed) for objective, share in losses for seed in seeds]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(grown, forests))
+
+
+def grow(
+    rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[Any], objective: str, seed: int
+) -> lightgbm.Booster:
+    """Grow one forest, on one thread: the same data give the same trees."""
+    parameters = {
         "num_leaves": LEAVES,
         "learning_rate": RATE,
         "feature_fraction": 0.2,
@@ -215,22 +237,11 @@ def fit(
         "num_threads": 1,
         "max_bin": BINS,
         "verbosity": -1,
+        "objective": objective,
+        "seed": seed,
     }
-
-    def grown(forest: tuple[int, float, str, int]) -> tuple[int, float, lightgbm.Booster]:
-        output, share, objective, seed = forest
-        answer, of_good = (targets[:, output], SLIDER_WEIGHT) if output < len(SLIDERS) else (good, GOOD_WEIGHT)
-        weight = strong * np.where(good, of_good, 1)
-        data = lightgbm.Dataset(rows, answer.astype(float), weight=weight, params={"max_bin": BINS, "num_threads": 1})
-        booster = lightgbm.train({**common, "objective": objective, "seed": seed}, data, ROUNDS)
-        return output, share / len(seeds), booster
-
-    forests = []
-    for output, name in enumerate(OUTPUTS):
-        losses = [("binary", 1.0)] if name == "good" else [("regression_l1", 0.5), ("regression", 0.5)]
-        forests += [(output, share, objective, seed) for objective, share in losses for seed in seeds]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(grown, forests))
+    data = lightgbm.Dataset(rows, answer.astype(float), weight=weight, params={"max_bin": BINS, "num_threads": 1})
+    return lightgbm.train(parameters, data, ROUNDS)
 
 
 def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
@@ -271,7 +282,7 @@ def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
 
 
 def predicted(boosters: list[tuple[int, float, lightgbm.Booster]], rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Predict by the trainer itself: every output of every row, the last as log-odds."""
+    """Predict by the trainer itself: every output of every row, likelihoods as log-odds."""
     sums = np.zeros((len(rows), len(OUTPUTS)))
     for output, share, booster in boosters:
         sums[:, output] += share * np.asarray(booster.predict(rows, raw_score=True))
@@ -282,6 +293,7 @@ def report(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_], boosters
     """Print mean CIEDE2000 by class on photographs that were not fitted: as is, best sliders, chosen sliders."""
     indexes = np.flatnonzero(chosen)
     sums = predicted(boosters, samples["features"][indexes])
+    sums[:, OUTPUTS.index("wrong_light")] = -np.inf  # that part is not fitted here
     found: dict[str, list[tuple[float, float, float]]] = {}
     for index, row in zip(indexes, sums, strict=True):
         before, truth = (rgb2lab(samples[key][index][None] / np.float32(255))[0] for key in ("before", "truth"))

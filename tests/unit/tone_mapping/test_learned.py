@@ -96,6 +96,19 @@ def test_the_likelier_good_the_less_is_done() -> None:
     assert moved[0].gain == 1
 
 
+@pytest.mark.parametrize("way", [-1, 1])
+def test_the_light_of_a_camera_set_wrong_is_balanced_in_a_picture_that_is_good_otherwise(way: int) -> None:
+    light = {"light_temperature": way * 40.0, "light_tint": way * -9.0, "good": 1.0}
+    sure, unsure = (faded(prediction(gain=1.0, **light, wrong_light=odds)) for odds in (0.9, 0.1))
+    assert (sure.temperature, sure.tint, sure.gain) == (way * 40, way * -9, 0)
+    assert unsure.temperature == unsure.tint == 0
+
+
+def test_no_camera_is_set_to_a_green_or_magenta_light() -> None:
+    green = faded(prediction(light_temperature=-40.0, light_tint=30.0, wrong_light=1.0, good=1.0))
+    assert green.temperature == green.tint == 0
+
+
 @pytest.mark.parametrize("blacks", [-5.0, -40.0, -80.0])
 @pytest.mark.parametrize("gain", [0.2, 0.7, 1.8])
 def test_sharing_the_gain_out_changes_no_pixel_by_much(blacks: float, gain: float) -> None:

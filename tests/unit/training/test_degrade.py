@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from training.degrade import OUR_CLASSES, Camera, draw_camera, seeded, spoil, wrong_white_balance
+from training.degrade import OUR_CLASSES, Camera, draw_camera, draw_near_camera, seeded, spoil, wrong_white_balance
 
 PHOTOGRAPH: NDArray[np.uint8] = np.ascontiguousarray(skimage.data.astronaut()[::4, ::4, ::-1])
 
@@ -45,6 +45,14 @@ def test_cameras_are_set_wrong_enough_to_be_seen() -> None:
     for number in range(200):
         camera = draw_camera(seeded(number))
         assert abs(1e6 / camera.light - 1e6 / camera.preset) >= 25
+
+
+def test_near_cameras_are_set_wrong_by_less_and_stay_on_the_locus() -> None:
+    cameras = [draw_near_camera(seeded(number)) for number in range(200)]
+    wrong_by = [abs(1e6 / camera.light - 1e6 / camera.preset) for camera in cameras]
+    assert min(wrong_by) >= 25
+    assert max(wrong_by) <= 100
+    assert max(abs(camera.green) for camera in cameras) < 0.25
 
 
 @pytest.mark.parametrize("name", OUR_CLASSES)

@@ -8,7 +8,7 @@ than the evidence asks for.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,12 @@ _TAKEN = {
     "contrast": _Taken(unit=10, onset=0.75, share=0.8),
 }
 _GOOD = (0.5, 0.1)  # likelihood of being good as it is, from no to full effect
+_GOOD_LIGHT = (0.3, 0.05)  # the same for temperature and tint: a light that is plainly wrong is found apart
 _SEEN = (2.0, 3.5)  # size of the whole change, from no to full effect
+# Likelihood of a camera that was set to another light, from where on what was found apart is taken, and until where.
+_WRONG_LIGHT = (0.35, 0.55)
+# Tint per temperature on the locus of black bodies, and how far off it is no and is all of a camera's fault.
+_LOCUS, _OFF_LOCUS = -0.22, (14, 8)
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
 _DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
 _BLOWN = (0.0, 0.004)
@@ -315,7 +320,8 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
 def faded(prediction: Prediction) -> Prediction:
     """Take of each slider what cross-validation on unseen sources says of its size, of all sizes and of the odds.
 
-    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change.
+    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change. Where the
+    camera was surely set to another light, temperature and tint are what takes that back, whatever the odds.
     """
     sliders: dict[str, float] = {}
     for name, taken in _TAKEN.items():
@@ -325,8 +331,24 @@ def faded(prediction: Prediction) -> Prediction:
             share *= _DARKER if value < 0 else _LITTLE + (1 - _LITTLE) * _ramp(value, 0, 1)
         sliders[name] = share * value
     seen = math.sqrt(sum((value / _TAKEN[name].unit) ** 2 for name, value in sliders.items()))
-    keep = _ramp(prediction.good, *_GOOD) * _ramp(seen, *_SEEN)
-    return replace(prediction, **{name: keep * value for name, value in sliders.items()})
+    poor, poor_light = (_ramp(prediction.good, *odds) for odds in (_GOOD, _GOOD_LIGHT))
+    keep = dict.fromkeys(sliders, poor) | dict.fromkeys(("temperature", "tint"), poor_light)
+    sliders = {name: keep[name] * _ramp(seen, *_SEEN) * value for name, value in sliders.items()}
+    wrong = _wrong_light(prediction)
+    sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
+    sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
+    return replace(prediction, **sliders)
+
+
+def _wrong_light(prediction: Prediction) -> float:
+    """Tell how surely the camera was set to another light, 0..1; what is green or magenta beside that is another fault."""
+    off = off_locus(prediction.light_temperature, prediction.light_tint)
+    return _ramp(prediction.wrong_light, *_WRONG_LIGHT) * _ramp(off, *_OFF_LOCUS)
+
+
+def off_locus(temperature: Any, tint: Any) -> Any:
+    """Find how far a balance is off the locus of black bodies, which presets keep to: in steps of tint."""
+    return abs(tint - _LOCUS * temperature)
 
 
 def shared_out(prediction: Prediction, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:

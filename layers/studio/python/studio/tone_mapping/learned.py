@@ -18,8 +18,11 @@ from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linea
 Array = NDArray[Any]  # float32 everywhere
 
 # What the model tells, in this order: sliders, where `gain` is exposure in EV before it is shared out between
-# exposure and whites, and last the log-odds that the picture is good as it is.
-OUTPUTS = ("gain", "blacks", "temperature", "tint", "saturation", "contrast", "good")
+# exposure and whites; the balance for a camera that was set to another light than there was, and the log-odds that it
+# was; last the log-odds that the picture is good as it is.
+SLIDERS = ("gain", "blacks", "temperature", "tint", "saturation", "contrast")
+LIGHT = ("light_temperature", "light_tint", "wrong_light")
+OUTPUTS = (*SLIDERS, *LIGHT, "good")
 
 MODEL_FILE = Path(__file__).with_name("auto_model.npz")
 
@@ -60,7 +63,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Raw sliders, not yet faded, and how likely the picture is good as it is (0..1)."""
+    """Raw sliders, not yet faded, and two likelihoods (0..1): of a camera set to the wrong light, of a good picture."""
 
     gain: float
     blacks: float
@@ -68,6 +71,9 @@ class Prediction:
     tint: float
     saturation: float
     contrast: float
+    light_temperature: float
+    light_tint: float
+    wrong_light: float
     good: float
 
 
@@ -93,9 +99,9 @@ def predict(proxy: NDArray[Any]) -> Prediction | None:
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     """Name the model's sums, in the order of `OUTPUTS`."""
-    gain, blacks, temperature, tint, saturation, contrast, odds = sums.tolist()
-    good = 1 / (1 + math.exp(-odds))
-    return Prediction(gain, blacks, temperature, tint, saturation, contrast, good)
+    *sliders, light_temperature, light_tint, wrong, good = sums.tolist()
+    likely = [1 / (1 + math.exp(-odds)) for odds in (wrong, good)]
+    return Prediction(*sliders, light_temperature, light_tint, *likely)
 
 
 def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
