@@ -1,4 +1,4 @@
-"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples FILE]``; `light.py` adds the light's part.
+"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples FILE]``, then `light.py`.
 
 Every photograph is spoiled at random; the sliders that bring it nearest to itself again, by our own grade, are what is
 learnt. The same photographs give the same file.
@@ -206,6 +206,7 @@ def fit(
     rows, names, targets = samples["features"][chosen], samples["name"][chosen], samples["targets"][chosen]
     good = names == "good"
     strong = np.where(np.abs(targets[:, 2]) > 30, 1.5, 1)  # casts: rare, and seen at once
+
     def grown(forest: tuple[int, float, str, int]) -> tuple[int, float, lightgbm.Booster]:
         output, share, objective, seed = forest
         answer, of_good = (targets[:, output], SLIDER_WEIGHT) if output < len(SLIDERS) else (good, GOOD_WEIGHT)
@@ -220,9 +221,7 @@ def fit(
         return list(threads.map(grown, forests))
 
 
-def grow(
-    rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[Any], objective: str, seed: int
-) -> lightgbm.Booster:
+def grow(rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[Any], objective: str, seed: int) -> lightgbm.Booster:
     """Grow one forest, on one thread: the same data give the same trees."""
     parameters = {
         "num_leaves": LEAVES,

@@ -198,7 +198,8 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         ),
         _step(
             "white_balance",
-            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green",
+            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green, "
+            f"{prediction.wrong_light:.0%} likely not what the camera was set to",
             {"temperature": chosen.temperature, "tint": chosen.tint},
         ),
         _step(
@@ -320,8 +321,8 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
 def faded(prediction: Prediction) -> Prediction:
     """Take of each slider what cross-validation on unseen sources says of its size, of all sizes and of the odds.
 
-    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change. Where the
-    camera was surely set to another light, temperature and tint are what takes that back, whatever the odds.
+    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change. Where
+    the camera was surely set to another light, temperature and tint are what takes that back, whatever the odds.
     """
     sliders: dict[str, float] = {}
     for name, taken in _TAKEN.items():
@@ -341,7 +342,7 @@ def faded(prediction: Prediction) -> Prediction:
 
 
 def _wrong_light(prediction: Prediction) -> float:
-    """Tell how surely the camera was set to another light, 0..1; what is green or magenta beside that is another fault."""
+    """Tell how surely the camera was set to another light, 0..1: what is green or magenta besides is another fault."""
     off = off_locus(prediction.light_temperature, prediction.light_tint)
     return _ramp(prediction.wrong_light, *_WRONG_LIGHT) * _ramp(off, *_OFF_LOCUS)
 

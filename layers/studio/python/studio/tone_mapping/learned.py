@@ -99,9 +99,10 @@ def predict(proxy: NDArray[Any]) -> Prediction | None:
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     """Name the model's sums, in the order of `OUTPUTS`."""
-    *sliders, light_temperature, light_tint, wrong, good = sums.tolist()
-    likely = [1 / (1 + math.exp(-odds)) for odds in (wrong, good)]
-    return Prediction(*sliders, light_temperature, light_tint, *likely)
+    told = dict(zip(OUTPUTS, sums.tolist(), strict=True))
+    for odds in ("wrong_light", "good"):
+        told[odds] = 1 / (1 + math.exp(-told[odds]))
+    return Prediction(**told)
 
 
 def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
