@@ -156,7 +156,9 @@ def _read(file: Path) -> Project:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="export", description=__doc__, allow_abbrev=False)
     parser.add_argument("project", type=Path, help="JSON; image and audio keys in it are paths relative to it")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the film; poster and subtitles come beside it")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the film; poster, edit list and subtitles come beside it"
+    )
     parser.add_argument("--segments", type=_count, default=1, metavar="N", help="to cut the film into (1)")
     parser.add_argument("--jobs", type=_count, metavar="N", help="segments at a time, a process each; all by default")
     parser.add_argument("--threads", type=_count, metavar="N", help="of each encoder; the cores, shared, by default")

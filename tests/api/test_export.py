@@ -202,11 +202,13 @@ def test_a_project_becomes_the_film_that_one_process_would_make(exports: Exports
     assert abs(judge.sound(film)[48_000:96_000, 0]).max() == pytest.approx(0.25, abs=0.02)
     assert "Астронавт" in httpx.get(result["srt_url"]).text
     assert httpx.get(result["webvtt_url"]).text.startswith("WEBVTT")
+    assert httpx.get(result["edl_url"]).text.startswith("TITLE: film\r\nFCM: NON-DROP FRAME\r\n001  AX ")
     assert Image.open(io.BytesIO(httpx.get(result["poster_url"]).content)).size == (640, 360)
 
     execution = exports.execution_ended(job_id)
     assert json.loads(execution["output"]) == {"film_key": result["film_key"]}
-    assert exports.objects(job_id) == ["film.mp4", "film.poster.jpg", "film.srt", "film.vtt"], "segments are gone"
+    kinds = ("edl", "mp4", "poster.jpg", "srt", "vtt")
+    assert exports.objects(job_id) == [f"film.{kind}" for kind in kinds], "segments are gone"
     assert exports.expire(job_id)
 
 

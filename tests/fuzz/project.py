@@ -13,6 +13,7 @@ with atheris.instrument_imports(include=["studio"]):
     from pydantic import ValidationError
 
     from studio.json_body import read_json
+    from studio.minimatics.edl import write_edl
     from studio.minimatics.models import Project
     from studio.minimatics.segments import plan_film
     from studio.minimatics.subtitles import write_srt
@@ -54,6 +55,7 @@ def test(data: bytes) -> None:
     if timeline.frames < 2000:
         plan = plan_film(timeline, segments=3)
         assert plan.segments[-1].end_frame == timeline.frames, "a film's segments are not all of it"
+        write_edl(timeline, "film")
         write_srt(timeline)
         for frame in (0, timeline.frames - 1):
             timeline.moment(frame)

@@ -51,7 +51,7 @@ def test_a_project_becomes_a_film_alike_by_one_process_or_two(folder: Path) -> N
     assert len(hashes["one"]) == 40
     assert hashes["one"] == hashes["two"]
     assert files_in(folder / "out") == {
-        f"{name}.{kind}" for name in ("one", "two") for kind in ("mp4", "poster.jpg", "srt", "vtt")
+        f"{name}.{kind}" for name in ("one", "two") for kind in ("mp4", "poster.jpg", "edl", "srt", "vtt")
     }
 
 
@@ -119,8 +119,8 @@ def test_no_captions_of_an_earlier_film_stay_beside_a_new_one(folder: Path) -> N
     for captions, beside in (("both", {"project.srt", "project.vtt"}), ("burned", set())):
         told = {"project_id": "prj_1", "name": "Fox", "version": 2, "shot_count": 1}  # what a GET answers is taken
         assert run(write(folder, shots=shots, output={"captions": captions}, **told)).returncode == 0
-        pictures = {"pictures/coffee.jpg", "project.poster.jpg"}
-        assert files_in(folder) == {"project.json", "project.mp4", *pictures, *beside}
+        always = {"pictures/coffee.jpg", "project.poster.jpg", "project.edl"}
+        assert files_in(folder) == {"project.json", "project.mp4", *always, *beside}
 
 
 @pytest.mark.parametrize("broken", [True, False])

@@ -133,6 +133,13 @@ def test_a_film_has_sound_and_sidecars_and_starts_fast(tmp_path: Path, folder: P
     assert film.srt.read_text().splitlines()[:3] == ["1", "00:00:01,126 --> 00:00:01,919", "Astronaut"]
     assert film.webvtt is not None
     assert film.webvtt.read_text().startswith("WEBVTT\n\n00:00:01.126 -->")
+    edl = film.edl.read_bytes().decode().split("\r\n")
+    assert edl[:2] == [f"TITLE: {film.video.stem}", "FCM: NON-DROP FRAME"]
+    assert edl[-3:] == [
+        "004  AX       V     C        00:00:00:00 00:00:00:15 00:00:02:16 00:00:03:07",
+        "* FROM CLIP NAME: red.png",
+        "",
+    ]
 
 
 def test_webm_has_opus(tmp_path: Path, folder: Path) -> None:

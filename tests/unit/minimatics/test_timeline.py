@@ -25,6 +25,7 @@ def projects(draw: st.DrawFn) -> Project:
         kind = draw(st.sampled_from(["dissolve", "fade", "wipe", "push"]))
         shots.append(
             {
+                "image_key": f"stills/{number}.png",
                 "duration_frames": max(before + after, 1) + draw(st.integers(0, 20)),
                 "transition": {"type": kind, "duration_frames": after} if after else {"type": "cut"},
                 "caption": {"text": f"shot {number}"},

@@ -56,6 +56,7 @@ _URLS = {
     "manifest_key": "manifest_url",
     "film_key": "film_url",
     "poster_key": "poster_url",
+    "edl_key": "edl_url",
     "srt_key": "srt_url",
     "webvtt_key": "webvtt_url",
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studio.minimatics.audio import check_audio, mix
+from studio.minimatics.edl import write_edl
 from studio.minimatics.encode import encode_segment
 from studio.minimatics.errors import MediaError
 from studio.minimatics.fonts import missing_characters
@@ -23,10 +24,11 @@ _POSTER_QUALITY = 90
 
 
 class Film(NamedTuple):
-    """The files of an export; a sidecar is None where the project wants none, or has no captions."""
+    """The files of an export; subtitles are None where the project wants none, or has no captions."""
 
     video: Path
     poster: Path
+    edl: Path
     srt: Path | None = None
     webvtt: Path | None = None
 
@@ -43,7 +45,7 @@ def film_files(path: Path) -> Film:
     path : Path
         Of the film.
     """
-    return Film(path, path.with_suffix(".poster.jpg"), path.with_suffix(".srt"), path.with_suffix(".vtt"))
+    return Film(path, *(path.with_suffix(suffix) for suffix in (".poster.jpg", ".edl", ".srt", ".vtt")))
 
 
 def check_sources(project: Project, sources: Sources) -> list[MediaError]:
@@ -154,8 +156,9 @@ def finish_film(
         shown = (project.shots[0].duration_frames - project.shots[0].transition.duration_frames) // 2
     film = film_files(path)
     film.poster.write_bytes(encode_jpeg(Renderer(project, sources).frame(shown), _POSTER_QUALITY))
+    film.edl.write_bytes(write_edl(timeline, path.stem).encode())
     if project.output.captions == "burned" or not timeline.cues:
-        return Film(film.video, film.poster)
+        return Film(film.video, film.poster, film.edl)
     for file, text in ((film.srt, write_srt(timeline)), (film.webvtt, write_webvtt(timeline))):
         assert file  # noqa: S101 `film_files` names all
         file.write_text(text, encoding="utf-8")

@@ -45,6 +45,7 @@ _CONTENT_TYPES = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
     ".jpg": "image/jpeg",
+    ".edl": "text/plain; charset=utf-8",
     ".srt": "application/x-subrip",
     ".vtt": "text/vtt",
 }
@@ -209,6 +210,7 @@ def _join(job: Job, folder: Path) -> None:
             "version": order.version,
             "film_key": keys["video"],
             "poster_key": keys["poster"],
+            "edl_key": keys["edl"],
             "srt_key": keys.get("srt"),
             "webvtt_key": keys.get("webvtt"),
             **project.model_dump(mode="json", include={"size", "fps", "output"}),

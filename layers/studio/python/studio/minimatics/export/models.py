@@ -83,6 +83,8 @@ class ExportResponse(BaseModel):
     film_url: str
     poster_key: str
     poster_url: str
+    edl_key: str | None = Field(default=None, description="Edit decision list, CMX 3600; of films from before, none.")
+    edl_url: str | None = None
     srt_key: str | None = None
     srt_url: str | None = None
     webvtt_key: str | None = None
