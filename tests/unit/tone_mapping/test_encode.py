@@ -142,7 +142,8 @@ def test_output_refuses(wrong: dict[str, object]) -> None:
 
 
 def test_laying_over_white_takes_little_more_than_the_answer() -> None:
-    pixels, alpha = np.zeros((2048, 2048, 3), np.uint8), np.full((2048, 2048), 128, np.uint8)
+    # So large that what threads of other tests take meanwhile does not count.
+    pixels, alpha = np.zeros((4096, 4096, 3), np.uint8), np.full((4096, 4096), 128, np.uint8)
     encode(pixels[:64], alpha[:64], header_of(), Output(format="jpeg"))
     tracemalloc.start()
     encoded = encode(pixels, alpha, header_of(), Output(format="jpeg"))
