@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
 
 from studio.mongo import get_collection
 from studio.tone_mapping.bulk.models import BulkItem
@@ -81,8 +82,10 @@ def count_item(job_id: str, total: int, now: datetime) -> None:
         "stage": {"$concat": [{"$toString": "$done"}, f" of {total}"]},
         "etaSeconds": {"$max": [0, {"$divide": [left, 1000]}]},
     }
+    # Not journalled: a count that a crash loses does no harm, and each image would wait for it.
+    jobs = get_collection("computeTasks").with_options(write_concern=WriteConcern(w=1, j=False))
     # One pipeline, so that count and progress never disagree.
-    get_collection("computeTasks").update_one(
+    jobs.update_one(
         {"_id": job_id, "status": "PROCESSING"},
         [
             {"$set": {"done": {"$add": [{"$ifNull": ["$done", 0]}, 1]}, "heartbeatAt": now}},
