@@ -27,7 +27,7 @@ OUR_CLASSES = (*CLASSES, "wrong_balance")  # the last is none of the recipe's
 # What a camera can be set to: tungsten, fluorescent, daylight, cloudy, shade. In kelvin.
 _PRESETS = (2850, 3800, 5500, 6500, 7500)
 _LIGHTS = (2700, 7500)
-_LIGHT_MIREDS = (133, 370)
+_LIGHT_MIREDS = (133, 370)  # the same in whole mireds
 _NEAR_MIREDS = (25, 100)
 _LEAST_MIREDS = 25  # between the light and the preset: less is no mistake that is seen
 _CAMERAS = (  # to a camera's own red, green and blue from XYZ: Nikon D3 and D40, Canon EOS 5D Mark II and III

@@ -4,7 +4,6 @@ After `train.py`, and apart from it: the casts that are learnt here are such as 
 make every slider unsure. The same photographs give the same trees.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from training.degrade import (
     through_jpeg,
     wrong_white_balance,
 )
-from training.photographs import listed
 
 # What scans of old film have, in EV: no camera was set to the wrong light there.
 _WARM, _GREEN = (-0.2, 0.9), (-0.1, 0.35)
@@ -42,19 +40,7 @@ _GOOD_WEIGHT, _CAST_WEIGHT = 3.0, 2.0
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--samples", type=Path, help="keep the samples here, and take them from here when present")
-    arguments = parser.parse_args()
-    cv2.setNumThreads(1)
-    if arguments.samples and arguments.samples.exists():
-        with np.load(arguments.samples) as kept:
-            samples = dict(kept)
-    else:
-        samples = make_samples([arguments.photos / name for name in listed(held_out=False)])
-        if arguments.samples:
-            np.savez(arguments.samples, allow_pickle=False, **samples)
-    boosters = fit(samples)
+    boosters = fit(train.asked_samples(__doc__, make_samples))
     with np.load(MODEL_FILE) as arrays:
         model = joined(without_light(Model(**arrays)), train.flatten(boosters))
     np.savez_compressed(MODEL_FILE, **vars(model))

@@ -41,18 +41,7 @@ _UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visib
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--samples", type=Path, help="keep the samples here, and take them from here when present")
-    arguments = parser.parse_args()
-    cv2.setNumThreads(1)
-    if arguments.samples and arguments.samples.exists():
-        with np.load(arguments.samples) as kept:
-            samples = dict(kept)
-    else:
-        samples = make_samples([arguments.photos / name for name in listed(held_out=False)])
-        if arguments.samples:
-            np.savez(arguments.samples, allow_pickle=False, **samples)
+    samples = asked_samples(__doc__, make_samples)
     validation = samples["photo"] % 5 == 0
     model_of_most = fit(samples, ~validation, FOREST_SEEDS[:1])
     report(samples, validation, model_of_most)
@@ -62,6 +51,24 @@ def main() -> None:
     rows = samples["features"][:: len(validation) // 8]
     np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(boosters, rows))
     print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.root):,} trees")
+
+
+def asked_samples(
+    description: str | None, make: Callable[[list[Path]], dict[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Make the samples of the photographs that the command line names, or read those that it says were kept."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--samples", type=Path, help="keep the samples here, and take them from here when present")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    if arguments.samples and arguments.samples.exists():
+        with np.load(arguments.samples) as kept:
+            return dict(kept)
+    samples = make([arguments.photos / name for name in listed(held_out=False)])
+    if arguments.samples:
+        np.savez(arguments.samples, allow_pickle=False, **samples)
+    return samples
 
 
 def kinds(wrong_balance: int = 0) -> list[tuple[str, float, Style | None]]:

@@ -4,10 +4,18 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from local.lambda_runtime import CREDENTIALS
+from local.stack import Stack
+from local.template import REGION
 from studio import mongo
 from studio.settings import Settings
 
 Configure = Callable[..., None]
+
+
+def aws_of(stack: Stack) -> dict[str, str]:
+    """Return the environment by which boto3 finds a stack's AWS."""
+    return {"AWS_ENDPOINT_URL": stack.aws_endpoint_url, "AWS_DEFAULT_REGION": REGION, **CREDENTIALS}
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from studio.tone_mapping import service
 from studio.tone_mapping.models import AdjustRequest, ApplyPresetRequest, GradedImageResponse
 from studio.tone_mapping.presets.files import import_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
+from tests.integration.conftest import aws_of
 
 CALLER = Caller(user_id=new_id("usr"), key_id="key_1", scopes=frozenset({"grade"}))
 Configure = Any
@@ -45,12 +46,9 @@ def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configu
         POWERTOOLS_METRICS_NAMESPACE="Studio",
         POWERTOOLS_SERVICE_NAME="studio",
         POWERTOOLS_TRACE_DISABLED="true",
-        AWS_ENDPOINT_URL=stack.aws_endpoint_url,
-        AWS_DEFAULT_REGION="us-east-1",
-        AWS_ACCESS_KEY_ID="testing",
-        AWS_SECRET_ACCESS_KEY="testing",
         MONGODB_URI=stack.mongodb_uri,
         BUCKET_NAME=stack.bucket_name,
+        **aws_of(stack),
     )
     yield apply
     monkeypatch.undo()

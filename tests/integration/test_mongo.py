@@ -15,6 +15,7 @@ from local.stack import Stack
 from studio import mongo
 from studio.errors import UnavailableError
 from studio.settings import Settings, forget_secrets
+from tests.integration.conftest import aws_of
 
 
 @pytest.fixture
@@ -29,10 +30,8 @@ def environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytes
     forget()
     for name in ("MONGODB_URI", "MONGODB_SECRET_ARN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws_endpoint_url)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    for name, value in aws_of(stack).items():
+        monkeypatch.setenv(name, value)
     yield monkeypatch
     forget()
 

@@ -13,6 +13,7 @@ import pytest
 from local.stack import Stack
 from studio import storage
 from studio.settings import Settings, forget_secrets
+from tests.integration.conftest import aws_of
 
 
 @pytest.fixture
@@ -28,10 +29,8 @@ def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         storage._connect.cache_clear()
         Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws_endpoint_url)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    for name, value in aws_of(stack).items():
+        monkeypatch.setenv(name, value)
     apply()
     yield apply
     monkeypatch.undo()

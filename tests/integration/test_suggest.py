@@ -24,6 +24,7 @@ from studio.settings import Settings, forget_secrets
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.suggest import language_model, service
 from studio.tone_mapping.suggest.models import SuggestRequest, SuggestResponse
+from tests.integration.conftest import aws_of
 
 CALLER = Caller(user_id="usr_" + "0" * 24, key_id="key_1", scopes=frozenset({"grade"}))
 KEY = "sk-planted-secret"
@@ -70,10 +71,8 @@ def configure(stack: Stack, provider: Provider, monkeypatch: pytest.MonkeyPatch)
         forget()
 
     with OpenAiServer(provider.answer) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws_endpoint_url)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        for name, value in aws_of(stack).items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "studio")
         monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
@@ -270,8 +269,9 @@ def test_a_new_key_is_read_after_the_old_one_was_refused(configure: Any, provide
     assert [request.headers["authorization"] for request in provider.received] == ["Bearer old", "Bearer new"]
 
 
-def test_a_slow_provider_is_left_in_time(configure: Any, provider: Provider) -> None:
-    configure(SUGGEST_SECONDS="1")
+@pytest.fixture
+def slow(configure: Any, provider: Provider) -> Iterator[None]:
+    """Let the provider answer when the test is over."""
     over = threading.Event()
 
     def wait() -> Reply:
@@ -279,28 +279,25 @@ def test_a_slow_provider_is_left_in_time(configure: Any, provider: Provider) -> 
         return complete(json.dumps(AT_REST))
 
     provider.replies = [wait]
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_slow_provider_is_left_in_time(configure: Any) -> None:
+    configure(SUGGEST_SECONDS="1")
     started = time.monotonic()
     error = refuse()
     taken = time.monotonic() - started
-    over.set()
     assert (int(error.status), error.code, error.retry_after) == (503, "MODEL_TIMEOUT", 5)
     assert 1 <= taken < 10
 
 
-def test_a_request_that_has_little_time_left_is_answered_within_it(configure: Any, provider: Provider) -> None:
+@pytest.mark.usefixtures("slow")
+def test_a_request_that_has_little_time_left_is_answered_within_it(configure: Any) -> None:
     configure(SUGGEST_SECONDS="25")
-    over = threading.Event()
-
-    def wait() -> Reply:
-        over.wait(30)
-        return complete(json.dumps(AT_REST))
-
-    provider.replies = [wait]
     started = time.monotonic()
-    with pytest.raises(StudioError) as refused:
-        ask(started + 1)
-    over.set()
-    assert refused.value.code == "MODEL_TIMEOUT"
+    assert refuse(deadline=started + 1).code == "MODEL_TIMEOUT"
     assert time.monotonic() - started < 10
 
 

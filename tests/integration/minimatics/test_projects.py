@@ -20,7 +20,7 @@ from studio.caller import Caller
 from studio.errors import ConflictError, NotFoundError, StudioError
 from studio.minimatics import repository, service
 from studio.minimatics.api_models import DuplicateProjectRequest, StoredProject
-from tests.integration.conftest import Configure
+from tests.integration.conftest import Configure, aws_of
 
 
 def new_caller() -> Caller:
@@ -37,14 +37,7 @@ def projects(configure: Configure, stack: Stack, database: Database[Any]) -> Ite
     """Set the environment of projects: a database of the test's own, one image in the embedded S3."""
 
     def apply(**variables: str) -> None:
-        configure(
-            AWS_ENDPOINT_URL=stack.aws_endpoint_url,
-            AWS_DEFAULT_REGION="us-east-1",
-            AWS_ACCESS_KEY_ID="testing",
-            AWS_SECRET_ACCESS_KEY="testing",
-            BUCKET_NAME=stack.bucket_name,
-            **variables,
-        )
+        configure(BUCKET_NAME=stack.bucket_name, **aws_of(stack), **variables)
         storage._connect.cache_clear()
 
     apply()

@@ -16,7 +16,7 @@ from studio.minimatics.export import sources
 from studio.minimatics.export.sources import DiskError, StoredSources
 from studio.minimatics.film import check_shots
 from studio.minimatics.models import Project
-from tests.integration.conftest import Configure
+from tests.integration.conftest import Configure, aws_of
 
 CALLER = Caller(user_id="usr_0123456789abcdef01234567", key_id="key_1", scopes=frozenset({"export"}))
 KEYS = [f"users/usr_0123456789abcdef01234567/uploads/upl_{number:024x}" for number in range(5)]
@@ -25,13 +25,7 @@ PICTURE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (32, 32
 
 @pytest.fixture(autouse=True)
 def pictures(configure: Configure, stack: Stack) -> Iterator[None]:
-    configure(
-        AWS_ENDPOINT_URL=stack.aws_endpoint_url,
-        AWS_DEFAULT_REGION="us-east-1",
-        AWS_ACCESS_KEY_ID="testing",
-        AWS_SECRET_ACCESS_KEY="testing",
-        BUCKET_NAME=stack.bucket_name,
-    )
+    configure(BUCKET_NAME=stack.bucket_name, **aws_of(stack))
     storage._connect.cache_clear()
     for key in KEYS:
         storage.write(key, PICTURE, "image/png", tags={})

@@ -23,7 +23,7 @@ from studio.quotas import take
 INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
 
 _HIGHEST_POWER = 20
-_TURNS = 10  # of attempts at one moment, the first one's record is made by one of them
+_TURNS = 10  # for attempts at the same moment: of each turn's, one makes the record
 _HOUR = 3600
 
 

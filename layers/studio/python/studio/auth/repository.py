@@ -162,9 +162,8 @@ def insert_api_key(key: ApiKey, limit: int, now: datetime) -> bool:
     now : datetime
     """
     # One that was revoked just now may work for as long as the authorizer's answer is cached.
-    is_left = {"$or": [{"revokedAt": None}, {"revokedAt": {"$gt": now - _CACHED}}]}
-    is_valid = {"$or": [{"expiresAt": None}, {"expiresAt": {"$gt": now}}]}
-    like = {"userId": key.user_id, "isLogin": {"$ne": True}, "$and": [is_left, is_valid]}
+    not_long_revoked = {"revokedAt": {"$not": {"$lte": now - _CACHED}}}
+    like = {"userId": key.user_id, "isLogin": {"$ne": True}} | _working(now) | not_long_revoked
     return insert_within(limit, key.user_id, "apiKeys", key.to_mongo(), like)
 
 

@@ -348,7 +348,18 @@ def _wrong_light(prediction: Prediction) -> float:
 
 
 def off_locus(temperature: Any, tint: Any) -> Any:
-    """Find how far a balance is off the locus of black bodies, which presets keep to: in steps of tint."""
+    """Find how far a balance is off the locus of black bodies, which cameras' presets keep to.
+
+    Parameters
+    ----------
+    temperature, tint : float or ndarray
+        As sliders have them. The locus is a straight line of them here.
+
+    Returns
+    -------
+    float or ndarray
+        Steps of tint, at least 0.
+    """
     return abs(tint - _LOCUS * temperature)
 
 
