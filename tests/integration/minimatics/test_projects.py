@@ -1,7 +1,6 @@
 """Projects and their versions on a real MongoDB and the embedded S3."""
 
 import json
-import tracemalloc
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from studio.errors import ConflictError, NotFoundError, StudioError
 from studio.minimatics import repository, service
 from studio.minimatics.api_models import DuplicateProjectRequest, StoredProject
 from tests.integration.conftest import Configure, aws_of
+from tests.memory import peak_bytes
 
 
 def new_caller() -> Caller:
@@ -312,14 +312,11 @@ def test_what_a_users_versions_have_in_all_is_limited(projects: Configure, datab
 )
 @pytest.mark.usefixtures("projects")
 def test_what_is_far_too_large_is_refused_unread(shots: list[Any], status: int, message: str) -> None:
-    tracemalloc.start()
-    try:
+    def refuse() -> None:
         error = refusal(StudioError, service.create_project, CALLER, {"shots": shots})
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert (error.status, error.message) == (status, message)
-    assert peak < 20e6
+        assert (error.status, error.message) == (status, message)
+
+    assert peak_bytes(refuse) < 20e6
 
 
 @pytest.mark.usefixtures("projects")

@@ -1,4 +1,3 @@
-import tracemalloc
 from typing import Any
 
 import cv2
@@ -11,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from studio.tone_mapping.detail import apply_detail
+from tests.memory import peak_bytes
 
 Pixels = NDArray[Any]
 
@@ -167,8 +167,5 @@ def test_a_flat_picture_stays_flat(slider: str, tone: int, amount: int) -> None:
 
 def test_memory_beside_the_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8)
-    tracemalloc.start()
-    apply_detail(pixels, 50, 50, 50, threads=2)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = peak_bytes(lambda: apply_detail(pixels, 50, 50, 50, threads=2))
     assert peak < 7 * pixels.nbytes  # 2 for the answer; float32 planes of the whole would be 4 each

@@ -1,4 +1,3 @@
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from studio.tone_mapping import hdr
 from studio.tone_mapping.grade import to_encoded, to_linear
 from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.scene_files import XYZ
+from tests.memory import peak_bytes
 from tests.performance.tmqi import tmqi
 
 Array = NDArray[Any]
@@ -169,10 +169,7 @@ def test_the_answer_is_the_same_every_time() -> None:
 
 def test_memory_beside_the_scene() -> None:
     scene = np.random.default_rng(0).random((2000, 3000, 3), dtype=np.float32)
-    tracemalloc.start()
-    tone_map(scene)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = peak_bytes(lambda: tone_map(scene))
     assert peak < 1.4 * scene.nbytes  # half for the answer; float32 copies would come to three times
 
 

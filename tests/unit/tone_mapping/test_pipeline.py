@@ -1,5 +1,4 @@
 import json
-import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -28,6 +27,7 @@ from studio.tone_mapping.pipeline import (
     matching,
 )
 from studio.tone_mapping.probe import Limits, probe
+from tests.memory import peak_bytes
 
 
 def dark_photo(kind: str = "JPEG", mode: str = "RGB", **options: object) -> bytes:
@@ -239,11 +239,7 @@ def test_peak_memory_is_at_most_six_times_the_decoded_picture() -> None:
     pixels = cv2.resize(rng.integers(0, 120, (60, 80, 3), dtype=np.uint8), (3200, 2400))
     data = cv2.imencode(".jpg", pixels)[1].tobytes()
     auto_correct(data)
-    tracemalloc.start()
-    auto_correct(data)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert pixels.nbytes < peak < 6 * pixels.nbytes
+    assert pixels.nbytes < peak_bytes(lambda: auto_correct(data)) < 6 * pixels.nbytes
 
 
 @pytest.mark.parametrize("extension", [".exr", ".hdr"])

@@ -1,7 +1,6 @@
 import io
 import struct
 import time
-import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from PIL import Image, ImageCms
 
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.probe import ImageHeader, InputFormat, Limits, check_limits, probe
+from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -213,12 +213,12 @@ def test_avif_properties_in_another_box_do_not_count(avif_file: bytes) -> None:
 
 def test_overlapping_avif_boxes_take_no_more_memory_than_the_file() -> None:
     boxes = (struct.pack(">I", 300_000) + b"ispe") * 20_000
-    tracemalloc.start()
-    with pytest.raises(ImageError):
-        probe(box(b"ftyp", b"avif\0\0\0\0avif") + box(b"meta", boxes))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 5_000_000
+
+    def refuse() -> None:
+        with pytest.raises(ImageError):
+            probe(box(b"ftyp", b"avif\0\0\0\0avif") + box(b"meta", boxes))
+
+    assert peak_bytes(refuse) < 5_000_000
 
 
 @pytest.fixture
