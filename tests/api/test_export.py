@@ -212,6 +212,24 @@ def test_a_project_becomes_the_film_that_one_process_would_make(exports: Exports
     assert exports.expire(job_id)
 
 
+@pytest.mark.parametrize(
+    ("codec", "kind", "content_type"),
+    [("vp9", "webm", "video/webm"), ("prores", "mov", "video/quicktime"), ("gif", "gif", "image/gif")],
+)
+def test_a_film_comes_as_what_is_asked_for(exports: Exports, codec: str, kind: str, content_type: str) -> None:
+    job = exports.ended(exports.submit(output={"codec": codec, "quality": "draft"}))
+    assert (job["status"], job["error"]) == ("COMPLETED", None)
+    result = exports.user.http.get(job["result_url"]).raise_for_status().json()
+    assert result["film_key"].endswith(f"/film.{kind}")
+    answer = httpx.get(result["film_url"]).raise_for_status()
+    assert answer.headers["content-type"] == content_type
+    film = exports.folder / f"film.{kind}"
+    film.write_bytes(answer.content)
+    streams = judge.probe(film)
+    assert (streams["video"]["codec_name"], streams["video"]["nb_read_frames"]) == (codec, "150")
+    assert ("audio" in streams) == (codec != "gif")
+
+
 def test_a_cancelled_export_has_no_process_and_leaves_nothing_for_ever(exports: Exports) -> None:
     job_id = exports.submit(output={"quality": "high"})
     pids = exports.rendering(job_id)

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.minimatics.encode import encode_segment, to_planes
+from studio.minimatics.encode import encode_segment, to_deep_planes, to_planes
 from studio.minimatics.models import Output, Size
 from tests.unit.minimatics import judge
 
 BARS = ["#ffffff", "#ffff00", "#00ffff", "#00ff00", "#ff00ff", "#ff0000", "#0000ff", "#000000", "#808080", "#c06020"]
 COLOURS = np.array([list(bytes.fromhex(colour[1:]))[::-1] for colour in BARS], np.uint8)
 SIZE = Size(width=320, height=180)
+PRORES = Output.model_validate({"codec": "prores", "quality": "high"})
 
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60)])
-@pytest.mark.parametrize(("codec", "tag"), [("h264", "avc1"), ("hevc", "hvc1"), ("vp9", "vp09")])
+@pytest.mark.parametrize(("codec", "tag"), [("h264", "avc1"), ("hevc", "hvc1"), ("vp9", "vp09"), ("prores", "apch")])
 def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: str, fps: Fraction) -> None:
     output = Output.model_validate({"codec": codec, "quality": "high"})
     bars = np.repeat(np.repeat(COLOURS[None], 32, axis=1), 180, axis=0)
@@ -27,7 +28,7 @@ def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: s
     assert {name: stream[name] for name in ("codec_name", "codec_tag_string", "pix_fmt", "color_range")} == {
         "codec_name": codec,
         "codec_tag_string": tag,
-        "pix_fmt": "yuv420p",
+        "pix_fmt": "yuv422p10le" if codec == "prores" else "yuv420p",
         "color_range": "tv",
     }
     assert {stream[f"color_{name}"] for name in ("space", "transfer", "primaries")} == {"bt709"}
@@ -72,6 +73,30 @@ def test_planes_are_those_of_the_recommendation() -> None:
     assert np.abs(red - sited(128 + 224 * (r - light) / 1.5748)).max() <= 1.6
 
 
+def test_deep_planes_are_those_of_the_recommendation_in_ten_bits() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (36, 64, 3)).astype(np.uint8)
+    luma, blue, red = to_deep_planes(pixels)
+    b, g, r = (pixels[..., channel] / 255 for channel in range(3))
+    light = 0.2126 * r + 0.7152 * g + 0.0722 * b
+    assert np.abs(luma - (64 + 876 * light)).max() <= 0.6
+
+    def sited(plane: Any) -> Any:
+        """Halve columns by 1 2 1 about the even ones."""
+        before = np.concatenate([plane[:, :1], plane[:, 1:-1:2]], axis=1)
+        return before / 4 + plane[:, ::2] / 2 + plane[:, 1::2] / 4
+
+    assert np.abs(blue - sited(512 + 896 * (b - light) / 1.8556)).max() <= 1.1
+    assert np.abs(red - sited(512 + 896 * (r - light) / 1.5748)).max() <= 1.1
+
+
+def test_prores_keeps_more_than_eight_bits_do(tmp_path: Path) -> None:
+    ramp = np.repeat(np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 64, axis=0), 3, axis=2)
+    encode_segment([ramp], tmp_path / "ramp.mov", PRORES, Size(width=256, height=64), Fraction(24), 2)
+    raw = judge.run("ffmpeg", "-v", "error", "-i", tmp_path / "ramp.mov", "-f", "rawvideo", "-")
+    luma = np.frombuffer(raw, np.uint16)[: 64 * 256].reshape(64, 256)
+    assert np.abs((luma - 64.0) / 876 * 255 - np.arange(256)).max() <= 0.5
+
+
 PANNING = """
 import sys
 from fractions import Fraction
@@ -87,7 +112,7 @@ encode_segment(frames, Path(sys.argv[2]), output, Size(width=160, height=90), Fr
 """
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "prores"])
 def test_the_same_frames_make_the_same_file_whatever_memory_holds(tmp_path: Path, codec: str) -> None:
     """Encoders that read what nobody has written find something else there each time."""
     paths = [tmp_path / "a.mp4", tmp_path / "b.mp4"]

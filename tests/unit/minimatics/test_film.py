@@ -7,9 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import GifImagePlugin, Image
 
 from local.export import Folder
+from studio.minimatics.audio import mix
 from studio.minimatics.errors import MediaError
 from studio.minimatics.film import Film, check_sources, finish_film, render_segment
 from studio.minimatics.models import Project
@@ -45,7 +46,7 @@ def export(project: Project, plan: Plan, sources: Folder, folder: Path) -> Film:
 
 
 @pytest.mark.parametrize("fps", ["24000/1001", "25", "60"])
-@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "prores"])
 def test_the_joined_film_is_every_frame_of_its_segments(tmp_path: Path, sources: Folder, codec: str, fps: str) -> None:
     project = make_project(*SHOTS, fps=fps, output={"codec": codec, "quality": "draft"})
     plan = plan_film(Timeline(project), segments=3)
@@ -150,6 +151,56 @@ def test_webm_has_opus(tmp_path: Path, folder: Path) -> None:
     streams = judge.probe(film.video)
     assert (streams["video"]["codec_name"], streams["audio"]["codec_name"]) == ("vp9", "opus")
     assert abs(len(judge.sound(film.video)) - 48_000) < 1000
+
+
+def test_prores_has_its_sound_as_it_was_mixed(tmp_path: Path, folder: Path) -> None:
+    write_wav(folder / "tone.wav", tone(3, 1000, 0.25))
+    output = {"codec": "prores", "quality": "draft"}
+    project = make_project({}, {}, audio=[{"audio_key": "tone.wav"}], output=output)
+    film = export(project, plan_film(Timeline(project), segments=2), Folder(folder), tmp_path)
+    streams = judge.probe(film.video)
+    assert (streams["video"]["codec_name"], streams["audio"]["codec_name"]) == ("prores", "pcm_s24le")
+    assert {stream["start_time"] for stream in streams.values()} == {"0.000000"}
+    mixed = np.concatenate(list(mix(project, Folder(folder))))
+    heard = judge.sound(film.video)
+    assert heard.shape == mixed.shape
+    assert np.abs(heard - mixed).max() <= 2**-23
+    boxes = film.video.read_bytes()
+    assert boxes.index(b"moov") < boxes.index(b"mdat")
+
+
+@pytest.mark.parametrize("fps", ["24000/1001", "50"])
+def test_a_gif_is_the_film_in_one_palette(
+    tmp_path: Path, folder: Path, fps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Pillow's way of telling whether all frames have the same one.
+    once = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
+    monkeypatch.setattr(GifImagePlugin, "LOADING_STRATEGY", once)
+    write_wav(folder / "tone.wav", tone(3, 1000, 0.25))
+    project = make_project(
+        *SHOTS, fps=fps, audio=[{"audio_key": "tone.wav"}], output={"codec": "gif", "quality": "high"}
+    )
+    films = [
+        export(project, plan_film(Timeline(project), segments=count), Folder(folder), tmp_path / str(count))
+        for count in (1, 3)
+    ]
+    assert films[0].video.read_bytes() == films[1].video.read_bytes()
+    with Image.open(films[0].video) as animation:
+        assert animation.n_frames == 79  # type: ignore[attr-defined]
+        assert animation.info["loop"] == 0
+        milliseconds, modes = 0, set()
+        for number in range(79):
+            animation.seek(number)
+            milliseconds += animation.info["duration"]
+            modes.add(animation.mode)
+    assert abs(milliseconds - 79_000 / Fraction(fps)) <= 10
+    assert modes == {"P"}
+    assert judge.probe(films[0].video).keys() == {"video"}
+    shown = judge.pictures(films[0].video, 160, 90).astype(float)
+    rendered = np.stack(list(Renderer(project, Folder(folder)).frames(0, 79)))
+    assert np.sqrt(((shown - rendered) ** 2).mean()) < 12
+    # Dithering is right in the mean.
+    assert np.abs(shown.mean(axis=(1, 2)) - rendered.mean(axis=(1, 2))).max() < 3
 
 
 def test_captions_are_burned_unless_they_are_beside(sources: Folder) -> None:

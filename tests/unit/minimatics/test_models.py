@@ -118,6 +118,29 @@ def test_a_film_has_an_end() -> None:
     Project.model_validate({"shots": [most, most]})
 
 
+def test_a_codec_has_a_container_and_bounds() -> None:
+    for codec, container in {"hevc": "mp4", "vp9": "webm", "prores": "mov", "gif": "gif"}.items():
+        output = {"codec": codec}
+        assert make_project({}, output=output).output.container == container
+        told = problems(shots=[SHOT], size="480p", output=output | {"container": "mkv"})
+        assert set(told) == {"output.container"}
+    assert problems(shots=[SHOT], output={"codec": "prores", "container": "mp4"}) == {
+        "output": "Value error, prores is in mov; got mp4"
+    }
+    second = SHOT | {"duration_frames": 60}
+    assert problems(shots=[second] * 61, fps=60, output={"codec": "gif"}) == {
+        "size": "a GIF has 921,600 pixels at most, as 1280x720 has; got 1920x1080",
+        "fps": "a GIF has 50 frames a second at most; got 60",
+        "shots": "a GIF takes 60 seconds at most; this one 61.0",
+    }
+    make_project(*[{"duration_frames": 50}] * 60, fps=50, size="720p", output={"codec": "gif"})
+    hour = SHOT | {"duration_frames": 24 * 3600}
+    assert problems(shots=[hour, hour], output={"codec": "prores"}) == {
+        "output.codec": "a film in ProRes has 80 GB at most; this one would have about 107"
+    }
+    make_project(hour, size="1080p", output={"codec": "prores"})
+
+
 def test_a_caption_says_something_within_its_shot() -> None:
     captions: list[dict[str, Any]] = [
         {"text": " \n"},

@@ -1,4 +1,4 @@
-"""Frames to video: H.264, HEVC or VP9 by PyAV, in BT.709 of limited range, 4:2:0."""
+"""Frames to video by PyAV: H.264, HEVC and VP9 in 4:2:0, ProRes in 4:2:2 of 10 bits, all BT.709 of limited range."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import PictureType
+from numpy.typing import NDArray
 
 from studio.minimatics.models import Output, Size
 from studio.minimatics.motion import Pixels
@@ -17,8 +18,15 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-Codec = Literal["libx264", "libx265", "libvpx-vp9"]
-ENCODERS: dict[str, Codec] = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9"}
+Codec = Literal["libx264", "libx265", "libvpx-vp9", "prores_ks", "libx264rgb"]
+# A GIF has one palette, which is known when all of it is rendered: until then it is kept without loss.
+ENCODERS: dict[str, Codec] = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "vp9": "libvpx-vp9",
+    "prores": "prores_ks",
+    "gif": "libx264rgb",
+}
 
 # Encoder -> quality -> its options.
 _OPTIONS: dict[Codec, dict[str, dict[str, str]]] = {
@@ -37,7 +45,18 @@ _OPTIONS: dict[Codec, dict[str, dict[str, str]]] = {
         "standard": {"deadline": "good", "cpu-used": "4", "crf": "28", "b": "0", "row-mt": "1"},
         "high": {"deadline": "good", "cpu-used": "2", "crf": "20", "b": "0", "row-mt": "1"},
     },
+    "prores_ks": {
+        "draft": {"profile": "proxy", "vendor": "apl0"},
+        "standard": {"profile": "standard", "vendor": "apl0"},
+        "high": {"profile": "hq", "vendor": "apl0"},
+    },
+    "libx264rgb": {
+        "draft": {"preset": "ultrafast", "qp": "0"},
+        "standard": {"preset": "ultrafast", "qp": "0"},
+        "high": {"preset": "ultrafast", "qp": "0"},
+    },
 }
+_PIXEL_FORMATS: dict[Codec, str] = {"prores_ks": "yuv422p10le", "libx264rgb": "bgr24"}
 _KEYFRAME_SECONDS = 2
 _LOOKAHEAD = 24  # frames; x264's own 40 take 120 MB more at 1080p
 _CPU_AVX_512F = 13  # OpenCV's number, which its Python leaves out
@@ -70,15 +89,16 @@ def add_video_stream(
     """
     encoder = ENCODERS[output.codec]
     stream = container.add_stream(encoder, rate=fps)
-    stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
+    stream.width, stream.height, stream.pix_fmt = size.width, size.height, _PIXEL_FORMATS.get(encoder, "yuv420p")
     context = stream.codec_context
     context.time_base = stream.time_base = 1 / fps
     context.gop_size = round(_KEYFRAME_SECONDS * fps)
     context.thread_count = threads
-    context.color_primaries = 1
-    context.color_trc = 1
-    context.colorspace = 1
-    context.color_range = 1
+    if encoder != "libx264rgb":
+        context.color_primaries = 1
+        context.color_trc = 1
+        context.colorspace = 1
+        context.color_range = 1
     stream.options = {**_OPTIONS[encoder][output.quality], **_bounded(encoder, threads)}
     if encoder == "libx265":
         context.codec_tag = "hvc1"  # QuickTime takes no other
@@ -104,7 +124,7 @@ def _bounded(encoder: Codec, threads: int) -> dict[str, str]:
 def encode_segment(
     frames: Iterable[Pixels], path: Path, output: Output, size: Size, fps: Fraction, threads: int
 ) -> None:
-    """Encode frames to a file of video alone, an MP4 whatever the film will be.
+    """Encode frames to a file of video alone: QuickTime for ProRes, else an MP4, whatever the film will be.
 
     Parameters
     ----------
@@ -118,7 +138,7 @@ def encode_segment(
     threads : int
         Of the encoder.
     """
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(str(path), "w", format="mov" if output.codec == "prores" else "mp4") as container:
         stream = add_video_stream(container, output, size, fps, threads)
         for packet in encode_frames(stream, frames):
             container.mux(packet)
@@ -140,7 +160,7 @@ def encode_frames(stream: "VideoStream", frames: Iterable[Pixels]) -> Iterator[A
         Each with the duration of a frame.
     """
     for number, pixels in enumerate(frames):
-        frame = to_video_frame(pixels)
+        frame = to_video_frame(pixels, stream.pix_fmt or "yuv420p")
         frame.pts = number
         frame.time_base = stream.codec_context.time_base
         yield from _timed(stream.encode(frame))
@@ -153,21 +173,27 @@ def _timed(packets: Iterable[Any]) -> Iterator[Any]:
         yield packet
 
 
-def to_video_frame(pixels: Pixels) -> av.VideoFrame:
+def to_video_frame(pixels: Pixels, pixel_format: str = "yuv420p") -> av.VideoFrame:
     """Convert a picture to what encoders take.
 
     Parameters
     ----------
     pixels : ndarray of uint8
         (h, w, 3) BGR of sRGB, whose codes are taken for those of BT.709, as is the custom.
+    pixel_format : {"yuv420p", "yuv422p10le", "bgr24"}
+        FFmpeg's name of it.
     """
-    height, width = pixels.shape[:2]
-    luma, blue, red = to_planes(pixels)
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane, values in zip(frame.planes, (luma, blue, red), strict=True):
-        rows = np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)
-        rows[: len(values), : values.shape[1]] = values
-    frame.color_range, frame.colorspace = 1, 1
+    if pixel_format == "bgr24":
+        frame = av.VideoFrame.from_ndarray(pixels, "bgr24")
+    else:
+        height, width = pixels.shape[:2]
+        frame = av.VideoFrame(width, height, pixel_format)
+        planes = to_planes(pixels) if pixel_format == "yuv420p" else to_deep_planes(pixels)
+        for plane, values in zip(frame.planes, planes, strict=True):
+            rows = np.frombuffer(cast(Any, plane), values.dtype).reshape(-1, plane.line_size // values.itemsize)
+            rows[: len(values), : values.shape[1]] = values
+        frame.color_range, frame.colorspace = 1, 1
+        frame.color_primaries, frame.color_trc = 1, 1
     frame.pict_type = PictureType.NONE
     return frame
 
@@ -196,3 +222,28 @@ def to_planes(pixels: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     chroma = cv2.transform(cv2.addWeighted(halves[0], 0.5, halves[1], 0.5, 0), _TO_YUV)
     planes = (luma, cv2.extractChannel(chroma, 1), cv2.extractChannel(chroma, 2))
     return cast(tuple[Pixels, Pixels, Pixels], planes)
+
+
+def to_deep_planes(pixels: Pixels) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]:
+    """Convert a picture to BT.709's Y', and C'b and C'r of half its width, in 10 bits.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+
+    Returns
+    -------
+    tuple of ndarray of uint16
+        Of limited range, 0..1023, rounded. Chroma lies on every second column, of those about it weighed 1 2 1.
+    """
+    codes = cv2.transform(pixels.astype(np.uint16) * 4, _TO_YUV * np.array([1, 1, 1, 4], np.float32))
+    luma, *differences = cv2.split(codes)
+    height, width = luma.shape
+    halved = []
+    for plane in differences:
+        even, odd = cv2.split(plane.reshape(height, width // 2, 2))
+        before = np.empty_like(odd)
+        before[:, 0], before[:, 1:] = even[:, 0], odd[:, :-1]
+        halved.append((before + 2 * even + odd + 2) // 4)
+    return cast(tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]], (luma, *halved))

@@ -27,6 +27,11 @@ SECONDS_MAX = 86_400
 PROJECT_CLIPS_MAX = 200
 _MOST_FRAMES = 1_000_000
 _MOST_PROBLEMS = 1000  # each is copied on its way to the answer
+_CONTAINERS = {"h264": "mp4", "hevc": "mp4", "vp9": "webm", "prores": "mov", "gif": "gif"}
+_GIF_PIXELS, _GIF_RATE, _GIF_SECONDS = 1280 * 720, 50, 60
+# Bits a pixel, about; Apple ProRes White Paper: 45, 147 and 220 Mb/s for Proxy, 422 and HQ of 1920x1080 at 29.97.
+_PRORES_BITS = {"draft": 0.73, "standard": 2.4, "high": 3.6}
+_PRORES_GIGABYTES = 80  # the film and its segments are on one disk of 200
 
 PRESET_SIZES = {
     "480p": (854, 480),
@@ -280,8 +285,13 @@ class AudioClip(_Part):
 class Output(_Part):
     """How the film is written."""
 
-    codec: Literal["h264", "hevc", "vp9"] = "h264"
-    container: Literal["mp4", "webm"] = Field(default="mp4", description="webm for VP9, mp4 for H.264 and HEVC.")
+    codec: Literal["h264", "hevc", "vp9", "prores", "gif"] = Field(
+        default="h264",
+        description="prores: 4:2:2 of 10 bits, for an editor. gif: no sound, 1280x720, 50 frames/s and 60 s at most.",
+    )
+    container: Literal["mp4", "webm", "mov", "gif"] = Field(
+        default="mp4", description="The codec's: mp4 for H.264 and HEVC, webm for VP9, mov for ProRes, gif."
+    )
     quality: Literal["draft", "standard", "high"] = "standard"
     captions: Literal["burned", "sidecar", "both"] = Field(
         default="burned", description="In the picture, as SRT and WebVTT files beside it, or both."
@@ -291,14 +301,14 @@ class Output(_Part):
     @model_validator(mode="before")
     @classmethod
     def _container_of_codec(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and given.get("codec") == "vp9" and "container" not in given:
-            return {**given, "container": "webm"}
+        if isinstance(given, Mapping) and "container" not in given:
+            return {**given, "container": _CONTAINERS.get(str(given.get("codec")), "mp4")}
         return given
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
-        if (self.codec == "vp9") != (self.container == "webm"):
-            raise ValueError(f"mp4 is for h264 and hevc, webm for vp9; got {self.codec} in {self.container}")
+        if self.container != _CONTAINERS[self.codec]:
+            raise ValueError(f"{self.codec} is in {_CONTAINERS[self.codec]}; got {self.container}")
         return self
 
 
@@ -344,6 +354,8 @@ class Project(_Part):
         told = project.model_dump() if project else given
         if isinstance(told, Mapping):
             problems += _problems_between(told)
+        if project:
+            problems += _codec_problems(project)
         if problems or project is None:
             raise ValidationError.from_exception_data(cls.__name__, problems)
         return project
@@ -383,6 +395,29 @@ def _problems_between(given: Mapping[str, Any]) -> list[InitErrorDetails]:
         return problems
     frames = sum(map(int, durations)) - sum(map(int, transitions))  # type: ignore[arg-type]
     return problems + _length_problems(given, frames)
+
+
+def _codec_problems(project: Project) -> list[InitErrorDetails]:
+    """Tell what a project has more of than its codec takes."""
+    size, fps = project.size, project.fps
+    frames = sum(shot.duration_frames - shot.transition.duration_frames for shot in project.shots)
+    pixels = size.width * size.height
+    problems = []
+    if project.output.codec == "gif":
+        if pixels > _GIF_PIXELS:
+            message = f"a GIF has {_GIF_PIXELS:,} pixels at most, as 1280x720 has; got {size.width}x{size.height}"
+            problems.append(_problem(("size",), "gif_too_large", message, str(size)))
+        if fps > _GIF_RATE:
+            message = f"a GIF has {_GIF_RATE} frames a second at most; got {float(fps):g}"
+            problems.append(_problem(("fps",), "gif_too_fast", message, str(fps)))
+        if frames / fps > _GIF_SECONDS:
+            message = f"a GIF takes {_GIF_SECONDS} seconds at most; this one {float(frames / fps):.1f}"
+            problems.append(_problem(("shots",), "gif_too_long", message, None))
+    gigabytes = pixels * frames * _PRORES_BITS[project.output.quality] / 8 / 1e9
+    if project.output.codec == "prores" and gigabytes > _PRORES_GIGABYTES:
+        message = f"a film in ProRes has {_PRORES_GIGABYTES} GB at most; this one would have about {gigabytes:.0f}"
+        problems.append(_problem(("output", "codec"), "prores_too_large", message, "prores"))
+    return problems
 
 
 def _frames(part: Any, *path: str) -> int | None:

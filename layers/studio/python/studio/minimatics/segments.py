@@ -14,6 +14,8 @@ _ENCODING = {
     "h264": {"draft": 0.012, "standard": 0.035, "high": 0.06},
     "hevc": {"draft": 0.03, "standard": 0.1, "high": 0.3},
     "vp9": {"draft": 0.06, "standard": 0.12, "high": 0.3},
+    "prores": {"draft": 0.092, "standard": 0.07, "high": 0.076},
+    "gif": {"draft": 0.08, "standard": 0.075, "high": 0.13},  # most of it when the segments are joined
 }
 _DECODING = 0.25  # seconds a still, however large the film
 

@@ -11,10 +11,15 @@ import av
 from av.audio.resampler import AudioResampler
 
 from studio.minimatics.audio import Samples
-from studio.minimatics.models import SAMPLE_RATE, Output
+from studio.minimatics.gif import write_gif
+from studio.minimatics.models import SAMPLE_RATE, Output, Size
 
 _FINEST_TIMESCALE = 10_000_000
-_SOUND = {"mp4": ("aac", "192k"), "webm": ("libopus", "160k")}
+_SOUND = {
+    "mp4": ("aac", {"b": "192k"}),
+    "mov": ("pcm_s24le", {}),
+    "webm": ("libopus", {"b": "160k"}),
+}
 
 
 class SegmentError(Exception):
@@ -26,10 +31,11 @@ def stitch(
     sound: Iterable[Samples] | None,
     path: Path,
     output: Output,
+    size: Size,
     fps: Fraction,
     report: Callable[[int], None] = lambda frames: None,
 ) -> None:
-    """Join a film.
+    """Join a film. A GIF alone is encoded only here, and has no sound.
 
     Parameters
     ----------
@@ -40,6 +46,7 @@ def stitch(
     path : Path
         Where to; replaced if it exists.
     output : Output
+    size : Size
     fps : Fraction
     report : callable
         Is told how many frames are joined, after each.
@@ -49,7 +56,10 @@ def stitch(
     SegmentError
         Where a file has other frames than it should, or was encoded by other settings than the first.
     """
-    options = {"movflags": "+faststart", "movie_timescale": str(_timescale(fps))} if output.container == "mp4" else {}
+    if output.codec == "gif":
+        write_gif(lambda: _decoded(segments), path, output, size, fps, report)
+        return
+    options = {"movflags": "+faststart", "movie_timescale": str(_timescale(fps))} if output.container != "webm" else {}
     with (
         av.open(str(segments[0][0])) as first,
         av.open(str(path), "w", format=output.container, options=options) as film,
@@ -58,8 +68,8 @@ def stitch(
         video.time_base = 1 / fps
         packets = [_video_packets(segments, bytes(first.streams.video[0].codec_context.extradata or b""), video, fps)]
         if sound is not None:
-            encoder, rate = _SOUND[output.container]
-            audio = film.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo", options={"b": rate})
+            encoder, bitrate = _SOUND[output.container]
+            audio = film.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo", options=bitrate)
             packets.append(_sound_packets(sound, audio))
         joined = 0
         for packet in merge(*packets, key=lambda packet: packet.dts * packet.time_base):
@@ -88,9 +98,23 @@ def _video_packets(segments: Sequence[tuple[Path, int]], extradata: bytes, video
                 packet.stream = video
                 count += 1
                 yield packet
-        if count != frames:
-            raise SegmentError(f"{path.name} has {count} frames, and should have {frames}")
+        _expect(path, count, frames)
         first += frames
+
+
+def _decoded(segments: Sequence[tuple[Path, int]]) -> Iterator[av.VideoFrame]:
+    for path, frames in segments:
+        count = 0
+        with av.open(str(path)) as container:
+            for frame in container.decode(container.streams.video[0]):
+                count += 1
+                yield frame
+        _expect(path, count, frames)
+
+
+def _expect(path: Path, count: int, frames: int) -> None:
+    if count != frames:
+        raise SegmentError(f"{path.name} has {count} frames, and should have {frames}")
 
 
 def _timescale(fps: Fraction) -> int:

@@ -44,6 +44,8 @@ _PREVIEW_WIDTH, _PREVIEW_QUALITY = 640, 80
 _CONTENT_TYPES = {
     ".mp4": "video/mp4",
     ".webm": "video/webm",
+    ".mov": "video/quicktime",
+    ".gif": "image/gif",
     ".jpg": "image/jpeg",
     ".edl": "text/plain; charset=utf-8",
     ".srt": "application/x-subrip",
