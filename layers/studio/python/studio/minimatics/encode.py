@@ -1,6 +1,8 @@
 """Frames to video by PyAV: H.264, HEVC and VP9 in 4:2:0, ProRes in 4:2:2 of 10 bits, all BT.709 of limited range."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -58,6 +60,7 @@ _OPTIONS: dict[Codec, dict[str, dict[str, str]]] = {
 }
 _PIXEL_FORMATS: dict[Codec, str] = {"prores_ks": "yuv422p10le", "libx264rgb": "bgr24"}
 _KEYFRAME_SECONDS = 2
+_AHEAD = 2  # frames that are made before the encoder takes them
 _LOOKAHEAD = 24  # frames; x264's own 40 take 120 MB more at 1080p
 _CPU_AVX_512F = 13  # OpenCV's number, which its Python leaves out
 
@@ -152,19 +155,30 @@ def encode_frames(stream: "VideoStream", frames: Iterable[Pixels]) -> Iterator[A
     stream : VideoStream
         As `add_video_stream` returns it.
     frames : iterable of ndarray
-        (height, width, 3) BGR uint8.
+        (height, width, 3) BGR uint8. A thread makes a few ahead, unless the encoder has only one.
 
     Yields
     ------
     av.Packet
         Each with the duration of a frame.
     """
-    for number, pixels in enumerate(frames):
-        frame = to_video_frame(pixels, stream.pix_fmt or "yuv420p")
+    pixel_format = stream.pix_fmt or "yuv420p"
+    ready = (to_video_frame(pixels, pixel_format) for pixels in frames)
+    # An encoder of one thread is for a core alone.
+    for number, frame in enumerate(ready if stream.codec_context.thread_count == 1 else _ahead(ready)):
         frame.pts = number
         frame.time_base = stream.codec_context.time_base
         yield from _timed(stream.encode(frame))
     yield from _timed(stream.encode(None))
+
+
+def _ahead(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Make frames while the encoder works on those before them: its threads never wait for one."""
+    with ThreadPoolExecutor(1) as thread:
+        made = deque(thread.submit(next, frames, None) for _ in range(_AHEAD))
+        while (frame := made.popleft().result()) is not None:
+            made.append(thread.submit(next, frames, None))
+            yield frame
 
 
 def _timed(packets: Iterable[Any]) -> Iterator[Any]:
