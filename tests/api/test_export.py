@@ -302,11 +302,14 @@ def test_a_segment_that_is_lost_again_and_again_fails_the_export(exports: Export
 
 
 def test_an_execution_started_by_hand_is_a_job_that_can_be_aborted_and_redriven(exports: Exports) -> None:
-    name = "by-hand-" + exports.project_id
+    earlier, name = exports.submit(), "by-hand-" + exports.project_id
+    exports.user.http.post(f"/compute-tasks/{earlier}/cancel").raise_for_status()
     given = json.dumps({"project_id": exports.project_id})
     exports.steps.start_execution(stateMachineArn=exports.machine, name=name, input=given)
     until(lambda: exports.user.http.get(f"/compute-tasks/{name}/status").is_success)
-    assert [job["job_id"] for job in exports.user.http.get("/compute-tasks").json()["items"]] == [name]
+    first = exports.user.http.get("/compute-tasks", params={"limit": 1}).json()
+    second = exports.user.http.get("/compute-tasks", params={"cursor": first["next_cursor"]}).json()
+    assert [[job["job_id"] for job in page["items"]] for page in (first, second)] == [[name], [earlier]]
     exports.rendering(name)
     exports.steps.stop_execution(executionArn=exports.execution(name), error="Console", cause="by hand")
     job = exports.ended(name)

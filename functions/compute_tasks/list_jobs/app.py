@@ -19,7 +19,7 @@ app = create_app()
 )
 def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=80, pattern="^[0-9A-Za-z][0-9A-Za-z_-]*$")] = None,
+    cursor: Annotated[str | None, Query(max_length=100, pattern="^[0-9]{1,14}-[0-9A-Za-z_-]+$")] = None,
     status: Annotated[Status | None, Query()] = None,
     task_type: Annotated[str | None, Query(max_length=64)] = None,
 ) -> ListJobsResponse:

@@ -13,7 +13,7 @@ from studio.mongo import Record, get_collection, insert_within
 
 INDEXES = {
     "computeTasks": [
-        IndexModel([("userId", ASCENDING), ("_id", DESCENDING)], name="owner"),
+        IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest"),
         IndexModel([("userId", ASCENDING), ("status", ASCENDING)], name="running"),
         IndexModel([("status", ASCENDING), ("heartbeatAt", ASCENDING)], name="stale"),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl"),
@@ -58,23 +58,26 @@ def find_job(job_id: str, user_id: str | None = None) -> Job | None:
     return Job.from_mongo(found) if found else None
 
 
-def list_jobs(user_id: str, before: str | None, limit: int, filters: dict[str, str]) -> list[Job]:
+def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, filters: dict[str, str]) -> list[Job]:
     """List a user's jobs without payloads and results, newest first.
 
     Parameters
     ----------
     user_id : str
-    before : str or None
-        Only ids below this one.
+    before : (datetime, str) or None
+        Only what comes after the job that was created then and has this id. Ids alone do not tell: an execution that
+        is started by hand names its job.
     limit : int
     filters : dict of str to str
         Values of fields, by the names that MongoDB has.
     """
     query: dict[str, Any] = {"userId": user_id, **filters}
     if before:
-        query["_id"] = {"$lt": before}
+        created_at, job_id = before
+        query["$or"] = [{"createdAt": {"$lt": created_at}}, {"createdAt": created_at, "_id": {"$lt": job_id}}]
     found = get_collection("computeTasks").find(query, {"payload": 0, "result": 0})
-    return [Job.from_mongo({"payload": {}, **document}) for document in found.sort("_id", DESCENDING).limit(limit)]
+    newest = found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+    return [Job.from_mongo({"payload": {}, **document}) for document in newest]
 
 
 def start_job(job_id: str, attempt: int, now: datetime) -> Job | None:

@@ -49,6 +49,7 @@ _CHECKED_EVERY = timedelta(minutes=5)
 _CAUSE_LENGTH = 500
 _POLL_SECONDS = 0.5
 _JOB_RETRY_SECONDS = 5  # when to ask again where there are too many: a job's usual time
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
 # What a result has of objects, and what each is told as.
 _URLS = {
@@ -346,9 +347,15 @@ def list_jobs(
     ListJobsResponse
     """
     filters = {name: value for name, value in {"status": status, "taskType": task_type}.items() if value}
-    found = repository.list_jobs(caller.user_id, cursor, limit + 1, filters)
+    before = None
+    if cursor:
+        milliseconds, _, job_id = cursor.partition("-")
+        before = _EPOCH + timedelta(milliseconds=int(milliseconds)), job_id
+    found = repository.list_jobs(caller.user_id, before, limit + 1, filters)
+    last = found[limit - 1] if len(found) > limit else None
     return ListJobsResponse(
-        items=[tell(job) for job in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None
+        items=[tell(job) for job in found[:limit]],
+        next_cursor=f"{(last.created_at - _EPOCH) // timedelta(milliseconds=1)}-{last.id}" if last else None,
     )
 
 
