@@ -1,6 +1,11 @@
+import itertools
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -120,3 +125,36 @@ def test_the_same_frames_make_the_same_file_whatever_memory_holds(tmp_path: Path
         environment = {**os.environ, "MALLOC_PERTURB_": memory}
         subprocess.run([sys.executable, "-c", PANNING, codec, path], env=environment, check=True, timeout=60)
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+class Stopped(Exception):  # noqa: N818
+    """What a signal raises."""
+
+
+def test_whatever_ends_the_encoding_ends_it_at_once(tmp_path: Path) -> None:
+    """A frame that cannot be rendered, and a signal that says so anywhere."""
+    grey = np.full((64, 64, 3), 90, np.uint8)
+
+    def broken() -> Iterator[Any]:
+        yield from [grey] * 5
+        raise LookupError("shots.1")
+
+    size, rate = Size(width=64, height=64), Fraction(24)
+    with pytest.raises(LookupError, match=r"shots\.1"):
+        encode_segment(broken(), tmp_path / "grey.mp4", Output(), size, rate, 2)
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        for milliseconds in range(2, 62):
+            with pytest.raises(Stopped):  # noqa: PT012 the signal may come before the first frame
+                signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+                encode_segment(itertools.repeat(grey), tmp_path / "grey.mp4", Output(), size, rate, 2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    deadline = time.monotonic() + 5
+    while threads := [thread for thread in threading.enumerate() if thread.name.startswith("frames")]:
+        assert time.monotonic() < deadline, threads
+        time.sleep(0.01)

@@ -1,5 +1,7 @@
 """Whole films, judged by ffmpeg."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,39 @@ def test_a_gif_is_the_film_in_one_palette(
     assert np.sqrt(((shown - rendered) ** 2).mean()) < 12
     # Dithering is right in the mean.
     assert np.abs(shown.mean(axis=(1, 2)) - rendered.mean(axis=(1, 2))).max() < 3
+
+
+LONG_GIF = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+import av
+import numpy as np
+from studio.minimatics.gif import write_gif
+from studio.minimatics.models import Output, Size
+
+count = int(sys.argv[1])
+picture = np.zeros((360, 640, 3), np.uint8)
+frames = lambda: (av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="gbrp") for _ in range(count))
+output = Output(codec="gif", container="gif")
+write_gif(frames, count, Path(sys.argv[2]), output, Size(width=640, height=360), Fraction(25))
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+
+
+def test_a_gif_takes_no_more_memory_when_it_is_longer(tmp_path: Path) -> None:
+    peaks = []
+    for frames in (10, 500):  # of 0.7 MB
+        command = [sys.executable, "-c", LONG_GIF, str(frames), str(tmp_path / "long.gif")]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60, text=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < peaks[0] + 30
+
+
+def test_a_gif_has_no_use_for_recordings(sources: Folder) -> None:
+    clips = [{"audio_key": "none.wav"}]
+    assert [problem.field for problem in check_sources(make_project({}, audio=clips), sources)] == ["audio.0.audio_key"]
+    assert check_sources(make_project({}, audio=clips, output={"codec": "gif"}), sources) == []
 
 
 def test_captions_are_burned_unless_they_are_beside(sources: Folder) -> None:

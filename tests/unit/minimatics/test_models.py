@@ -134,11 +134,14 @@ def test_a_codec_has_a_container_and_bounds() -> None:
         "shots": "a GIF takes 60 seconds at most; this one 61.0",
     }
     make_project(*[{"duration_frames": 50}] * 60, fps=50, size="720p", output={"codec": "gif"})
-    hour = SHOT | {"duration_frames": 24 * 3600}
-    assert problems(shots=[hour, hour], output={"codec": "prores"}) == {
-        "output.codec": "a film in ProRes has 80 GB at most; this one would have about 107"
+    assert problems(shots=[SHOT | {"image_key": ""}], output={"codec": "gif"}).keys() == {"shots.0.image_key", "size"}
+    minute = SHOT | {"duration_frames": 24 * 60}
+    assert problems(shots=[minute] * 28, size="1080p", output={"codec": "prores"}) == {
+        "output.codec": "a film in ProRes has 25 GB at most; this one would have about 26"
     }
-    make_project(hour, size="1080p", output={"codec": "prores"})
+    make_project(*[minute] * 26, size="1080p", output={"codec": "prores"})
+    assert problems(shots=[minute] * 38, size="720p", output={"codec": "prores"}).keys() == {"output.codec"}
+    make_project(*[minute] * 35, size="720p", output={"codec": "prores"})
 
 
 def test_a_caption_says_something_within_its_shot() -> None:

@@ -91,7 +91,7 @@ def check_audio(project: Project, sources: Sources) -> list[MediaError]:
     sources : Sources
     """
     problems = []
-    for number in range(len(project.audio)):
+    for number in range(len(project.audio) if project.has_sound else 0):
         try:
             for _ in _decoded(project, number, sources):
                 break

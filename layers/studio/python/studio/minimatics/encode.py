@@ -1,10 +1,10 @@
-"""Frames to video by PyAV: H.264, HEVC and VP9 in 4:2:0, ProRes in 4:2:2 of 10 bits, all BT.709 of limited range."""
+"""Frames to video by PyAV, in BT.709 of limited range: H.264, HEVC and VP9 in 4:2:0, ProRes in 4:2:2 of 10 bits."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import av
@@ -52,11 +52,7 @@ _OPTIONS: dict[Codec, dict[str, dict[str, str]]] = {
         "standard": {"profile": "standard", "vendor": "apl0"},
         "high": {"profile": "hq", "vendor": "apl0"},
     },
-    "libx264rgb": {
-        "draft": {"preset": "ultrafast", "qp": "0"},
-        "standard": {"preset": "ultrafast", "qp": "0"},
-        "high": {"preset": "ultrafast", "qp": "0"},
-    },
+    "libx264rgb": {quality: {"preset": "ultrafast", "qp": "0"} for quality in ("draft", "standard", "high")},
 }
 _PIXEL_FORMATS: dict[Codec, str] = {"prores_ks": "yuv422p10le", "libx264rgb": "bgr24"}
 _KEYFRAME_SECONDS = 2
@@ -174,11 +170,28 @@ def encode_frames(stream: "VideoStream", frames: Iterable[Pixels]) -> Iterator[A
 
 def _ahead(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """Make frames while the encoder works on those before them: its threads never wait for one."""
-    with ThreadPoolExecutor(1) as thread:
-        made = deque(thread.submit(next, frames, None) for _ in range(_AHEAD))
-        while (frame := made.popleft().result()) is not None:
-            made.append(thread.submit(next, frames, None))
+    # No executor: one that a signal's exception gets into keeps its lock, and is waited for, for ever.
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    made: SimpleQueue[av.VideoFrame | BaseException | None] = SimpleQueue()
+
+    def make() -> None:
+        while wanted.get():
+            try:
+                made.put(next(frames, None))
+            except BaseException as error:  # raised where the frame is waited for
+                made.put(error)
+
+    try:
+        Thread(target=make, name="frames ahead", daemon=True).start()
+        for _ in range(_AHEAD):
+            wanted.put(True)
+        while (frame := made.get()) is not None:
+            if isinstance(frame, BaseException):
+                raise frame
+            wanted.put(True)
             yield frame
+    finally:
+        wanted.put(False)
 
 
 def _timed(packets: Iterable[Any]) -> Iterator[Any]:

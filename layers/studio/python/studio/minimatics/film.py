@@ -147,7 +147,7 @@ def finish_film(
         Where a segment is not what the plan says.
     """
     lengths = [segment.end_frame - segment.start_frame for segment in plan.segments]
-    sound = mix(project, sources) if project.audio and project.output.codec != "gif" else None
+    sound = mix(project, sources) if project.has_sound else None
     stitch(list(zip(segments, lengths, strict=True)), sound, path, project.output, project.size, project.fps, report)
 
     timeline = Timeline(project)

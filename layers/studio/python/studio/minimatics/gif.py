@@ -1,7 +1,10 @@
 """Frames to an animated GIF, all of one palette."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +21,12 @@ _COLOURS = {
     "standard": (256, "bayer:bayer_scale=3"),
     "high": (256, "sierra2_4a"),
 }
+_LOOKED_AT = 64  # frames that the palette is made of, spread over the film: finding it takes longer than using it
 
 
 def write_gif(
     frames: Callable[[], Iterable[av.VideoFrame]],
+    count: int,
     path: Path,
     output: Output,
     size: Size,
@@ -34,6 +39,8 @@ def write_gif(
     ----------
     frames : callable
         Yields the frames, in RGB; called twice, for what the palette is and for the film.
+    count : int
+        How many frames there are.
     path : Path
         Replaced if it exists.
     output : Output
@@ -44,13 +51,13 @@ def write_gif(
         Is told how many frames are written, after each.
     """
     colours, dither = _COLOURS[output.quality]
-    palette = _palette(frames(), colours, size, fps)
+    step = ceil(count / _LOOKED_AT)
+    palette = _palette(islice(frames(), 0, None, step), colours, size, fps)
     graph = Graph()
-    picture, chosen = (
-        _source(graph, size, fps),
-        graph.add_buffer(width=palette.width, height=palette.height, format=palette.format, time_base=1 / fps),
-    )
-    mapped, sink = graph.add("paletteuse", f"dither={dither}:diff_mode=rectangle"), graph.add("buffersink")
+    picture = _source(graph, size, fps)
+    chosen = graph.add_buffer(width=palette.width, height=palette.height, format=palette.format, time_base=1 / fps)
+    mapped = graph.add("paletteuse", f"dither={dither}:diff_mode=rectangle")
+    sink = graph.add("buffersink")
     picture.link_to(mapped, 0, 0)
     chosen.link_to(mapped, 0, 1)
     mapped.link_to(sink)
@@ -72,15 +79,14 @@ def write_gif(
 def _palette(frames: Iterable[av.VideoFrame], colours: int, size: Size, fps: Fraction) -> av.VideoFrame:
     """Choose the colours by median cut over all frames."""
     graph = Graph()
-    source, generator, sink = (
-        _source(graph, size, fps),
-        graph.add("palettegen", f"max_colors={colours}:reserve_transparent=0"),
-        graph.add("buffersink"),
-    )
-    graph.link_nodes(source, generator, sink).configure()
+    source = _source(graph, size, fps)
+    sink = graph.add("buffersink")
+    graph.link_nodes(source, graph.add("palettegen", f"max_colors={colours}:reserve_transparent=0"), sink).configure()
     for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, 1 / fps
         source.push(frame)
+        with suppress(BlockingIOError):  # there is no palette yet; but nobody else makes the graph take the frame
+            sink.pull()
     source.push(None)
     return cast(av.VideoFrame, sink.pull())
 

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     PlainSerializer,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     field_validator,
@@ -29,9 +30,10 @@ _MOST_FRAMES = 1_000_000
 _MOST_PROBLEMS = 1000  # each is copied on its way to the answer
 _CONTAINERS = {"h264": "mp4", "hevc": "mp4", "vp9": "webm", "prores": "mov", "gif": "gif"}
 _GIF_PIXELS, _GIF_RATE, _GIF_SECONDS = 1280 * 720, 50, 60
-# Bits a pixel, about; Apple ProRes White Paper: 45, 147 and 220 Mb/s for Proxy, 422 and HQ of 1920x1080 at 29.97.
-_PRORES_BITS = {"draft": 0.73, "standard": 2.4, "high": 3.6}
-_PRORES_GIGABYTES = 80  # the film and its segments are on one disk of 200
+# Bits a pixel, measured at 1080p; Apple ProRes White Paper: 45, 147 and 220 Mb/s for Proxy, 422 and HQ of it at 29.97.
+_PRORES_BITS = {"draft": 0.8, "standard": 2.5, "high": 3.8}
+_PRORES_BITS_SMALL, _SMALL_PIXELS = 1.7, 1_500_000  # times as many, for less than so many pixels
+_PRORES_GIGABYTES = 25  # what joins the segments reads and writes each byte some six times, in half an hour
 
 PRESET_SIZES = {
     "480p": (854, 480),
@@ -115,6 +117,8 @@ class Size(_Part):
 
 
 FilmSize = Annotated[Size, BeforeValidator(_named_size, json_schema_input_type=Size | _SizeName)]
+_SIZE: TypeAdapter[Size] = TypeAdapter(FilmSize)
+_DEFAULT_SIZE = Size(width=1920, height=1080)
 
 
 class Camera(_Part):
@@ -287,7 +291,8 @@ class Output(_Part):
 
     codec: Literal["h264", "hevc", "vp9", "prores", "gif"] = Field(
         default="h264",
-        description="prores: 4:2:2 of 10 bits, for an editor. gif: no sound, 1280x720, 50 frames/s and 60 s at most.",
+        description="prores: 4:2:2 of 10 bits, for an editor; 25 GB at most, as 26 minutes of 1080p have. "
+        "gif: without sound; 1280x720 or as many pixels, 50 frames/s and 60 s at most.",
     )
     container: Literal["mp4", "webm", "mov", "gif"] = Field(
         default="mp4", description="The codec's: mp4 for H.264 and HEVC, webm for VP9, mov for ProRes, gif."
@@ -315,7 +320,7 @@ class Output(_Part):
 class Project(_Part):
     """A storyboard that can be exported to a film. A wrong one is refused with everything that is wrong with it."""
 
-    size: FilmSize = Size(width=1920, height=1080)
+    size: FilmSize = _DEFAULT_SIZE
     fps: Rate = Field(default=Fraction(24), ge=1, le=60, description="Exact: 23.976 means 24000/1001.")
     fit: Literal["contain", "cover", "stretch"] = Field(
         default="cover", description="contain: bars beside the picture. cover: fills the frame, what is over is hidden."
@@ -325,6 +330,11 @@ class Project(_Part):
     shots: tuple[Shot, ...] = Field(strict=False, max_length=2000, json_schema_extra={"minItems": 1})
     audio: tuple[AudioClip, ...] = Field(strict=False, default=(), max_length=PROJECT_CLIPS_MAX)
     output: Output = Output()
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether anything is heard."""
+        return bool(self.audio) and self.output.codec != "gif"
 
     @field_validator("shots")
     @classmethod
@@ -354,8 +364,6 @@ class Project(_Part):
         told = project.model_dump() if project else given
         if isinstance(told, Mapping):
             problems += _problems_between(told)
-        if project:
-            problems += _codec_problems(project)
         if problems or project is None:
             raise ValidationError.from_exception_data(cls.__name__, problems)
         return project
@@ -395,29 +403,6 @@ def _problems_between(given: Mapping[str, Any]) -> list[InitErrorDetails]:
         return problems
     frames = sum(map(int, durations)) - sum(map(int, transitions))  # type: ignore[arg-type]
     return problems + _length_problems(given, frames)
-
-
-def _codec_problems(project: Project) -> list[InitErrorDetails]:
-    """Tell what a project has more of than its codec takes."""
-    size, fps = project.size, project.fps
-    frames = sum(shot.duration_frames - shot.transition.duration_frames for shot in project.shots)
-    pixels = size.width * size.height
-    problems = []
-    if project.output.codec == "gif":
-        if pixels > _GIF_PIXELS:
-            message = f"a GIF has {_GIF_PIXELS:,} pixels at most, as 1280x720 has; got {size.width}x{size.height}"
-            problems.append(_problem(("size",), "gif_too_large", message, str(size)))
-        if fps > _GIF_RATE:
-            message = f"a GIF has {_GIF_RATE} frames a second at most; got {float(fps):g}"
-            problems.append(_problem(("fps",), "gif_too_fast", message, str(fps)))
-        if frames / fps > _GIF_SECONDS:
-            message = f"a GIF takes {_GIF_SECONDS} seconds at most; this one {float(frames / fps):.1f}"
-            problems.append(_problem(("shots",), "gif_too_long", message, None))
-    gigabytes = pixels * frames * _PRORES_BITS[project.output.quality] / 8 / 1e9
-    if project.output.codec == "prores" and gigabytes > _PRORES_GIGABYTES:
-        message = f"a film in ProRes has {_PRORES_GIGABYTES} GB at most; this one would have about {gigabytes:.0f}"
-        problems.append(_problem(("output", "codec"), "prores_too_large", message, "prores"))
-    return problems
 
 
 def _frames(part: Any, *path: str) -> int | None:
@@ -464,10 +449,38 @@ def _length_problems(given: Mapping[str, Any], frames: int) -> list[InitErrorDet
         if seconds is not None:
             message += f", {float(seconds) / 3600:.1f} hours"
         problems.append(_problem(("shots",), "film_too_long", message, None))
+    problems += _codec_problems(given, frames, seconds)
     clips = given.get("audio", ())
     for number, clip in enumerate(clips if isinstance(clips, list | tuple) else ()):
         start = clip.get("start_seconds", 0) if isinstance(clip, Mapping) else None
         if seconds is not None and isinstance(start, int | float) and start >= seconds:
             message = f"the clip starts past the film's end at {float(seconds):.3f} seconds"
             problems.append(_problem(("audio", number, "start_seconds"), "audio_past_end", message, start))
+    return problems
+
+
+def _codec_problems(given: Mapping[str, Any], frames: int, seconds: Fraction | None) -> list[InitErrorDetails]:
+    """Tell what a film has more of than its codec takes."""
+    try:
+        output = Output.model_validate(given.get("output", {}))
+        size = _SIZE.validate_python(given.get("size", _DEFAULT_SIZE))
+    except ValidationError:
+        return []  # told elsewhere
+    pixels = size.width * size.height
+    problems = []
+    if output.codec == "gif":
+        if pixels > _GIF_PIXELS:
+            message = f"a GIF has {_GIF_PIXELS:,} pixels at most, as 1280x720 has; got {size.width}x{size.height}"
+            problems.append(_problem(("size",), "gif_too_large", message, given.get("size")))
+        if seconds and frames / seconds > _GIF_RATE:
+            message = f"a GIF has {_GIF_RATE} frames a second at most; got {float(frames / seconds):g}"
+            problems.append(_problem(("fps",), "gif_too_fast", message, given.get("fps")))
+        if seconds and seconds > _GIF_SECONDS:
+            message = f"a GIF takes {_GIF_SECONDS} seconds at most; this one {float(seconds):.1f}"
+            problems.append(_problem(("shots",), "gif_too_long", message, None))
+    bits = _PRORES_BITS[output.quality] * (_PRORES_BITS_SMALL if pixels < _SMALL_PIXELS else 1)
+    gigabytes = pixels * frames * bits / 8 / 1e9
+    if output.codec == "prores" and gigabytes > _PRORES_GIGABYTES:
+        message = f"a film in ProRes has {_PRORES_GIGABYTES} GB at most; this one would have about {gigabytes:.0f}"
+        problems.append(_problem(("output", "codec"), "prores_too_large", message, output.codec))
     return problems

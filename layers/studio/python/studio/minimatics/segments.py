@@ -15,8 +15,9 @@ _ENCODING = {
     "hevc": {"draft": 0.03, "standard": 0.1, "high": 0.3},
     "vp9": {"draft": 0.06, "standard": 0.12, "high": 0.3},
     "prores": {"draft": 0.092, "standard": 0.07, "high": 0.076},
-    "gif": {"draft": 0.08, "standard": 0.075, "high": 0.13},  # most of it when the segments are joined
+    "gif": {"draft": 0.006, "standard": 0.006, "high": 0.006},
 }
+_JOINING = {"gif": 0.15}  # what is encoded only then
 _DECODING = 0.25  # seconds a still, however large the film
 
 _LEEWAY = 0.25  # of a segment's cost: how far a cut goes for a shot's boundary
@@ -35,17 +36,28 @@ class Segment(BaseModel):
 
 
 class Plan(BaseModel):
-    """How a film is rendered. The same plan gives the same film, whoever renders its segments and how often."""
+    """How a film is rendered. The same plan gives the same film, whoever renders its segments and how often.
+
+    Attributes
+    ----------
+    frames : int
+    encoder_threads : int
+        Of each segment.
+    segments : tuple of Segment
+    joining_seconds : float
+        Estimate of what is encoded when they are joined, by one core: nothing but a GIF is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     frames: int
     encoder_threads: int
     segments: tuple[Segment, ...]
+    joining_seconds: float = 0
 
     @property
     def cost_seconds(self) -> float:
-        """Estimate of all that is to be done, on one core."""
+        """Estimate of all that is to be done for the segments, on one core."""
         return sum(segment.cost_seconds for segment in self.segments)
 
 
@@ -79,6 +91,7 @@ def plan_film(
     count = segments or (max(1, round(costs[-1] / target_seconds)) if target_seconds else 1)
     count = max(1, min(count, timeline.frames // _SHORTEST, segments_max or count))
     cuts = [0, *_cuts(timeline, costs, count), timeline.frames]
+    joining = _JOINING.get(timeline.project.output.codec, 0) * _million_pixels(timeline) * timeline.frames
     return Plan(
         frames=timeline.frames,
         encoder_threads=encoder_threads,
@@ -86,13 +99,14 @@ def plan_film(
             Segment(index=index, start_frame=start, end_frame=end, cost_seconds=round(costs[end] - costs[start], 3))
             for index, (start, end) in enumerate(pairwise(cuts))
         ),
+        joining_seconds=round(joining, 3),
     )
 
 
 def frame_costs(timeline: Timeline) -> list[float]:
     """Estimate what each frame costs, in seconds of one core; a still is decoded at its first."""
     project = timeline.project
-    million_pixels = project.size.width * project.size.height / 1e6
+    million_pixels = _million_pixels(timeline)
     encoding = _ENCODING[project.output.codec][project.output.quality]
     costs = [encoding] * timeline.frames
     for start, shot in zip(timeline.starts, project.shots, strict=True):
@@ -106,6 +120,10 @@ def frame_costs(timeline: Timeline) -> list[float]:
     for start in timeline.starts:
         costs[start] += _DECODING
     return costs
+
+
+def _million_pixels(timeline: Timeline) -> float:
+    return timeline.project.size.width * timeline.project.size.height / 1e6
 
 
 def _cuts(timeline: Timeline, costs: list[float], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Segments and sound into the film: packets are joined as they are, nothing is encoded twice but the sound once."""
+"""Segments and sound into the film: packets are joined as they are, and the sound is encoded; a GIF is made here."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -57,7 +57,8 @@ def stitch(
         Where a file has other frames than it should, or was encoded by other settings than the first.
     """
     if output.codec == "gif":
-        write_gif(lambda: _decoded(segments), path, output, size, fps, report)
+        frames = sum(count for _, count in segments)
+        write_gif(lambda: _decoded(segments), frames, path, output, size, fps, report)
         return
     options = {"movflags": "+faststart", "movie_timescale": str(_timescale(fps))} if output.container != "webm" else {}
     with (

@@ -326,14 +326,14 @@ def _estimate(film: Plan) -> ExportEstimate:
     hourly = resources.vcpu * settings.export_vcpu_hour_usd + gigabytes * settings.export_gb_hour_usd
     hourly += (settings.export_disk_gb - _FREE_DISK_GB) * settings.export_disk_gb_hour_usd
     return ExportEstimate(
-        core_seconds=round(film.cost_seconds, 1),
-        seconds=round(max(lanes) + start, 1),
-        cost_usd=round((sum(runs) + start) * hourly / 3600, 4),
+        core_seconds=round(film.cost_seconds + film.joining_seconds, 1),
+        seconds=round(max(lanes) + start + film.joining_seconds, 1),
+        cost_usd=round((sum(runs) + start + film.joining_seconds) * hourly / 3600, 4),
         basis=(
             "What rendering and encoding a frame of this size, codec and quality took on one x86-64 core; "
             f"{resources.vcpu:g} vCPUs, {gigabytes:g} GB and {settings.export_disk_gb} GB of disk a segment; "
             f"{start:g} s for each container to start, "
-            "that which joins the segments among them, whose work is not counted; Fargate on demand at "
+            "that which joins the segments among them, whose work is counted for a GIF alone; Fargate on demand at "
             f"${settings.export_vcpu_hour_usd:g} a vCPU, ${settings.export_gb_hour_usd:g} a GB and "
             f"${settings.export_disk_gb_hour_usd:g} a GB of disk beyond {_FREE_DISK_GB} an hour. "
             "Spot, which is tried first, costs less."
