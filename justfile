@@ -99,7 +99,7 @@ bench: install
 	@python -m tests.performance.bench_export
 	@python -m tests.performance.bench_quotas
 
-# Judge auto next to its peers on a folder of good photographs (--held-out: of the training set, those not trained on)
+# Judge auto next to its peers on good photographs (--held-out: those of the training set not trained on), or --against DIR on pairs
 quality *arguments: install
 	@PYTHONPATH=. python training/quality.py "$@"
 

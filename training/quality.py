@@ -1,7 +1,8 @@
-"""Judge auto-correct next to its peers on a folder of good photographs: ``quality.py PHOTOS_DIR [--held-out]``.
+"""Judge auto-correct next to its peers: ``quality.py PHOTOS_DIR [--held-out | --against DIR]``.
 
-Mean CIEDE2000 to the truth at 512 px, by class of degradation; every corrector gets the same spoiled JPEG. "p90" is
-what nine of ten of ours stay below.
+Mean CIEDE2000 to the truth at 512 px. The truth is a good photograph, of which every corrector gets the same spoiled
+JPEG, by class of degradation; with ``--against`` it is the picture of the same name in another folder, such as a
+person's retouch. "p90" is what nine of ten of ours stay below.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,12 @@ from training.degrade import OUR_CLASSES, seeded, spoil
 from training.photographs import listed
 
 Pixels = NDArray[np.uint8]
+Trial = tuple[str, Pixels, Pixels]  # the row that it counts in, what is corrected, the truth
 
 SEED = 2026
 SIDE = 512
+PICTURES = (".png", ".jpg", ".jpeg")
+MOST_ASKEW = 0.01  # of a picture's shape, between the two of a pair
 
 
 def ours(bgr: Pixels) -> Pixels:
@@ -51,6 +57,13 @@ def _graded(bgr: Pixels, adjustments: Any) -> Pixels:
 def autocontrast(bgr: Pixels) -> Pixels:
     """Pillow's."""
     return np.asarray(ImageOps.autocontrast(Image.fromarray(np.ascontiguousarray(bgr[..., ::-1]))))[..., ::-1]
+
+
+def stretch(bgr: Pixels) -> Pixels:
+    """Stretch all channels alike until one percent of luma is black, and one white."""
+    luma = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+    low, high = np.percentile(luma, (1, 99))
+    return np.asarray(np.clip((bgr - low) * (255 / max(high - low, 1)), 0, 255).round(), np.uint8)
 
 
 def grey_world(bgr: Pixels) -> Pixels:
@@ -81,8 +94,8 @@ def magick(program: str, option: str) -> Callable[[Pixels], Pixels]:
 
 def find_magick() -> str | None:
     """Find ImageMagick: `convert` may be another program of that name, or a script that only claims to be it."""
-    for name in ("magick", "convert"):
-        program = shutil.which(name)
+    for name, folder in product(("magick", "convert"), os.get_exec_path()):
+        program = shutil.which(name, path=folder)
         if program is None:
             continue
         with open(os.path.realpath(program), "rb") as file:
@@ -100,6 +113,7 @@ def correctors() -> dict[str, Callable[[Pixels], Pixels]]:
         "ours": ours,
         "rules": rules,
         "Pillow": autocontrast,
+        "stretch": stretch,
     }
     balance = simple_balance()
     found["SimpleWB" if balance else "grey world"] = balance or grey_world
@@ -126,38 +140,67 @@ def lab(bgr: Pixels) -> NDArray[Any]:
     return np.asarray(rgb2lab(np.ascontiguousarray(bgr[::2, ::2, ::-1])))
 
 
-def judge(files: list[Path], held: dict[str, Callable[[Pixels], Pixels]]) -> dict[str, dict[str, list[float]]]:
-    """Measure the error by class, corrector and photograph."""
-    errors: dict[str, dict[str, list[float]]] = {
-        name: {which: [] for which in held} for name in (*OUR_CLASSES, "own output")
-    }
-    for number, file in enumerate(files, 1):
-        print(f"\r{number} of {len(files)} photographs", end="", file=sys.stderr, flush=True)
+def degraded(files: Iterable[Path]) -> Iterator[Trial]:
+    """Spoil good photographs, each by every class."""
+    for file in files:
         pixels = read(file)
-        truth = lab(pixels)
         for name in OUR_CLASSES:
-            spoiled = spoil(pixels, name, seeded(SEED, file.name, name))
-            for which, correct in held.items():
-                once = correct(spoiled)
-                errors[name][which].append(float(deltaE_ciede2000(truth, lab(once)).mean()))
-                if which in ("ours", "rules"):
-                    moved = deltaE_ciede2000(lab(once), lab(correct(once))).mean()
-                    errors["own output"][which].append(float(moved))
+            yield name, spoil(pixels, name, seeded(SEED, file.name, name)), pixels
+
+
+def paired(files: Iterable[Path], truths: Path) -> Iterator[Trial]:
+    """Match pictures with those of the same name in another folder, whatever their type.
+
+    Raises
+    ------
+    ValueError
+        Where there is not just one, or its framing is another: it would be measured against other things.
+    """
+    for file in files:
+        same = [other for other in pictures(truths) if other.stem == file.stem]
+        if len(same) != 1:
+            raise ValueError(f"{truths} has {len(same)} pictures for {file.name}: one is needed")
+        pixels, truth = read(file), read(same[0])
+        (height, width), (truth_height, truth_width) = pixels.shape[:2], truth.shape[:2]
+        if abs(truth_width * height / (truth_height * width) - 1) > MOST_ASKEW:
+            raise ValueError(f"{file.name} is {width} x {height}, its pair {truth_width} x {truth_height}: not alike")
+        yield "pairs", pixels, np.asarray(cv2.resize(truth, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """List a folder's pictures by name."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+
+
+def judge(trials: Iterable[Trial], held: dict[str, Callable[[Pixels], Pixels]]) -> dict[str, dict[str, list[float]]]:
+    """Measure the error by row, corrector and picture; last what one's own output is moved by."""
+    errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: {which: [] for which in held})
+    own: dict[str, list[float]] = {which: [] for which in held}
+    for number, (name, given, wanted) in enumerate(trials, 1):
+        print(f"\r{number} pictures", end="", file=sys.stderr, flush=True)
+        truth = lab(wanted)
+        for which, correct in held.items():
+            once = correct(given)
+            errors[name][which].append(float(deltaE_ciede2000(truth, lab(once)).mean()))
+            if which in ("ours", "rules"):
+                own[which].append(float(deltaE_ciede2000(lab(once), lab(correct(once))).mean()))
     print(file=sys.stderr)
-    return errors
+    return {**errors, "own output": own}
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--held-out", action="store_true", help="of the training set, what was not trained on")
+    judged = parser.add_mutually_exclusive_group()
+    judged.add_argument("--held-out", action="store_true", help="of the training set, what was not trained on")
+    judged.add_argument("--against", type=Path, metavar="DIR", help="the same pictures, as they should become")
     arguments = parser.parse_args()
-    files = sorted(file for file in arguments.photos.iterdir() if file.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    files = pictures(arguments.photos)
     if arguments.held_out:
         files = [arguments.photos / name for name in listed(held_out=True)]
     held = correctors()
-    errors = judge(files, held)
+    errors = judge(paired(files, arguments.against) if arguments.against else degraded(files), held)
     names = [*held]
     names.insert(2, "p90")
     print(f"{len(files)} photographs, mean CIEDE2000")
