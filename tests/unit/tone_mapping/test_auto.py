@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from studio.tone_mapping import auto_correct
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
-from studio.tone_mapping.auto import AutoResult, Step, choose, skipping
+from studio.tone_mapping.auto import AutoResult, Step, choose, finished, skipping
 from studio.tone_mapping.grade import to_encoded, to_linear, white_balance_gains
 from studio.tone_mapping.learned import predict
 
@@ -102,6 +103,63 @@ def test_it_does_not_clip(name: str, case: dict[str, float]) -> None:
     assert (after.max(-1) == 0).mean() <= (before.max(-1) == 0).mean() + 0.001
 
 
+def dull(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a picture as a camera set to neutral leaves it: flat, pale, without whites."""
+    pale = 0.5 * rgb.mean(-1, keepdims=True) + 0.5 * rgb
+    taken: NDArray[np.uint8] = np.rint(110 + 0.4 * (pale - pale.mean())).clip(0, 255).astype(np.uint8)
+    return taken
+
+
+def finish_of(result: AutoResult) -> Step:
+    (step,) = (step for step in result.steps if step.name == "finish")
+    return step
+
+
+@pytest.mark.parametrize("name", ["chelsea", "rocket"])
+def test_a_dull_flat_picture_is_finished(name: str) -> None:
+    before = dull(photo(name))
+    result = chosen_for(before)
+    assert finish_of(result).applied
+    assert result.adjustments.contrast > 0
+    after = auto_correct(before)
+    assert np.percentile(after, 99.5) > np.percentile(before, 99.5) + 20
+    assert after.std() > 2 * before.std()
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_photograph_with_contrast_or_colour_of_its_own_is_not_finished(name: str) -> None:
+    assert not finish_of(chosen_for(photo(name))).applied
+
+
+@pytest.mark.parametrize(
+    "lacked",
+    [
+        {"chroma_mean": 16.0},
+        {"low_key": 1.0},
+        {"luma": dict.fromkeys((0.5, 25, 50, 75, 99.5), 0.95)},
+        {"histogram": (0.5, *[0.0] * 62, 0.5)},
+    ],
+)
+def test_one_thing_that_is_as_good_pictures_have_it_keeps_the_finish_off(lacked: dict[str, Any]) -> None:
+    bgr = np.ascontiguousarray(dull(photo("chelsea"))[..., ::-1])
+    analysis, predicted = analyse_proxy(bgr), predict(bgr)
+    assert predicted is not None
+    prediction = replace(predicted, gain=0.0, blacks=0.0)
+    assert finish_of(choose(analysis, prediction)).applied
+    assert not finish_of(choose(replace(analysis, **lacked), prediction)).applied
+    assert not finish_of(choose(analysis, replace(prediction, good=0.35))).applied
+
+
+def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:
+    analysis = analyse_proxy(dull(photo("chelsea")))
+    shares = [finished(Adjustments(), analysis, share) for share in (0.0, 0.5, 1.0)]
+    assert shares[0] == Adjustments()
+    for slider, sign in (("exposure", 1), ("contrast", 1), ("shadows", 1), ("blacks", -1)):
+        none, half, whole = (sign * getattr(adjustments, slider) for adjustments in shares)
+        assert none < half < whole
+    assert -shares[2].blacks * 0.0035 <= analysis.luma[0.5] + 0.5 * 0.0035
+
+
 def test_night_is_not_turned_into_day() -> None:
     night = np.random.default_rng(0).integers(0, 25, (200, 200, 3), dtype=np.uint8)
     night[:3] = 255
@@ -116,7 +174,7 @@ def test_flat_pictures_are_survived(value: int) -> None:
 
 def test_every_step_says_why_with_numbers_and_confidence_is_a_share() -> None:
     result = chosen_for(degraded("astronaut", gain=0.3))
-    assert len({step.name for step in result.steps}) == len(result.steps) == 7
+    assert len({step.name for step in result.steps}) == len(result.steps) == 8
     assert all(any(character.isdigit() for character in step.reason) for step in result.steps)
     assert 0 <= result.confidence <= 1
     assert any(step.applied for step in result.steps)

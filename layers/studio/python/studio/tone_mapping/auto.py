@@ -14,7 +14,7 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
-from studio.tone_mapping.grade import to_encoded, to_linear
+from studio.tone_mapping.grade import grade, to_encoded, to_linear
 from studio.tone_mapping.learned import Prediction
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
@@ -70,6 +70,12 @@ _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much w
 # Sliders per EV: first highlights, and shadows for what they cannot. At more of either, noise next to white would show.
 _HIGHLIGHTS, _SHADOWS, _MOST = 150, 130, 90
 
+# How a picture comes out, from where on a finish is added, and where wholly: the brightest 0.5 % and the deviation of
+# the encoded tones, the mean chroma, the likelihood of being good as it was.
+_DIM, _FLAT, _PALE, _PLAIN = (0.92, 0.85), (0.19, 0.14), (15, 9), (0.3, 0.12)
+# What a whole one adds, besides black and white: contrast, shadows for what that takes from them, and EV at most.
+_FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 30, 1.0
+
 
 Group = Literal["tone", "white_balance", "colour"]
 
@@ -79,7 +85,7 @@ _SLIDERS: dict[Group, tuple[str, ...]] = {
     "colour": ("vibrance", "saturation"),
 }
 _GROUP_OF: dict[str, Group] = {
-    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle", "tone"), "tone"),
+    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle", "tone", "finish"), "tone"),
     "white_balance": "white_balance",
     **dict.fromkeys(("vibrance", "saturation"), "colour"),
 }
@@ -173,6 +179,12 @@ def _trusted(analysis: Analysis) -> bool:
 
 def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     chosen = shared_out(faded(prediction), analysis.blown, analysis.luma[0.5])
+    share, seen = _unfinished(chosen, analysis, prediction.good)
+    adjustments = finished(chosen, analysis, share)
+    added = {
+        slider: round(getattr(adjustments, slider) - getattr(chosen, slider), 2)
+        for slider in ("exposure", "contrast", "shadows", "blacks")
+    }
     good = f"the picture is {prediction.good:.0%} likely to be good as it is"
     white, middle = analysis.brightest[99.5], analysis.luma[50]
     warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
@@ -208,10 +220,59 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
             {"contrast": chosen.contrast},
         ),
         _step("saturation", f"Mean chroma is {chroma:.0f}", {"saturation": chosen.saturation}),
-        Step("already_good", chosen == Adjustments(), f"By the model {good}."),
+        _step("finish", seen, added),
+        Step("already_good", adjustments == Adjustments(), f"By the model {good}."),
     )
     # Sure at both ends: good as it is, or plainly not.
-    return AutoResult(chosen, confidence=round(0.4 + 0.6 * abs(2 * prediction.good - 1), 2), steps=steps)
+    return AutoResult(adjustments, confidence=round(0.4 + 0.6 * abs(2 * prediction.good - 1), 2), steps=steps)
+
+
+def _unfinished(chosen: Adjustments, analysis: Analysis, good: float) -> tuple[float, str]:
+    """Tell how much of a finish a picture calls for after the sliders chosen, 0..1, and what is seen of it.
+
+    Only what lacks whites, contrast and colour all at once does: good photographs are often one of these.
+    """
+    shares = np.array(analysis.histogram)
+    middles = (np.arange(len(shares)) + 0.5) / len(shares)
+    tones = _toned(middles, chosen)
+    mean = float(shares @ tones)
+    deviation = math.sqrt(float(shares @ (tones - mean) ** 2))
+    brighter = mean / max(float(shares @ middles), 1e-3)
+    chroma = analysis.chroma_mean * brighter * (1 + chosen.saturation / 100)
+    (white,) = _toned([analysis.luma[99.5]], chosen)
+    lacks = (_ramp(white, *_DIM), _ramp(deviation, *_FLAT), _ramp(chroma, *_PALE), _ramp(good, *_PLAIN))
+    seen = f"White comes to {white:.0%}, the tones deviate by {deviation:.0%}, mean chroma comes to {chroma:.0f}"
+    return min(*lacks, 1 - analysis.low_key), seen
+
+
+def finished(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustments:
+    """Add what people give dull, flat pictures: black and white, contrast, and light in the shadows.
+
+    Parameters
+    ----------
+    chosen : Adjustments
+    analysis : Analysis
+        Of the picture before them. The black point does not pass its darkest half percent.
+    share : float
+        Of the whole finish, 0..1.
+    """
+    lack = max(min(analysis.luma[0.5] / 0.0035, 100) + chosen.blacks, 0)
+    deep = chosen.model_copy(update={"blacks": chosen.blacks - float(round(share * lack))})
+    (white,) = _toned([analysis.brightest[99.5]], deep)
+    brighter = float(np.clip(np.log2(_light(_WHITE) / max(_light(white), 1e-3)), 0, _FINISH_LIGHT))
+    return deep.model_copy(
+        update={
+            "exposure": round(deep.exposure + share * brighter, 2),
+            "contrast": deep.contrast + round(share * _FINISH_CONTRAST),
+            "shadows": deep.shadows + round(share * _FINISH_SHADOWS),
+        }
+    )
+
+
+def _toned(codes: Any, adjustments: Adjustments) -> Any:
+    """Grade greys, but for the balance."""
+    greys = np.repeat(np.array(codes, np.float32)[:, None], 3, axis=1)
+    return grade(greys, adjustments.model_copy(update={"temperature": 0.0, "tint": 0.0}))[:, 0]
 
 
 def _step(name: str, seen: str, sliders: dict[str, float]) -> Step:
