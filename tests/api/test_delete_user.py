@@ -219,7 +219,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: D
         "from studio.auth import deletion\n"
         "from studio.mongo import get_database\n"
         "get_database().command('ping')\n"
-        "deletion._PAGE = 10\n"
+        "deletion._PAGE = 2\n"
         "print('ready', flush=True); input()\n"
         "deletion.sweep()\n",
     )

@@ -42,6 +42,8 @@ def main() -> int:
                 if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
                     return FINAL
                 status = live.status
+            if status not in ("COMPLETED", "FAILED") and is_stopping():
+                return STOPPED
         except service.JobOverError as over:
             logger.warning("nothing to do", reason=str(over))
             return COMPLETED if over.status == "COMPLETED" else FINAL
@@ -60,6 +62,11 @@ def ending_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def is_stopping() -> bool:
+    """Tell whether the container was told to stop: what builds a model makes an error of its own of `SystemExit`."""
+    return signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 
 
 def _claim(job_id: str) -> Job:
