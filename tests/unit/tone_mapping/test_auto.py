@@ -158,6 +158,8 @@ def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:
         none, half, whole = (sign * getattr(adjustments, slider) for adjustments in shares)
         assert none < half < whole
     assert -shares[2].blacks * 0.0035 <= analysis.luma[0.5] + 0.5 * 0.0035
+    most = Adjustments(contrast=60, shadows=90, blacks=-100)  # what it comes after at most
+    assert Adjustments.model_validate(finished(most, analysis, 1.0).model_dump()).shadows == 100
 
 
 def test_night_is_not_turned_into_day() -> None:

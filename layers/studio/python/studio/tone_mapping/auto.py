@@ -264,7 +264,7 @@ def finished(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustmen
         update={
             "exposure": round(deep.exposure + share * brighter, 2),
             "contrast": deep.contrast + round(share * _FINISH_CONTRAST),
-            "shadows": deep.shadows + round(share * _FINISH_SHADOWS),
+            "shadows": min(deep.shadows + round(share * _FINISH_SHADOWS), 100),
         }
     )
 
