@@ -18,7 +18,7 @@ from tests.unit.tone_mapping.sliders import GLOBAL, PLAIN, every, moved
 
 MODERATE = st.builds(
     Adjustments,
-    exposure=st.floats(-2, 0.9),  # at 1, with shadows and whites at 50, 97 nodes were once off by 1.5013
+    exposure=st.floats(-2, 1),
     **{name: st.integers(-50, 50) for name in PLAIN if name not in ("exposure", "saturation", "vibrance")},
     saturation=st.integers(-50, 30),
     vibrance=st.integers(-50, 30),
