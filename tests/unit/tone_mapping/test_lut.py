@@ -72,6 +72,7 @@ def off(pixels: NDArray[Any], sliders: Adjustments, size: int) -> NDArray[Any]:
         tint=-13,
     )
 )
+@example(Adjustments(exposure=1, shadows=50, whites=50))  # 97 nodes are off by 1.5013
 @settings(max_examples=60, deadline=None)
 def test_the_lut_is_close_to_the_exact_grade(pixels: NDArray[Any], sliders: Adjustments) -> None:
     difference = off(pixels, sliders, lut_size(sliders, 8))
@@ -136,17 +137,18 @@ def test_the_error_is_measured_as_the_lut_makes_it(size: int) -> None:
         (Adjustments(exposure=1, contrast=50), 8, 33),
         (Adjustments(exposure=2), 8, 65),
         (Adjustments(exposure=3), 8, 97),
+        (Adjustments(exposure=4), 8, 129),
         (Adjustments(exposure=1, shadows=50, blacks=-50), 8, 65),
         (Adjustments(exposure=-3), 8, 33),
         (Adjustments(tint=-30), 8, 33),
         (Adjustments(tint=-100), 8, 65),
         (moved("tone_curve.rgb", 30), 8, 33),
-        (Adjustments(tone_curve=ToneCurve(rgb=((0, 0), (0.5, 0.2), (0.52, 0.8), (1, 1)))), 8, 97),
+        (Adjustments(tone_curve=ToneCurve(rgb=((0, 0), (0.5, 0.2), (0.52, 0.8), (1, 1)))), 8, 129),
         (moved("hsl.blue.saturation", -30), 8, 33),
-        (every(50), 8, 97),
+        (every(50), 8, 129),
         (Adjustments(), 8, 33),
         (Adjustments(), 16, 65),
-        (every(50), 16, 97),
+        (every(50), 16, 129),
     ],
 )
 def test_size_follows_strength_and_depth(sliders: Adjustments, bit_depth: int, size: int) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
-from studio.tone_mapping.lut import Lut
+from studio.tone_mapping.lut import MAX_NODES, Lut
 
 MAX_SIZE_1D = 65536
-MAX_SIZE_3D = 129
 MAX_CHARACTERS = 100_000_000
 # Far above any use (half floats end at 65504), and interpolation stays finite.
 MAX_VALUE = 1e6
@@ -90,7 +89,7 @@ def apply_imported(imported: ImportedLut, rgb: NDArray[np.float32]) -> NDArray[n
     return np.clip(result, 0, 1)
 
 
-def read_cube(text: str, max_size: int = MAX_SIZE_3D, max_characters: int = MAX_CHARACTERS) -> ImportedLut:
+def read_cube(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CHARACTERS) -> ImportedLut:
     r"""Read a .cube file.
 
     Understood are Adobe's specification and what is found beyond it: a 1D table before the 3D one in one file,

@@ -14,6 +14,7 @@ from studio.tone_mapping.lut_error import largest_error
 
 Lut = NDArray[np.float32]
 
+MAX_NODES = 129  # an axis: more OpenColorIO does not take
 _TILE = 2**15  # colours graded at a time: more do not fit a core's cache
 # CIE94 of the sample's worst colour. 99.9 % of pictures' pixels are then within 1.5 CIEDE2000: by 33 nodes, of 11,514
 # random grades two were not, by 0.3 at most; searches for the worst found 1.45, and 4.8 with curves and hues at odds.
@@ -92,10 +93,9 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     """Tell the nodes an axis: 33, more under grades that 33 would show in, and at least 65 in more than 8 bits.
 
     The grade is measured, and not only its strength: what bends between nodes is a matter of all sliders together.
-    97 are the most, for each further step makes the LUT slower than it makes it better.
     """
-    sizes = (33, 65) if bit_depth == 8 else (65,)
-    return next((size for size in sizes if largest_error(adjustments, size) <= _VISIBLE), 97)
+    sizes = (33, 65, 97) if bit_depth == 8 else (65, 97)
+    return next((size for size in sizes if largest_error(adjustments, size) <= _VISIBLE), MAX_NODES)
 
 
 def lut_id(lut: Lut) -> str:

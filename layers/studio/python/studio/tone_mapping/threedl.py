@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.cube import MAX_CHARACTERS, MAX_SIZE_3D, ImportedLut, quoted, read_rows, split_lines
+from studio.tone_mapping.cube import MAX_CHARACTERS, ImportedLut, quoted, read_rows, split_lines
 from studio.tone_mapping.errors import PresetFileError
+from studio.tone_mapping.lut import MAX_NODES
 
 _WHITES = (255, 1023, 4095, 16383, 65535)
 # Rows of inputs in use stray from even steps by less: 0 64 128 … 960 1023 by 0.94.
@@ -19,7 +20,7 @@ _TRAILER = re.compile(r"(lut\d+|gamma)\b.*", re.IGNORECASE | re.ASCII)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def read_3dl(text: str, max_size: int = MAX_SIZE_3D, max_characters: int = MAX_CHARACTERS) -> ImportedLut:
+def read_3dl(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CHARACTERS) -> ImportedLut:
     """Read a .3dl file: a row of inputs, then rows of three whole numbers, blue running fastest.
 
     White in the output is that of ``Mesh inputs outputs`` (bits), or else of the fewest bits of 8, 10, 12, 14 and 16
