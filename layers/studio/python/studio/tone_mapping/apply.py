@@ -17,6 +17,8 @@ _DEPTHS = {
     np.dtype(np.float32): ocio.BIT_DEPTH_F32,
 }
 
+_STRIPS = 16  # more than cores, so that all of them end at about the same time
+
 
 def apply_lut(
     pixels: NDArray[Any], lut: Lut, threads: int | None = None, out: NDArray[Any] | None = None
@@ -51,15 +53,18 @@ def apply_lut(
     pattern = dither_pattern(width if dithered else 0)
     processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
 
+    # The dither's other passes find a short strip in a core's cache; without it, calls are all that strips cost.
+    rows = TILE if dithered else max(TILE, -(-height // _STRIPS))
+
     def grade_strip(top: int) -> None:
-        source, target = pixels[top : top + TILE], out[top : top + TILE]
+        source, target = pixels[top : top + rows], out[top : top + rows]
         wide = np.empty(source.shape, np.uint16) if dithered else target
         processor.apply(_describe(source), _describe(wide))
         if dithered:
             dither_to_8_bits(wide, target, pattern[: len(wide)])
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        list(pool.map(grade_strip, range(0, height, TILE)))
+        list(pool.map(grade_strip, range(0, height, rows)))
     return out
 
 
