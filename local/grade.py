@@ -187,7 +187,7 @@ def _write_cube(path: Path, look_for: Chooser, tasks: Sequence[Task], *, per_pic
     from studio.tone_mapping.cube import write_cube
 
     look = choose_look(tasks[0].source.read_bytes(), look_for)
-    path.write_text(write_cube(compile_look(look.grades, look_size(look.grades, 8)), path.stem))
+    path.write_text(write_cube(compile_look(look.grades, min(look_size(look.grades, 8), 65)), path.stem))
     if spatial := [name for name, value in spatial_sliders(look.grades).items() if value]:
         print(f"{path}: without {', '.join(spatial)}, which no LUT can hold", file=sys.stderr)
 

@@ -43,7 +43,7 @@ def test_bgr_goes_through_the_lut_as_the_exact_grade_does(dtype: type) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_same_to_the_bit_for_any_number_of_threads_and_run(dtype: type) -> None:
-    pixels = pixels_of(dtype, (777, 131))
+    pixels = pixels_of(dtype, (1100, 131))
     results = [apply_lut(pixels, LUT, threads) for threads in (1, 2, 3, 7, None, None)]
     assert all((result == results[0]).all() for result in results)
 

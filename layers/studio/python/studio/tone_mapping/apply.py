@@ -17,7 +17,7 @@ _DEPTHS = {
     np.dtype(np.float32): ocio.BIT_DEPTH_F32,
 }
 
-_STRIPS = 16  # more than cores, so that all of them end at about the same time
+_STRIPS = 8  # a core: so that all of them end at about the same time
 
 
 def apply_lut(
@@ -53,8 +53,9 @@ def apply_lut(
     pattern = dither_pattern(width if dithered else 0)
     processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
 
+    threads = threads or os.cpu_count() or 1
     # The dither's other passes find a short strip in a core's cache; without it, calls are all that strips cost.
-    rows = TILE if dithered else max(TILE, -(-height // _STRIPS))
+    rows = TILE if dithered else max(TILE, -(-height // (_STRIPS * threads)))
 
     def grade_strip(top: int) -> None:
         source, target = pixels[top : top + rows], out[top : top + rows]
@@ -63,7 +64,7 @@ def apply_lut(
         if dithered:
             dither_to_8_bits(wide, target, pattern[: len(wide)])
 
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(grade_strip, range(0, height, rows)))
     return out
 

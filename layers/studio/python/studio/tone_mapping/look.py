@@ -66,7 +66,7 @@ def _through_table(lut: Lut, table: Table) -> Lut:
 
 
 def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
-    """Tell the nodes an axis that these grades take: a table's own where it is alone, 65 where it is not.
+    """Tell the nodes an axis that these grades take: a table's own where it is alone, at least 65 together.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     bit_depth : int
         Of the picture.
     """
-    moving = [stage for stage in grades if stage != Adjustments()]
+    moving = [stage for stage in grades if isinstance(stage, Table) or stage.without_spatial() != Adjustments()]
     if len(moving) > 1:
-        return 65
+        return max([65, *(lut_size(stage, 8) for stage in moving if isinstance(stage, Adjustments))])
     only = moving[0] if moving else Adjustments()
     return only.lut.shape[0] if isinstance(only, Table) else lut_size(only, bit_depth)
 

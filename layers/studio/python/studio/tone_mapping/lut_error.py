@@ -28,7 +28,7 @@ def largest_error(adjustments: Adjustments, size: int) -> float:
     return float(_cie94(graded[:, 4 * count :], interpolated).max())
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _sample(size: int) -> tuple[Array, Array, Array]:
     """Draw colours, and the corners of their tetrahedra.
 
