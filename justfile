@@ -107,7 +107,6 @@ quality *arguments: install
 train photos *arguments: install
 	@uv pip install --quiet --group training
 	@PYTHONPATH=. python training/train.py "$@"
-	@PYTHONPATH=. python training/light.py "$1"
 
 # Build every function and layer as they are deployed
 build: install

@@ -226,6 +226,12 @@ def film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.u
     return filmed
 
 
+def old_film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Vary a good photograph as scans of old film are: `film`, warm and green before. No camera was set wrong there."""
+    tint = Degradation(warm=random.uniform(-0.2, 0.9), green=random.uniform(-0.1, 0.35))
+    return film(np.rint(degrade(pixels, tint) * 255).astype(np.uint8), random)
+
+
 def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.random.Generator | None = None) -> Array:
     """Degrade BGR pixels; encoded 0..1.
 

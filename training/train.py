@@ -1,4 +1,4 @@
-"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples FILE]``, then `light.py`.
+"""Fit the model that chooses auto's sliders: ``train.py PHOTOS_DIR [--samples DIR] [--validate]``.
 
 Every photograph is spoiled at random; the sliders that bring it nearest to itself again, by our own grade, are what is
 learnt. The same photographs give the same file.
@@ -6,10 +6,11 @@ learnt. The same photographs give the same file.
 
 import argparse
 import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import lightgbm
@@ -17,222 +18,168 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.analyse import make_proxy
-from studio.tone_mapping.auto import faded, shared_out
-from studio.tone_mapping.grade import grade, to_encoded
-from studio.tone_mapping.learned import MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction, features
-from training.degrade import CLASSES, Degradation, degrade, draw, film, milder, seeded, style, through_jpeg
+from studio.tone_mapping.auto import mended, off_locus, shared_out
+from studio.tone_mapping.grade import grade
+from studio.tone_mapping.learned import FAULTS, MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction
 from training.photographs import listed
+from training.samples import OF_LIGHT, Samples, as_adjustments, make_samples
 
 SAMPLE_FILE = Path(__file__).parents[1] / "tests/unit/tone_mapping/learned_sample.npz"
-SEED = 1
 FOREST_SEEDS = (1, 2)
-# A sample of a good photograph against a spoiled one: for the sliders, and for telling the good ones, which fades them.
-SLIDER_WEIGHT, GOOD_WEIGHT = 2.0, 6.0
-ROUNDS, LEAVES, RATE, BINS = 220, 40, 0.05, 63
-Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
-PIXELS = 256  # of each sample, to fit and to judge by
-_REST = Adjustments()
-_LOW = np.array([-3, -100, -90, -70, -40, 0], float)
-_HIGH = np.array([3.5, 0, 90, 70, 100, 80], float)
-_UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visible size
+# Of its slider, what takes a picture with each fault is more than this.
+LEAST = {
+    "over": -0.25,
+    "under": 0.25,
+    "veiled": -6,
+    "warm": -10,
+    "cool": 10,
+    "green": 7,
+    "magenta": -7,
+    "pale": 15,
+    "flat": 12,
+}
+MEANT_WEIGHT = 2.0  # of what is good as it is, against a spoiled sample: for the odds of each fault
+GOOD_WEIGHT = 6.0  # the same for the odds of being good
+LIGHT_GOOD_WEIGHT, CAST_WEIGHT = 3.0, 2.0  # for the light: a good one, and one of a camera set to another
+STRONG_CAST = 30  # of temperature, either way
+STRONG, NEAR = 24, (10, 0.15)  # least temperature of a cast, and how far off the locus it may be: tint, or a share
+BINS = 63
+
+
+class Growth(NamedTuple):
+    """How a forest grows: LightGBM's objective, trees, leaves a tree, learning rate."""
+
+    objective: str
+    trees: int
+    leaves: int
+    rate: float
+
+
+ODDS = Growth("binary", 220, 40, 0.05)
+# Least absolute error is safe, least squares takes more off what is far gone: the mean of both.
+AMOUNT = (Growth("regression_l1", 120, 16, 0.08), Growth("regression", 120, 16, 0.08))
+LIGHT_AMOUNT = (Growth("regression_l1", 220, 40, 0.05), Growth("regression", 220, 40, 0.05))
+
+
+class Lesson(NamedTuple):
+    """What a forest learns.
+
+    Attributes
+    ----------
+    output : str
+        One of `OUTPUTS`, and the share of it that is this forest's.
+    share : float
+    growth : Growth
+    answer, weight : ndarray
+        Of every sample.
+    chosen : ndarray of bool
+        The samples that it is of.
+    """
+
+    output: str
+    share: float
+    growth: Growth
+    answer: NDArray[Any]
+    weight: NDArray[np.float64]
+    chosen: NDArray[np.bool_]
+
+
+class Forest(NamedTuple):
+    """Trees that add a share to an output, whose number it is."""
+
+    output: int
+    share: float
+    booster: lightgbm.Booster
 
 
 def main() -> None:
     """Run from the command line."""
-    samples = asked_samples(__doc__, make_samples)
-    validation = samples["photo"] % 5 == 0
-    model_of_most = fit(samples, ~validation, FOREST_SEEDS[:1])
-    report(samples, validation, model_of_most)
-    boosters = fit(samples, np.ones_like(validation), FOREST_SEEDS)
-    model = flatten(boosters)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument(
+        "--samples", type=Path, metavar="DIR", help="keep samples here, and take what is there as it is"
+    )
+    parser.add_argument(
+        "--validate", action="store_true", help="fit on four of five photographs, judge on the fifth, write nothing"
+    )
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [arguments.photos / name for name in listed(held_out=False)]
+        samples = make_samples(files, arguments.samples or Path(scratch))
+    if arguments.validate:
+        validation = samples["photo"] % 5 == 0
+        report(samples, validation, fit(samples, ~validation, FOREST_SEEDS[:1]))
+        return
+    forests = fit(samples, np.ones(len(samples["name"]), bool), FOREST_SEEDS)
+    model = flatten(forests)
     np.savez_compressed(MODEL_FILE, **vars(model))
-    rows = samples["features"][:: len(validation) // 8]
-    np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(boosters, rows))
+    rows = samples["features"][:: len(samples["features"]) // 8]
+    np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(forests, rows))
     print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.root):,} trees")
 
 
-def asked_samples(
-    description: str | None, make: Callable[[list[Path]], dict[str, NDArray[Any]]]
-) -> dict[str, NDArray[Any]]:
-    """Make the samples of the photographs that the command line names, or read those that it says were kept."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("--samples", type=Path, help="keep the samples here, and take them from here when present")
-    arguments = parser.parse_args()
-    cv2.setNumThreads(1)
-    if arguments.samples and arguments.samples.exists():
-        with np.load(arguments.samples) as kept:
-            return dict(kept)
-    samples = make([arguments.photos / name for name in listed(held_out=False)])
-    if arguments.samples:
-        np.savez(arguments.samples, allow_pickle=False, **samples)
-    return samples
+def fit(samples: Samples, chosen: NDArray[np.bool_], seeds: tuple[int, ...]) -> list[Forest]:
+    """Fit every output to some of the samples: the mean of forests of every lesson and seed."""
 
+    def grown(task: tuple[Lesson, int]) -> Forest:
+        lesson, seed = task
+        rows = lesson.chosen & chosen
+        booster = grow(samples["features"][rows], lesson.answer[rows], lesson.weight[rows], lesson.growth, seed)
+        return Forest(OUTPUTS.index(lesson.output), lesson.share / len(seeds), booster)
 
-def kinds(wrong_balance: int = 0) -> list[tuple[str, float, Style | None]]:
-    """List what each photograph is made into: class, the least share of its strength, and how it is varied before.
-
-    With `wrong_balance`, these many times as many of that class as of any other are among them.
-    """
-    classes = [name for name in CLASSES if name != "good"]
-    listed: list[tuple[str, float, Style | None]] = []
-    for varied, good, times, milder_times, unretouched in ((None, 6, 3, 6, 4), (style, 6, 2, 4, 2), (film, 6, 1, 2, 1)):
-        listed += [("good", 1.0, varied)] * good
-        listed += [(name, 1.0, varied) for name in classes for _ in range(times)]
-        listed += [("mix_all", 0.0, varied)] * milder_times
-        listed += [("unretouched", 0.3, varied)] * unretouched
-        listed += [("wrong_balance", 1.0, varied)] * (wrong_balance * times)
-    return listed
-
-
-def make_samples(files: list[Path]) -> dict[str, NDArray[Any]]:
-    """Degrade each photograph in every way, and find statistics and best sliders."""
-    made: list[dict[str, list[Any]]] = []
-    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as workers:
-        for number, of_photo in enumerate(workers.map(_samples_of, files)):
-            made.append(of_photo | {"photo": [number] * len(of_photo["name"])})
-            if number % 20 == 0:
-                print(f"{number} of {len(files)} photographs", flush=True)
-    return {key: np.concatenate([np.array(of_photo[key]) for of_photo in made]) for key in made[0]}
-
-
-def _samples_of(file: Path) -> dict[str, list[Any]]:
-    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise FileNotFoundError(file)
-    made: dict[str, list[Any]] = {key: [] for key in ("features", "targets", "name", "style", "before", "truth")}
-    for turn, (name, least, varied) in enumerate(kinds()):
-        random = seeded(SEED, file.name, turn)
-        degradation = milder(draw(name, random), random.uniform(least, 1))
-        truth = make_proxy(cropped(np.asarray(pixels, np.uint8), random, 0.4 if varied else 0.65))
-        if varied:
-            truth = varied(truth, random)
-        camera = random if random.random() < 0.5 and name != "good" else None
-        spoiled = through_jpeg(degrade(truth, degradation, camera), random)
-        chosen = random.integers(0, truth.shape[0] * truth.shape[1], PIXELS)
-        one, other = (image.reshape(-1, 3)[chosen, ::-1] for image in (spoiled, truth))
-        made["features"].append(features(spoiled))
-        made["targets"].append(np.zeros(len(SLIDERS)) if name == "good" else best_sliders(one, other, degradation))
-        made["name"].append("milder" if least == 0 else name)
-        made["style"].append(varied.__name__ if varied else "")
-        made["before"].append(one)
-        made["truth"].append(other)
-    return made
-
-
-def cropped(pixels: NDArray[np.uint8], random: np.random.Generator, least: float) -> NDArray[np.uint8]:
-    """Crop at random to at least a share of each side, of the same shape."""
-    height, width = pixels.shape[:2]
-    share = random.uniform(least, 1)
-    high, wide = int(height * share), int(width * share)
-    top, left = int(random.integers(0, height - high + 1)), int(random.integers(0, width - wide + 1))
-    return np.ascontiguousarray(pixels[top : top + high, left : left + wide])
-
-
-def best_sliders(before: NDArray[np.uint8], truth: NDArray[np.uint8], degradation: Degradation) -> NDArray[np.float64]:
-    """Fit `SLIDERS` by damped Gauss-Newton steps, from the inverse of the degradation.
-
-    Distances are CIELAB's with chroma compressed as CIEDE2000 does, weighted towards their mean, not their square.
-    """
-    rgb, goal = (image.astype(np.float32) / np.float32(255) for image in (before, truth))
-    goal_lab = _lab(goal)
-    weight = np.ones((len(goal), 3))
-    weight[:, 1:] /= 1 + 0.045 * np.hypot(goal_lab[:, 1], goal_lab[:, 2])[:, None]
-
-    def residual(sliders: NDArray[np.float64]) -> NDArray[np.float64]:
-        difference: NDArray[np.float64] = (_lab(grade(rgb, _adjustments(sliders))) - goal_lab) * weight
-        return difference
-
-    def cost(distances: NDArray[np.float64], sliders: NDArray[np.float64]) -> float:
-        return float(np.sqrt((distances**2).sum(1) + 0.25).mean() + 0.002 * np.sum((sliders / _UNIT) ** 2))
-
-    # Contrast is asked for only where it was taken: else it would be fitted to what no slider repairs.
-    highest = _HIGH * np.where(degradation.contrast < 0, 1, [1, 1, 1, 1, 1, 0])
-    sliders = np.clip(_inverse(degradation), _LOW, highest)
-    now = residual(sliders)
-    best = cost(now, sliders)
-    damping = 1e-2
-    for _ in range(8):
-        inward = np.where(sliders + 0.5 * _UNIT > highest, -1, 1)
-        columns = [
-            (residual(sliders + 0.5 * sign * unit) - now).ravel() / (0.5 * sign)
-            for unit, sign in zip(np.diag(_UNIT), inward, strict=True)
-        ]
-        jacobian = np.array(columns).T
-        scale = np.repeat(1 / np.sqrt((now**2).sum(1) + 0.25), 3) / len(now)
-        normal = (jacobian * scale[:, None]).T @ jacobian + 0.004 * np.eye(len(_UNIT))
-        slope = (jacobian * scale[:, None]).T @ now.ravel() + 0.004 * sliders / _UNIT
-        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope) * _UNIT
-        tried = np.clip(sliders + step, _LOW, highest)
-        after = residual(tried)
-        reached = cost(after, tried)
-        if reached < best:
-            done = best - reached < 0.002
-            sliders, now, best, damping = tried, after, reached, damping * 0.3
-            if done:
-                break
-        else:
-            damping *= 10
-            if damping > 100:
-                break
-    return sliders
-
-
-def _inverse(degradation: Degradation) -> NDArray[np.float64]:
-    low = float(to_encoded(np.array(degradation.low * 2**degradation.exposure, np.float32)))
-    gain = -degradation.exposure - np.log2(degradation.high - degradation.low)
-    warm, green = degradation.warm, degradation.green
-    saturation = 1 / degradation.saturation - 1
-    return np.array([gain, -low / 0.0035, -62.5 * warm, 125 * green, 100 * saturation, -degradation.contrast])
-
-
-def _adjustments(sliders: NDArray[np.float64]) -> Adjustments:
-    gain, blacks, temperature, tint, saturation, contrast = sliders.tolist()
-    values = {
-        "exposure": gain,
-        "blacks": blacks,
-        "temperature": temperature,
-        "tint": tint,
-        "saturation": saturation,
-        "contrast": contrast,
-    }
-    return _REST.model_copy(update=values)  # a new one would copy every default, thousands of times
-
-
-def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    lab: NDArray[np.float32] = cv2.cvtColor(rgb[None], cv2.COLOR_RGB2Lab)[0]
-    return lab
-
-
-def fit(
-    samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_], seeds: tuple[int, ...]
-) -> list[tuple[int, float, lightgbm.Booster]]:
-    """Fit every output: the mean of forests of least absolute and of least squares for the sliders, of every seed."""
-    rows, names, targets = samples["features"][chosen], samples["name"][chosen], samples["targets"][chosen]
-    good = names == "good"
-    strong = np.where(np.abs(targets[:, 2]) > 30, 1.5, 1)  # casts: rare, and seen at once
-
-    def grown(forest: tuple[int, float, str, int]) -> tuple[int, float, lightgbm.Booster]:
-        output, share, objective, seed = forest
-        answer, of_good = (targets[:, output], SLIDER_WEIGHT) if output < len(SLIDERS) else (good, GOOD_WEIGHT)
-        weight = strong * np.where(good, of_good, 1)
-        return output, share / len(seeds), grow(rows, answer, weight, objective, seed)
-
-    forests = []
-    for name in (*SLIDERS, "good"):
-        losses = [("binary", 1.0)] if name == "good" else [("regression_l1", 0.5), ("regression", 0.5)]
-        forests += [(OUTPUTS.index(name), share, objective, seed) for objective, share in losses for seed in seeds]
+    lessons = [*lessons_of_faults(samples), *lessons_of_light(samples)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(grown, forests))
+        return list(threads.map(grown, [(lesson, seed) for lesson in lessons for seed in seeds]))
 
 
-def grow(rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[Any], objective: str, seed: int) -> lightgbm.Booster:
+def lessons_of_faults(samples: Samples) -> Iterator[Lesson]:
+    """Yield the odds of each fault, by every sample, and what mends it, by those that have it; then those of none.
+
+    A two-part ("hurdle") model (Cragg 1971). A scan of old film has no fault, whatever its colours; casts of a camera
+    that was set to another light are learnt apart.
+    """
+    names, targets = samples["name"], samples["targets"]
+    chosen, meant = ~np.isin(names, ("wrong_balance", "near")), np.isin(names, ("good", "old_film"))
+    for fault, slider in FAULTS.items():
+        amount = targets[:, SLIDERS.index(slider)]
+        has_it = amount / LEAST[fault] > 1
+        yield Lesson(fault, 1.0, ODDS, has_it, np.where(meant, MEANT_WEIGHT, 1.0), chosen)
+        for growth in AMOUNT:
+            yield Lesson(f"{fault}_amount", 0.5, growth, amount, np.ones(len(names)), chosen & has_it)
+    good = names == "good"
+    strong = np.where(np.abs(targets[:, SLIDERS.index("temperature")]) > STRONG_CAST, 1.5, 1)  # rare, and seen at once
+    yield Lesson("good", 1.0, ODDS, good, strong * np.where(good, GOOD_WEIGHT, 1.0), ~np.isin(names, OF_LIGHT))
+
+
+def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
+    """Yield what takes a cast back, by every sample, and the odds of one: of cameras far off, those on the locus.
+
+    Apart from the sliders: the casts that are learnt here are such as good photographs have, too, and would make every
+    slider unsure. Film is no sign of a wrong light, whatever its colours: what is old film, and spoiled photographs in
+    its manner, are not among the casts.
+    """
+    names, targets = samples["name"], samples["targets"]
+    temperature, tint = (targets[:, SLIDERS.index(slider)] for slider in ("temperature", "tint"))
+    size = np.abs(temperature)
+    wrong = (size > STRONG) & (off_locus(temperature, tint) < np.maximum(NEAR[0], NEAR[1] * size))
+    chosen = (names != "wrong_balance") | wrong
+    weight = np.where(names == "good", LIGHT_GOOD_WEIGHT, 1) * np.where(np.isin(names, OF_LIGHT), CAST_WEIGHT, 1)
+    digital = ~((samples["style"] == "film") & (size > 8))
+    yield Lesson("wrong_light", 1.0, ODDS, wrong, weight, chosen & digital)
+    for output, answer in (("light_temperature", temperature), ("light_tint", tint)):
+        for growth in LIGHT_AMOUNT:
+            yield Lesson(output, 0.5, growth, answer, weight, chosen & (names != "old_film"))
+
+
+def grow(
+    rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[np.float64], growth: Growth, seed: int
+) -> lightgbm.Booster:
     """Grow one forest, on one thread: the same data give the same trees."""
     parameters = {
-        "num_leaves": LEAVES,
-        "learning_rate": RATE,
+        "objective": growth.objective,
+        "num_leaves": growth.leaves,
+        "learning_rate": growth.rate,
         "feature_fraction": 0.2,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
@@ -243,14 +190,13 @@ def grow(rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[Any], objecti
         "num_threads": 1,
         "max_bin": BINS,
         "verbosity": -1,
-        "objective": objective,
         "seed": seed,
     }
     data = lightgbm.Dataset(rows, answer.astype(float), weight=weight, params={"max_bin": BINS, "num_threads": 1})
-    return lightgbm.train(parameters, data, ROUNDS)
+    return lightgbm.train(parameters, data, growth.trees)
 
 
-def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
+def flatten(forests: list[Forest]) -> Model:
     """Lay all trees out in flat arrays; thresholds rounded down to float32, which splits float32 values the same."""
     root: list[int] = []
     output_of: list[int] = []
@@ -271,7 +217,7 @@ def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
         nodes[place] = (tree["split_feature"], float(threshold), left, right)
         return place
 
-    for output, share, booster in boosters:
+    for output, share, booster in forests:
         for tree in booster.dump_model()["tree_info"]:
             root.append(lay(tree["tree_structure"], share))
             output_of.append(output)
@@ -287,26 +233,25 @@ def flatten(boosters: list[tuple[int, float, lightgbm.Booster]]) -> Model:
     )
 
 
-def predicted(boosters: list[tuple[int, float, lightgbm.Booster]], rows: NDArray[Any]) -> NDArray[np.float64]:
+def predicted(forests: list[Forest], rows: NDArray[Any]) -> NDArray[np.float64]:
     """Predict by the trainer itself: every output of every row, likelihoods as log-odds."""
     sums = np.zeros((len(rows), len(OUTPUTS)))
-    for output, share, booster in boosters:
+    for output, share, booster in forests:
         sums[:, output] += share * np.asarray(booster.predict(rows, raw_score=True))
     return sums
 
 
-def report(samples: dict[str, NDArray[Any]], chosen: NDArray[np.bool_], boosters: Any) -> None:
+def report(samples: Samples, chosen: NDArray[np.bool_], forests: list[Forest]) -> None:
     """Print mean CIEDE2000 by class on photographs that were not fitted: as is, best sliders, chosen sliders."""
     indexes = np.flatnonzero(chosen)
-    sums = predicted(boosters, samples["features"][indexes])
-    sums[:, OUTPUTS.index("wrong_light")] = -np.inf  # that part is not fitted here
+    sums = predicted(forests, samples["features"][indexes])
     found: dict[str, list[tuple[float, float, float]]] = {}
     for index, row in zip(indexes, sums, strict=True):
         before, truth = (rgb2lab(samples[key][index][None] / np.float32(255))[0] for key in ("before", "truth"))
         rgb = samples["before"][index].astype(np.float32) / np.float32(255)
-        chosen_sliders = shared_out(faded(as_prediction(row)))
+        chosen_sliders = shared_out(mended(as_prediction(row)))
         errors = [deltaE_ciede2000(truth, before).mean()]
-        for adjustments in (_adjustments(samples["targets"][index]), chosen_sliders):
+        for adjustments in (as_adjustments(samples["targets"][index]), chosen_sliders):
             errors.append(deltaE_ciede2000(truth, rgb2lab(grade(rgb, adjustments)[None])[0]).mean())
         found.setdefault(str(samples["name"][index]), []).append((errors[0], errors[1], errors[2]))
     print(f"{'validation':14} as is   best  chosen")

@@ -8,14 +8,14 @@ than the evidence asks for.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import grade, to_encoded, to_linear
-from studio.tone_mapping.learned import Prediction
+from studio.tone_mapping.learned import FAULTS, SLIDERS, Prediction
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
 _BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
@@ -35,37 +35,19 @@ _CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
 _SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correction
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """How a learned slider is taken: from about a size on, in units that look alike, and then a share of it."""
-
-    unit: float
-    onset: float
-    share: float
-
-
-# Chosen by cross-validation over sources, then faded somewhat more: training/README.md tells what was looked at.
-_TAKEN = {
-    "gain": _Taken(unit=0.2, onset=1.0, share=1.0),
-    "blacks": _Taken(unit=5, onset=1.0, share=1.0),
-    "temperature": _Taken(unit=8, onset=0.5, share=1.0),
-    "tint": _Taken(unit=5, onset=0.5, share=1.15),
-    "saturation": _Taken(unit=10, onset=1.75, share=1.0),
-    "contrast": _Taken(unit=10, onset=0.75, share=0.8),
-}
-_GOOD = (0.5, 0.1)  # likelihood of being good as it is, from no to full effect
-_GOOD_LIGHT = (0.3, 0.05)  # the same for temperature and tint: a light that is plainly wrong is found apart
-_SEEN = (2.0, 3.5)  # size of the whole change, from no to full effect
+# Likelihood of a fault, from where on it is mended, and from where wholly: of tones and saturation, and of the light.
+# training/README.md tells how they were chosen.
+_LIKELY, _LIKELY_CAST = (0.4, 0.8), (0.3, 0.8)
+_CASTS = ("warm", "cool", "green", "magenta")
 # Likelihood of a camera that was set to another light, from where on what was found apart is taken, and until where.
-_WRONG_LIGHT = (0.35, 0.55)
+_WRONG_LIGHT = (0.5, 0.7)
 # Tint per temperature on the locus of black bodies, and how far off it is no and is all of a camera's fault.
 _LOCUS, _OFF_LOCUS = -0.22, (14, 8)
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
 _DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
 _BLOWN = (0.0, 0.004)
 _CONTRAST_MOST = 60
-_LITTLE = 0.5  # of a gain near zero, which may be a picture's intent, up to all of 1 EV
-_DARKER = 1.75  # of a gain below zero: what holds white may go further
+_PAST_DARKEST = 1.15  # of the darkest tone, the black point at most: the toe leaves some of what lies there
 _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much white takes away
 # Sliders per EV: first highlights, and shadows for what they cannot. At more of either, noise next to white would show.
 _HIGHLIGHTS, _SHADOWS, _MOST = 150, 130, 90
@@ -178,30 +160,34 @@ def _trusted(analysis: Analysis) -> bool:
 
 
 def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
-    chosen = shared_out(faded(prediction), analysis.blown, analysis.luma[0.5])
+    chosen = shared_out(mended(prediction), analysis.blown, analysis.luma[0.5])
     share, seen = _unfinished(chosen, analysis, prediction.good)
     adjustments = finished(chosen, analysis, share)
     added = {
         slider: round(getattr(adjustments, slider) - getattr(chosen, slider), 2)
         for slider in ("exposure", "contrast", "shadows", "blacks")
     }
-    good = f"the picture is {prediction.good:.0%} likely to be good as it is"
     white, middle = analysis.brightest[99.5], analysis.luma[50]
     warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
+    odds = {fault: found.odds for fault, found in prediction.faults.items()}
+    likely = {fault: f"{share:.0%} likely" for fault, share in odds.items()}
+    likeliest = max(odds, key=lambda fault: odds[fault])
     steps = (
         _step(
             "black_point",
-            f"The darkest 0.5 % are at {analysis.luma[0.5]:.0%}",
+            f"The darkest 0.5 % are at {analysis.luma[0.5]:.0%}, a veil is {likely['veiled']}",
             {"blacks": chosen.blacks},
         ),
         _step(
             "white_point",
-            f"The brightest 0.5 % are at {white:.0%}, the middle tone at {middle:.0%}",
+            f"The brightest 0.5 % are at {white:.0%}, the middle tone at {middle:.0%}, "
+            f"too little light is {likely['under']}",
             {"exposure": max(chosen.exposure, 0.0), "whites": chosen.whites},
         ),
         _step(
             "overexposure",
-            f"The middle tone is at {middle:.0%}, {analysis.clipped_high:.1%} of the pixels are full",
+            f"The middle tone is at {middle:.0%}, {analysis.clipped_high:.1%} of the pixels are full, "
+            f"too much light is {likely['over']}",
             {
                 "exposure": min(chosen.exposure, 0.0),
                 "highlights": chosen.highlights,
@@ -210,21 +196,43 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         ),
         _step(
             "white_balance",
-            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green, "
-            f"{prediction.wrong_light:.0%} likely not what the camera was set to",
+            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green; {_told_casts(chosen, odds)}, "
+            f"that the camera was set to another light {prediction.wrong_light:.0%}",
             {"temperature": chosen.temperature, "tint": chosen.tint},
         ),
         _step(
             "contrast",
-            f"The middle half of the pixels spans {analysis.luma[75] - analysis.luma[25]:.0%}",
+            f"The middle half of the pixels spans {analysis.luma[75] - analysis.luma[25]:.0%}, "
+            f"a lack of contrast is {likely['flat']}",
             {"contrast": chosen.contrast},
         ),
-        _step("saturation", f"Mean chroma is {chroma:.0f}", {"saturation": chosen.saturation}),
+        _step(
+            "saturation",
+            f"Mean chroma is {chroma:.0f}, a lack of it is {likely['pale']}",
+            {"saturation": chosen.saturation},
+        ),
         _step("finish", seen, added),
-        Step("already_good", adjustments == Adjustments(), f"By the model {good}."),
+        Step(
+            "already_good",
+            adjustments == Adjustments(),
+            f"The likeliest of all faults ({likeliest}) is {likely[likeliest]}.",
+        ),
     )
-    # Sure at both ends: good as it is, or plainly not.
-    return AutoResult(adjustments, confidence=round(0.4 + 0.6 * abs(2 * prediction.good - 1), 2), steps=steps)
+    # Of the decision that is least sure: a fault that is there or not at even odds is a guess.
+    sureness = min(max(share, 1 - share) for share in (*odds.values(), prediction.wrong_light))
+    return AutoResult(adjustments, confidence=round(sureness, 2), steps=steps)
+
+
+def _told_casts(chosen: Adjustments, odds: dict[str, float]) -> str:
+    """Say how likely the casts are that were taken back, or that there is any."""
+    moved = []
+    if chosen.temperature:
+        moved.append("warm" if chosen.temperature < 0 else "cool")
+    if chosen.tint:
+        moved.append("green" if chosen.tint > 0 else "magenta")
+    if not moved:
+        return f"that it has a cast is {max(odds[cast] for cast in _CASTS):.0%} likely at most"
+    return " and ".join(f"that it is too {cast} is {odds[cast]:.0%} likely" for cast in moved)
 
 
 def _unfinished(chosen: Adjustments, analysis: Analysis, good: float) -> tuple[float, str]:
@@ -252,7 +260,7 @@ def finished(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustmen
     ----------
     chosen : Adjustments
     analysis : Analysis
-        Of the picture before them. The black point does not pass its darkest half percent.
+        Of the picture before them. What is added takes the black point to its darkest half percent at most.
     share : float
         Of the whole finish, 0..1.
     """
@@ -379,27 +387,32 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
 
 
-def faded(prediction: Prediction) -> Prediction:
-    """Take of each slider what cross-validation on unseen sources says of its size, of all sizes and of the odds.
+class Mended(NamedTuple):
+    """Raw sliders; `gain` is exposure in EV before it is shared out."""
 
-    All fade towards zero the likelier the picture is good as it is and the less there is to see of the change. Where
-    the camera was surely set to another light, temperature and tint are what takes that back, whatever the odds.
+    gain: float = 0.0
+    blacks: float = 0.0
+    temperature: float = 0.0
+    tint: float = 0.0
+    saturation: float = 0.0
+    contrast: float = 0.0
+
+
+def mended(prediction: Prediction) -> Mended:
+    """Take what mends the faults that a picture likely has, each by its own odds.
+
+    A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
+    temperature and tint are what takes that back.
     """
-    sliders: dict[str, float] = {}
-    for name, taken in _TAKEN.items():
-        value = float(getattr(prediction, name))
-        share = taken.share * _ramp(abs(value) / taken.unit, taken.onset - 0.25, taken.onset + 0.25)
-        if name == "gain":
-            share *= _DARKER if value < 0 else _LITTLE + (1 - _LITTLE) * _ramp(value, 0, 1)
-        sliders[name] = share * value
-    seen = math.sqrt(sum((value / _TAKEN[name].unit) ** 2 for name, value in sliders.items()))
-    poor, poor_light = (_ramp(prediction.good, *odds) for odds in (_GOOD, _GOOD_LIGHT))
-    keep = dict.fromkeys(sliders, poor) | dict.fromkeys(("temperature", "tint"), poor_light)
-    sliders = {name: keep[name] * _ramp(seen, *_SEEN) * value for name, value in sliders.items()}
+    sliders = dict.fromkeys(SLIDERS, 0.0)
+    for fault, slider in FAULTS.items():
+        odds, amount = prediction.faults[fault]
+        likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
+        sliders[slider] += _ramp(odds, *likely) * amount
     wrong = _wrong_light(prediction)
     sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
     sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
-    return replace(prediction, **sliders)
+    return Mended(**sliders)
 
 
 def _wrong_light(prediction: Prediction) -> float:
@@ -424,23 +437,23 @@ def off_locus(temperature: Any, tint: Any) -> Any:
     return abs(tint - _LOCUS * temperature)
 
 
-def shared_out(prediction: Prediction, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
-    """Turn a prediction into sliders.
+def shared_out(raw: Mended, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
+    """Turn raw sliders into those of a grade.
 
     What brightens under a veil is the white point's, what darkens beyond a little is the highlights' and shadows',
     which hold white; the rest is exposure.
 
     Parameters
     ----------
-    prediction : Prediction
+    raw : Mended
     blown : float
         Share of the pixels that are white, 0..1: the more, the less exposure may take from them, and the less the
         light is balanced, for they stay white and show an edge.
     darkest : float
-        Encoded luminance that next to no pixel lies below, 0..1: the black point does not pass it.
+        Encoded luminance that next to no pixel lies below, 0..1: the black point hardly passes it.
     """
-    blacks = round(float(np.clip(prediction.blacks, -min(darkest / 0.0035, 100), 0)))
-    gain, whites = float(np.clip(prediction.gain, -_OVER_MAX, 3.5)), 0
+    blacks = round(float(np.clip(raw.blacks, -min(_PAST_DARKEST * darkest / 0.0035, 100), 0)))
+    gain, whites = float(np.clip(raw.gain, -_OVER_MAX, 3.5)), 0
     if blacks < -2 and gain > 0:
         black = _light(-0.0035 * blacks)
         white = max(black + (1 - black) * 2.0**-gain, _light(0.6))
@@ -452,12 +465,12 @@ def shared_out(prediction: Prediction, blown: float = 0.0, darkest: float = 1.0)
     bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
     return Adjustments(
         exposure=round(exposure, 2),
-        contrast=round(float(np.clip(prediction.contrast, 0, _CONTRAST_MOST))),
+        contrast=round(float(np.clip(raw.contrast, 0, _CONTRAST_MOST))),
         highlights=-round(min(_HIGHLIGHTS * bent, _MOST)),
         shadows=-round(min(_SHADOWS * max(bent - _MOST / _HIGHLIGHTS, 0), _MOST)),
         whites=whites,
         blacks=blacks,
-        temperature=round(float(np.clip(balance * prediction.temperature, -90, 90))),
-        tint=round(float(np.clip(balance * prediction.tint, -70, 70))),
-        saturation=round(float(np.clip(prediction.saturation, -40, 100))),
+        temperature=round(float(np.clip(balance * raw.temperature, -90, 90))),
+        tint=round(float(np.clip(balance * raw.tint, -70, 70))),
+        saturation=round(float(np.clip(raw.saturation, -40, 100))),
     )

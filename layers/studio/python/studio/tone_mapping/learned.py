@@ -1,4 +1,4 @@
-"""Sliders by gradient-boosted trees: statistics of the proxy in, sliders out.
+"""Faults by gradient-boosted trees: statistics of the proxy in, the odds of each fault and what mends it out.
 
 `training/` makes the model; `training/README.md` says how well it does and what it lacks.
 """
@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +17,23 @@ from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linea
 
 Array = NDArray[Any]  # float32 everywhere
 
-# What the model tells, in this order: sliders, where `gain` is exposure in EV before it is shared out between
-# exposure and whites; the balance for a camera that was set to another light than there was, and the log-odds that it
-# was; last the log-odds that the picture is good as it is.
+# What the model tells: of every fault the log-odds that the picture has it, and the amount of its slider that mends it
+# then; of the light, the balance for a camera that was set to another one, and the log-odds that it was; last the
+# log-odds that the picture is good as it is. `gain` is exposure in EV before it is shared out.
 SLIDERS = ("gain", "blacks", "temperature", "tint", "saturation", "contrast")
+FAULTS = {
+    "over": "gain",
+    "under": "gain",
+    "veiled": "blacks",
+    "warm": "temperature",
+    "cool": "temperature",
+    "green": "tint",
+    "magenta": "tint",
+    "pale": "saturation",
+    "flat": "contrast",
+}
 LIGHT = ("light_temperature", "light_tint", "wrong_light")
-OUTPUTS = (*SLIDERS, *LIGHT, "good")
+OUTPUTS = (*FAULTS, *(f"{fault}_amount" for fault in FAULTS), *LIGHT, "good")
 
 MODEL_FILE = Path(__file__).with_name("auto_model.npz")
 
@@ -61,16 +72,30 @@ class Model:
     leaf: Array
 
 
+class Fault(NamedTuple):
+    """How likely a picture has a fault, 0..1, and the amount of the slider that mends it then."""
+
+    odds: float
+    amount: float
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """Raw sliders, not yet faded, and two likelihoods (0..1): of a camera set to the wrong light, of a good picture."""
+    """What the model says of a picture.
 
-    gain: float
-    blacks: float
-    temperature: float
-    tint: float
-    saturation: float
-    contrast: float
+    Attributes
+    ----------
+    faults : dict of str to Fault
+        By their names in `FAULTS`.
+    light_temperature, light_tint : float
+        Sliders for a camera that was set to another light than there was.
+    wrong_light : float
+        Likelihood that it was, 0..1.
+    good : float
+        Likelihood that the picture is good as it is, 0..1.
+    """
+
+    faults: dict[str, Fault]
     light_temperature: float
     light_tint: float
     wrong_light: float
@@ -87,7 +112,7 @@ def load_model() -> Model | None:
 
 
 def predict(proxy: NDArray[Any]) -> Prediction | None:
-    """Predict sliders for a proxy, (h, w, 3) BGR of uint8 or uint16.
+    """Predict the faults of a proxy, (h, w, 3) BGR of uint8 or uint16.
 
     None without a model, and for what is too small to have statistics.
     """
@@ -100,9 +125,17 @@ def predict(proxy: NDArray[Any]) -> Prediction | None:
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     """Name the model's sums, in the order of `OUTPUTS`."""
     told = dict(zip(OUTPUTS, sums.tolist(), strict=True))
-    for odds in ("wrong_light", "good"):
-        told[odds] = 1 / (1 + math.exp(-told[odds]))
-    return Prediction(**told)
+    return Prediction(
+        faults={fault: Fault(_likelihood(told[fault]), told[f"{fault}_amount"]) for fault in FAULTS},
+        light_temperature=told["light_temperature"],
+        light_tint=told["light_tint"],
+        wrong_light=_likelihood(told["wrong_light"]),
+        good=_likelihood(told["good"]),
+    )
+
+
+def _likelihood(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
