@@ -32,7 +32,7 @@ from training.degrade import (
 
 SEED = 1
 PIXELS = 256  # of each sample, to fit and to judge by
-OF_LIGHT = ("wrong_balance", "near", "old_film")  # learnt for the light alone
+OF_LIGHT = ("wrong_balance", "near", "old_film")  # made for the light; that film has no faults is learnt, too
 Samples = dict[str, NDArray[Any]]
 Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 _REST = Adjustments()

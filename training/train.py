@@ -26,7 +26,7 @@ from training.samples import OF_LIGHT, Samples, as_adjustments, make_samples
 
 SAMPLE_FILE = Path(__file__).parents[1] / "tests/unit/tone_mapping/learned_sample.npz"
 FOREST_SEEDS = (1, 2)
-# Of its slider, what takes a picture with each fault is more than this.
+# A picture has a fault where more than this is needed of the slider that mends it.
 LEAST = {
     "over": -0.25,
     "under": 0.25,
@@ -40,9 +40,10 @@ LEAST = {
 }
 MEANT_WEIGHT = 2.0  # of what is good as it is, against a spoiled sample: for the odds of each fault
 GOOD_WEIGHT = 6.0  # the same for the odds of being good
-LIGHT_GOOD_WEIGHT, CAST_WEIGHT = 3.0, 2.0  # for the light: a good one, and one of a camera set to another
-STRONG_CAST = 30  # of temperature, either way
-STRONG, NEAR = 24, (10, 0.15)  # least temperature of a cast, and how far off the locus it may be: tint, or a share
+LIGHT_GOOD_WEIGHT, LIGHT_WEIGHT = 3.0, 2.0  # for the light: a good one, and one of `OF_LIGHT`
+STRONG_CAST = 30  # of temperature, either way: for the odds of being good
+LIGHT_LEAST = 24  # of temperature, for a wrong light
+NEAR = (10, 0.15)  # how far off the locus it may be: tint, or a share of temperature
 BINS = 63
 
 
@@ -162,9 +163,9 @@ def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
     names, targets = samples["name"], samples["targets"]
     temperature, tint = (targets[:, SLIDERS.index(slider)] for slider in ("temperature", "tint"))
     size = np.abs(temperature)
-    wrong = (size > STRONG) & (off_locus(temperature, tint) < np.maximum(NEAR[0], NEAR[1] * size))
+    wrong = (size > LIGHT_LEAST) & (off_locus(temperature, tint) < np.maximum(NEAR[0], NEAR[1] * size))
     chosen = (names != "wrong_balance") | wrong
-    weight = np.where(names == "good", LIGHT_GOOD_WEIGHT, 1) * np.where(np.isin(names, OF_LIGHT), CAST_WEIGHT, 1)
+    weight = np.where(names == "good", LIGHT_GOOD_WEIGHT, 1) * np.where(np.isin(names, OF_LIGHT), LIGHT_WEIGHT, 1)
     digital = ~((samples["style"] == "film") & (size > 8))
     yield Lesson("wrong_light", 1.0, ODDS, wrong, weight, chosen & digital)
     for output, answer in (("light_temperature", temperature), ("light_tint", tint)):

@@ -120,6 +120,12 @@ def test_pictures_are_made_to_look_like_a_reference(photos: Path, tmp_path: Path
     assert is_graded(photos / "b.PNG", tmp_path / "out" / "b.png", look_for)
 
 
+def test_a_written_cube_has_no_more_nodes_than_others_read(photos: Path, tmp_path: Path) -> None:
+    cube = tmp_path / "strong.cube"
+    assert run(photos, "--set", "exposure=4", "--cube", cube, "--out", tmp_path / "out").returncode == 0
+    assert "LUT_3D_SIZE 65" in cube.read_text()
+
+
 def test_a_written_cube_is_a_preset_that_does_the_same(photos: Path, tmp_path: Path) -> None:
     cube = tmp_path / "warm.cube"
     done = run(photos, "--set", "temperature=20", "--set", "clarity=10", "--cube", cube, "--out", tmp_path / "zero")

@@ -81,22 +81,29 @@ def test_a_veil_is_taken_off(name: str) -> None:
 @pytest.mark.parametrize("name", ["astronaut", "chelsea"])
 @pytest.mark.parametrize("temperature", [-60, 60])
 def test_a_strong_cast_is_moved_the_right_way(name: str, temperature: float) -> None:
+    assert chosen_for(degraded(name, temperature=temperature)).adjustments.temperature * temperature <= 0
+
+
+@pytest.mark.parametrize(("name", "temperature"), [("astronaut", -60), ("astronaut", 60), ("chelsea", 60)])
+def test_of_a_strong_cast_most_is_taken_back(name: str, temperature: float) -> None:
     before = degraded(name, temperature=temperature)
-    corrected = chosen_for(before)
-    assert corrected.adjustments.temperature * temperature <= 0
-    if (name, temperature) == ("chelsea", -60):  # a lack that is known: under blue light the dark cat is brightened
-        corrected = skipping(corrected, ["tone"])
-    graded = grade(before.astype(np.float32) / np.float32(255), corrected.adjustments)
-    after = np.rint(graded * 255).astype(np.uint8)
-    assert error(photo(name), after) < error(photo(name), before) + (0.5 if name == "astronaut" else -1)
+    assert error(photo(name), auto_correct(before)) < 0.4 * error(photo(name), before)
+
+
+def test_under_blue_light_the_balance_helps_a_dark_picture() -> None:
+    """Its tones do not: it is brightened, see training/README.md, "What it lacks"."""
+    before = degraded("chelsea", temperature=-60)
+    balance = skipping(chosen_for(before), ["tone"]).adjustments
+    after = grade(before.astype(np.float32) / np.float32(255), balance)
+    assert error(photo("chelsea"), np.rint(after * 255).astype(np.uint8)) < error(photo("chelsea"), before) - 1
+
+
+CASES: list[dict[str, float]] = [{}, {"gain": 0.35}, {"low": 0.05, "high": 0.6}]
 
 
 def moved_again(name: str, case: dict[str, float]) -> float:
     once = auto_correct(degraded(name, **case))
     return error(once, auto_correct(once))
-
-
-CASES: list[dict[str, float]] = [{}, {"gain": 0.35}, {"low": 0.05, "high": 0.6}]
 
 
 @pytest.mark.parametrize("name", PHOTOS)

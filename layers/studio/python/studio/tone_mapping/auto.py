@@ -8,14 +8,14 @@ than the evidence asks for.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.grade import grade, to_encoded, to_linear
-from studio.tone_mapping.learned import FAULTS, SLIDERS, Prediction
+from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
 _BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
@@ -170,7 +170,7 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     white, middle = analysis.brightest[99.5], analysis.luma[50]
     warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
     odds = {fault: found.odds for fault, found in prediction.faults.items()}
-    likely = {fault: f"{share:.0%} likely" for fault, share in odds.items()}
+    likely = {fault: f"{odds_of_it:.0%} likely" for fault, odds_of_it in odds.items()}
     likeliest = max(odds, key=lambda fault: odds[fault])
     steps = (
         _step(
@@ -219,7 +219,7 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         ),
     )
     # Of the decision that is least sure: a fault that is there or not at even odds is a guess.
-    sureness = min(max(share, 1 - share) for share in (*odds.values(), prediction.wrong_light))
+    sureness = min(max(yes, 1 - yes) for yes in (*odds.values(), prediction.wrong_light))
     return AutoResult(adjustments, confidence=round(sureness, 2), steps=steps)
 
 
@@ -387,24 +387,13 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
 
 
-class Mended(NamedTuple):
-    """Raw sliders; `gain` is exposure in EV before it is shared out."""
-
-    gain: float = 0.0
-    blacks: float = 0.0
-    temperature: float = 0.0
-    tint: float = 0.0
-    saturation: float = 0.0
-    contrast: float = 0.0
-
-
-def mended(prediction: Prediction) -> Mended:
+def mended(prediction: Prediction) -> RawSliders:
     """Take what mends the faults that a picture likely has, each by its own odds.
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
     temperature and tint are what takes that back.
     """
-    sliders = dict.fromkeys(SLIDERS, 0.0)
+    sliders = RawSliders()._asdict()
     for fault, slider in FAULTS.items():
         odds, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
@@ -412,7 +401,7 @@ def mended(prediction: Prediction) -> Mended:
     wrong = _wrong_light(prediction)
     sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
     sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
-    return Mended(**sliders)
+    return RawSliders(**sliders)
 
 
 def _wrong_light(prediction: Prediction) -> float:
@@ -437,7 +426,7 @@ def off_locus(temperature: Any, tint: Any) -> Any:
     return abs(tint - _LOCUS * temperature)
 
 
-def shared_out(raw: Mended, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
+def shared_out(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
     """Turn raw sliders into those of a grade.
 
     What brightens under a veil is the white point's, what darkens beyond a little is the highlights' and shadows',
@@ -445,7 +434,7 @@ def shared_out(raw: Mended, blown: float = 0.0, darkest: float = 1.0) -> Adjustm
 
     Parameters
     ----------
-    raw : Mended
+    raw : RawSliders
     blown : float
         Share of the pixels that are white, 0..1: the more, the less exposure may take from them, and the less the
         light is balanced, for they stay white and show an edge.

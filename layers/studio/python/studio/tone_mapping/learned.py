@@ -17,10 +17,22 @@ from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linea
 
 Array = NDArray[Any]  # float32 everywhere
 
+
+class RawSliders(NamedTuple):
+    """What mends a picture's faults; `gain` is exposure in EV before it is shared out between exposure and whites."""
+
+    gain: float = 0.0
+    blacks: float = 0.0
+    temperature: float = 0.0
+    tint: float = 0.0
+    saturation: float = 0.0
+    contrast: float = 0.0
+
+
+SLIDERS = RawSliders._fields
 # What the model tells: of every fault the log-odds that the picture has it, and the amount of its slider that mends it
 # then; of the light, the balance for a camera that was set to another one, and the log-odds that it was; last the
-# log-odds that the picture is good as it is. `gain` is exposure in EV before it is shared out.
-SLIDERS = ("gain", "blacks", "temperature", "tint", "saturation", "contrast")
+# log-odds that the picture is good as it is.
 FAULTS = {
     "over": "gain",
     "under": "gain",
