@@ -12,10 +12,16 @@ lambda := "--python-platform x86_64-manylinux2014 --only-binary :all: --no-emit-
 default:
 	@just --list --unsorted
 
+# Once for each state of these two files: asking uv takes a third as long as grading a picture.
 [private]
 install:
+	@test .venv/installed -nt requirements-dev.txt -a .venv/installed -nt pyproject.toml || {{just_executable()}} install-anew
+
+[private]
+install-anew:
 	@uv pip install --quiet --require-hashes -r requirements-dev.txt
 	@uv pip install --quiet --no-deps -e .
+	@touch .venv/installed
 
 # Grade a real photograph and export a film of two, through the whole stack; pictures, .cube and film land in out/
 demo: install
