@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from studio.mongo import get_collection
@@ -26,7 +26,9 @@ def use_entry(key: str, now: datetime) -> CacheEntry | None:
     key : str
     now : datetime
     """
-    found = get_collection("toneMappingCache").find_one_and_update(
+    # A count that is lost with its server is one hit too few: nobody waits for a majority's journals.
+    entries = get_collection("toneMappingCache").with_options(write_concern=WriteConcern(w=1, j=False))
+    found = entries.find_one_and_update(
         {"_id": key, "claim": None, "expiresAt": {"$gt": now}},
         {"$set": {"usedAt": now}, "$inc": {"hits": 1}},
         return_document=True,
