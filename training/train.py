@@ -38,10 +38,10 @@ LEAST = {
     "pale": 15,
     "flat": 12,
 }
-MEANT_WEIGHT = 2.0  # of what is good as it is, against a spoiled sample: for the odds of each fault
-GOOD_WEIGHT = 6.0  # the same for the odds of being good
+MEANT_WEIGHT = 2.0  # of what is good as it is, against a spoiled sample: for the probability of each fault
+GOOD_WEIGHT = 6.0  # the same for the probability of being good
 LIGHT_GOOD_WEIGHT, LIGHT_WEIGHT = 3.0, 2.0  # for the light: a good one, and one of `OF_LIGHT`
-STRONG_CAST = 30  # of temperature, either way: for the odds of being good
+STRONG_CAST = 30  # of temperature, either way: for the probability of being good
 LIGHT_LEAST = 24  # of temperature, for a wrong light
 NEAR = (10, 0.15)  # how far off the locus it may be: tint, or a share of temperature
 BINS = 63
@@ -56,7 +56,7 @@ class Growth(NamedTuple):
     rate: float
 
 
-ODDS = Growth("binary", 220, 40, 0.05)
+PROBABILITY = Growth("binary", 220, 40, 0.05)
 # Least absolute error is safe, least squares takes more off what is far gone: the mean of both.
 AMOUNT = (Growth("regression_l1", 120, 16, 0.08), Growth("regression", 120, 16, 0.08))
 LIGHT_AMOUNT = (Growth("regression_l1", 220, 40, 0.05), Growth("regression", 220, 40, 0.05))
@@ -135,7 +135,7 @@ def fit(samples: Samples, chosen: NDArray[np.bool_], seeds: tuple[int, ...]) -> 
 
 
 def lessons_of_faults(samples: Samples) -> Iterator[Lesson]:
-    """Yield the odds of each fault, by every sample, and what mends it, by those that have it; then those of none.
+    """Yield the probability of each fault, by all samples, and what mends it, by those with it; last, that of none.
 
     A two-part ("hurdle") model (Cragg 1971). A scan of old film has no fault, whatever its colours; casts of a camera
     that was set to another light are learnt apart.
@@ -145,16 +145,16 @@ def lessons_of_faults(samples: Samples) -> Iterator[Lesson]:
     for fault, slider in FAULTS.items():
         amount = targets[:, SLIDERS.index(slider)]
         has_it = amount / LEAST[fault] > 1
-        yield Lesson(fault, 1.0, ODDS, has_it, np.where(meant, MEANT_WEIGHT, 1.0), chosen)
+        yield Lesson(fault, 1.0, PROBABILITY, has_it, np.where(meant, MEANT_WEIGHT, 1.0), chosen)
         for growth in AMOUNT:
             yield Lesson(f"{fault}_amount", 0.5, growth, amount, np.ones(len(names)), chosen & has_it)
     good = names == "good"
     strong = np.where(np.abs(targets[:, SLIDERS.index("temperature")]) > STRONG_CAST, 1.5, 1)  # rare, and seen at once
-    yield Lesson("good", 1.0, ODDS, good, strong * np.where(good, GOOD_WEIGHT, 1.0), ~np.isin(names, OF_LIGHT))
+    yield Lesson("good", 1.0, PROBABILITY, good, strong * np.where(good, GOOD_WEIGHT, 1.0), ~np.isin(names, OF_LIGHT))
 
 
 def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
-    """Yield what takes a cast back, by every sample, and the odds of one: of cameras far off, those on the locus.
+    """Yield what takes a cast back, by all samples, and the probability of one: of cameras far off, those on the locus.
 
     Apart from the sliders: the casts that are learnt here are such as good photographs have, too, and would make every
     slider unsure. Film is no sign of a wrong light, whatever its colours: what is old film, and spoiled photographs in
@@ -167,7 +167,7 @@ def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
     chosen = (names != "wrong_balance") | wrong
     weight = np.where(names == "good", LIGHT_GOOD_WEIGHT, 1) * np.where(np.isin(names, OF_LIGHT), LIGHT_WEIGHT, 1)
     digital = ~((samples["style"] == "film") & (size > 8))
-    yield Lesson("wrong_light", 1.0, ODDS, wrong, weight, chosen & digital)
+    yield Lesson("wrong_light", 1.0, PROBABILITY, wrong, weight, chosen & digital)
     for output, answer in (("light_temperature", temperature), ("light_tint", tint)):
         for growth in LIGHT_AMOUNT:
             yield Lesson(output, 0.5, growth, answer, weight, chosen & (names != "old_film"))
@@ -235,7 +235,7 @@ def flatten(forests: list[Forest]) -> Model:
 
 
 def predicted(forests: list[Forest], rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Predict by the trainer itself: every output of every row, likelihoods as log-odds."""
+    """Predict by the trainer itself: every output of every row, probabilities as log-odds."""
     sums = np.zeros((len(rows), len(OUTPUTS)))
     for output, share, booster in forests:
         sums[:, output] += share * np.asarray(booster.predict(rows, raw_score=True))

@@ -169,7 +169,7 @@ def test_one_thing_that_is_as_good_pictures_have_it_keeps_the_finish_off(lacked:
     prediction = replace(predicted, faults=dict.fromkeys(FAULTS, Fault(0.0, 0.0)))
     assert finish_of(choose(analysis, prediction)).applied
     assert not finish_of(choose(replace(analysis, **lacked), prediction)).applied
-    assert not finish_of(choose(analysis, replace(prediction, good=0.35))).applied
+    assert not finish_of(choose(analysis, replace(prediction, good_probability=0.35))).applied
 
 
 def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:

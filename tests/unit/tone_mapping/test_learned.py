@@ -13,7 +13,6 @@ from studio.tone_mapping.auto import choose, mended, shared_out
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import (
     FAULTS,
-    LIGHT,
     MODEL_FILE,
     OUTPUTS,
     Fault,
@@ -26,6 +25,7 @@ from studio.tone_mapping.learned import (
 )
 
 CASTS = ("warm", "cool", "green", "magenta")
+REST = ("light_temperature", "light_tint", "wrong_light_probability", "good_probability")
 SAMPLE = Path(__file__).with_name("learned_sample.npz")  # rows of statistics, and what the trainer itself predicts
 
 
@@ -33,9 +33,9 @@ def proxy() -> NDArray[Any]:
     return make_proxy(np.ascontiguousarray(skimage.data.astronaut()[..., ::-1]))
 
 
-def prediction(faults: dict[str, Fault], *, good: float = 0.0, **light: float) -> Prediction:
+def prediction(faults: dict[str, Fault], **light: float) -> Prediction:
     none = dict.fromkeys(FAULTS, Fault(0.0, 0.0))
-    return Prediction(faults=none | faults, good=good, **dict.fromkeys(LIGHT, 0.0) | light)
+    return Prediction(faults=none | faults, **dict.fromkeys(REST, 0.0) | light)
 
 
 def test_it_says_what_the_trainer_says() -> None:
@@ -86,10 +86,10 @@ def test_8_and_16_bits_are_described_alike() -> None:
     assert eight is not None
     assert sixteen is not None
     for fault in FAULTS:
-        np.testing.assert_allclose(eight.faults[fault].odds, sixteen.faults[fault].odds, atol=0.1)
+        np.testing.assert_allclose(eight.faults[fault].probability, sixteen.faults[fault].probability, atol=0.1)
         np.testing.assert_allclose(eight.faults[fault].amount, sixteen.faults[fault].amount, atol=0.5)
-    for odds in ("wrong_light", "good"):
-        assert getattr(eight, odds) == pytest.approx(getattr(sixteen, odds), abs=0.1)
+    for probability in ("wrong_light_probability", "good_probability"):
+        assert getattr(eight, probability) == pytest.approx(getattr(sixteen, probability), abs=0.1)
     for slider in ("light_temperature", "light_tint"):
         assert getattr(eight, slider) == pytest.approx(getattr(sixteen, slider), abs=0.5)
 
@@ -108,8 +108,8 @@ def test_pictures_without_colour_are_left_to_the_rules() -> None:
 
 @pytest.mark.parametrize(("fault", "slider"), FAULTS.items())
 def test_the_likelier_a_fault_the_more_is_taken_of_what_mends_it(fault: str, slider: str) -> None:
-    likelihoods = np.linspace(0, 1, 21)
-    taken = [mended(prediction({fault: Fault(odds, -3.0)})) for odds in likelihoods]
+    probabilities = np.linspace(0, 1, 21)
+    taken = [mended(prediction({fault: Fault(probability, -3.0)})) for probability in probabilities]
     amounts = [getattr(one, slider) for one in taken]
     assert (np.diff(amounts) <= 0).all()
     assert (amounts[0], amounts[-1]) == (0, -3)
@@ -126,13 +126,13 @@ def test_what_is_unlikely_is_left(fault: str, start: float) -> None:
 def test_the_light_of_a_camera_set_wrong_is_balanced_in_a_picture_that_is_good_otherwise(way: int) -> None:
     light = {"light_temperature": way * 40.0, "light_tint": way * -9.0}
     bright = {"over": Fault(0.1, -0.5)}
-    sure, unsure = (mended(prediction(bright, **light, wrong_light=odds)) for odds in (0.9, 0.1))
+    sure, unsure = (mended(prediction(bright, **light, wrong_light_probability=one)) for one in (0.9, 0.1))
     assert sure == RawSliders(temperature=way * 40, tint=way * -9)
     assert unsure.temperature == unsure.tint == 0
 
 
 def test_no_camera_is_set_to_a_green_or_magenta_light() -> None:
-    green = mended(prediction({}, light_temperature=-40.0, light_tint=30.0, wrong_light=1.0))
+    green = mended(prediction({}, light_temperature=-40.0, light_tint=30.0, wrong_light_probability=1.0))
     assert green.temperature == green.tint == 0
 
 

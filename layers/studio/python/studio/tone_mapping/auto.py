@@ -35,11 +35,11 @@ _CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
 _SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correction
 
 
-# Likelihood of a fault, from where on it is mended, and from where wholly: of tones and saturation, and of the light.
+# Probability of a fault, from where on it is mended, and from where wholly: of tones and saturation, and of the light.
 # training/README.md tells how they were chosen.
 _LIKELY, _LIKELY_CAST = (0.4, 0.8), (0.3, 0.8)
 _CASTS = ("warm", "cool", "green", "magenta")
-# Likelihood of a camera that was set to another light, from where on what was found apart is taken, and until where.
+# Probability of a camera that was set to another light, from where on what was found apart is taken, and until where.
 _WRONG_LIGHT = (0.5, 0.7)
 # Tint per temperature on the locus of black bodies, and how far off it is no and is all of a camera's fault.
 _LOCUS, _OFF_LOCUS = -0.22, (14, 8)
@@ -53,7 +53,7 @@ _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much w
 _HIGHLIGHTS, _SHADOWS, _MOST = 150, 130, 90
 
 # How a picture comes out, from where on a finish is added, and where wholly: the brightest 0.5 % and the deviation of
-# the encoded tones, the mean chroma, the likelihood of being good as it was.
+# the encoded tones, the mean chroma, the probability of being good as it was.
 _DIM, _FLAT, _PALE, _PLAIN = (0.92, 0.85), (0.19, 0.14), (15, 9), (0.3, 0.12)
 # What a whole one adds, besides black and white: contrast, shadows for what that takes from them, and EV at most.
 _FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 30, 1.0
@@ -161,7 +161,7 @@ def _trusted(analysis: Analysis) -> bool:
 
 def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     chosen = shared_out(mended(prediction), analysis.blown, analysis.luma[0.5])
-    share, seen = _unfinished(chosen, analysis, prediction.good)
+    share, seen = _unfinished(chosen, analysis, prediction.good_probability)
     adjustments = finished(chosen, analysis, share)
     added = {
         slider: round(getattr(adjustments, slider) - getattr(chosen, slider), 2)
@@ -169,9 +169,9 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     }
     white, middle = analysis.brightest[99.5], analysis.luma[50]
     warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
-    odds = {fault: found.odds for fault, found in prediction.faults.items()}
-    likely = {fault: f"{odds_of_it:.0%} likely" for fault, odds_of_it in odds.items()}
-    likeliest = max(odds, key=lambda fault: odds[fault])
+    probability = {fault: found.probability for fault, found in prediction.faults.items()}
+    likely = {fault: f"{of_it:.0%} likely" for fault, of_it in probability.items()}
+    likeliest = max(probability, key=lambda fault: probability[fault])
     steps = (
         _step(
             "black_point",
@@ -196,8 +196,8 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         ),
         _step(
             "white_balance",
-            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green; {_told_casts(chosen, odds)}, "
-            f"that the camera was set to another light {prediction.wrong_light:.0%}",
+            f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green; {_told_casts(chosen, probability)}, "
+            f"that the camera was set to another light {prediction.wrong_light_probability:.0%}",
             {"temperature": chosen.temperature, "tint": chosen.tint},
         ),
         _step(
@@ -218,12 +218,12 @@ def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
             f"The likeliest of all faults ({likeliest}) is {likely[likeliest]}.",
         ),
     )
-    # Of the decision that is least sure: a fault that is there or not at even odds is a guess.
-    sureness = min(max(yes, 1 - yes) for yes in (*odds.values(), prediction.wrong_light))
+    # Of the decision that is least sure: a fault that is as probable as not is a guess.
+    sureness = min(max(yes, 1 - yes) for yes in (*probability.values(), prediction.wrong_light_probability))
     return AutoResult(adjustments, confidence=round(sureness, 2), steps=steps)
 
 
-def _told_casts(chosen: Adjustments, odds: dict[str, float]) -> str:
+def _told_casts(chosen: Adjustments, probability: dict[str, float]) -> str:
     """Say how likely the casts are that were taken back, or that there is any."""
     moved = []
     if chosen.temperature:
@@ -231,8 +231,8 @@ def _told_casts(chosen: Adjustments, odds: dict[str, float]) -> str:
     if chosen.tint:
         moved.append("green" if chosen.tint > 0 else "magenta")
     if not moved:
-        return f"that it has a cast is {max(odds[cast] for cast in _CASTS):.0%} likely at most"
-    return " and ".join(f"that it is too {cast} is {odds[cast]:.0%} likely" for cast in moved)
+        return f"that it has a cast is {max(probability[cast] for cast in _CASTS):.0%} likely at most"
+    return " and ".join(f"that it is too {cast} is {probability[cast]:.0%} likely" for cast in moved)
 
 
 def _unfinished(chosen: Adjustments, analysis: Analysis, good: float) -> tuple[float, str]:
@@ -388,16 +388,16 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
 
 
 def mended(prediction: Prediction) -> RawSliders:
-    """Take what mends the faults that a picture likely has, each by its own odds.
+    """Take what mends the faults that a picture likely has, each by its own probability.
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
     temperature and tint are what takes that back.
     """
     sliders = RawSliders()._asdict()
     for fault, slider in FAULTS.items():
-        odds, amount = prediction.faults[fault]
+        probability, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
-        sliders[slider] += _ramp(odds, *likely) * amount
+        sliders[slider] += _ramp(probability, *likely) * amount
     wrong = _wrong_light(prediction)
     sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
     sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
@@ -407,7 +407,7 @@ def mended(prediction: Prediction) -> RawSliders:
 def _wrong_light(prediction: Prediction) -> float:
     """Tell how surely the camera was set to another light, 0..1: what is green or magenta besides is another fault."""
     off = off_locus(prediction.light_temperature, prediction.light_tint)
-    return _ramp(prediction.wrong_light, *_WRONG_LIGHT) * _ramp(off, *_OFF_LOCUS)
+    return _ramp(prediction.wrong_light_probability, *_WRONG_LIGHT) * _ramp(off, *_OFF_LOCUS)
 
 
 def off_locus(temperature: Any, tint: Any) -> Any:

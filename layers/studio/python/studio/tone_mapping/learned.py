@@ -1,4 +1,4 @@
-"""Faults by gradient-boosted trees: statistics of the proxy in, the odds of each fault and what mends it out.
+"""Faults by gradient-boosted trees: statistics of the proxy in, the probability of each fault and what mends it out.
 
 `training/` makes the model; `training/README.md` says how well it does and what it lacks.
 """
@@ -85,9 +85,9 @@ class Model:
 
 
 class Fault(NamedTuple):
-    """How likely a picture has a fault, 0..1, and the amount of the slider that mends it then."""
+    """How probable it is that a picture has a fault, 0..1, and the amount of the slider that mends it then."""
 
-    odds: float
+    probability: float
     amount: float
 
 
@@ -101,17 +101,17 @@ class Prediction:
         By their names in `FAULTS`.
     light_temperature, light_tint : float
         Sliders for a camera that was set to another light than there was.
-    wrong_light : float
-        Likelihood that it was, 0..1.
-    good : float
-        Likelihood that the picture is good as it is, 0..1.
+    wrong_light_probability : float
+        That it was, 0..1.
+    good_probability : float
+        That the picture is good as it is, 0..1.
     """
 
     faults: dict[str, Fault]
     light_temperature: float
     light_tint: float
-    wrong_light: float
-    good: float
+    wrong_light_probability: float
+    good_probability: float
 
 
 @lru_cache(maxsize=1)
@@ -138,15 +138,15 @@ def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     """Name the model's sums, in the order of `OUTPUTS`."""
     told = dict(zip(OUTPUTS, sums.tolist(), strict=True))
     return Prediction(
-        faults={fault: Fault(_likelihood(told[fault]), told[f"{fault}_amount"]) for fault in FAULTS},
+        faults={fault: Fault(_sigmoid(told[fault]), told[f"{fault}_amount"]) for fault in FAULTS},
         light_temperature=told["light_temperature"],
         light_tint=told["light_tint"],
-        wrong_light=_likelihood(told["wrong_light"]),
-        good=_likelihood(told["good"]),
+        wrong_light_probability=_sigmoid(told["wrong_light"]),
+        good_probability=_sigmoid(told["good"]),
     )
 
 
-def _likelihood(log_odds: float) -> float:
+def _sigmoid(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
