@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def make_samples(files: list[Path], kept: Path) -> Samples:
     """
     kept.mkdir(parents=True, exist_ok=True)
     made: list[Samples] = []
-    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as workers:
+    # Not forked: OpenCV's threads are not there in a fork, which then waits for them without end.
+    workers = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    with workers:
         for number, file in enumerate(workers.map(partial(_keep_samples, folder=kept), files)):
             with np.load(file) as arrays:
                 of_photo = dict(arrays)
