@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import make_proxy
-from studio.tone_mapping.grade import grade, to_encoded, to_linear
+from studio.tone_mapping.colour import to_encoded, to_linear
+from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import SLIDERS, features
 from training.degrade import (
     CLASSES,

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import to_encoded
+from studio.tone_mapping.colour import to_encoded
 from studio.tone_mapping.guided import shrink
 from studio.tone_mapping.hdr import tone_map
 from tests.performance.tmqi import tmqi

@@ -13,8 +13,10 @@ from studio.tone_mapping import auto_correct
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
 from studio.tone_mapping.auto import AutoResult, Step, choose, finished, skipping
-from studio.tone_mapping.grade import grade, to_encoded, to_linear, white_balance_gains
+from studio.tone_mapping.colour import to_encoded, to_linear
+from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Fault, predict
+from studio.tone_mapping.white_balance import white_balance_gains
 
 PHOTOS = ("coffee", "astronaut", "chelsea", "rocket")
 GOOD = ("coffee", "astronaut")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
-from studio.tone_mapping.colour import reach
-from studio.tone_mapping.grade import bend, grade, luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import luminance, reach, to_encoded, to_linear
+from studio.tone_mapping.grade import bend, grade
 from tests.unit.tone_mapping.sliders import GLOBAL, moved
 
 CODE = 1 / 255

@@ -1,20 +1,16 @@
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
-from numpy.typing import NDArray
 
 from studio.tone_mapping import hdr
-from studio.tone_mapping.grade import to_encoded, to_linear
+from studio.tone_mapping.colour import Array, to_encoded, to_linear
 from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.scene_files import XYZ
 from tests.memory import peak_bytes
 from tests.performance.tmqi import tmqi
-
-Array = NDArray[Any]
 
 PHOTOS = ["coffee", "astronaut", "chelsea", "rocket"]
 

@@ -11,7 +11,8 @@ from skimage.color import deltaE_ciede94, deltaE_ciede2000, rgb2lab
 
 from studio.tone_mapping.adjustments import SPATIAL, Adjustments, ToneCurve
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.grade import grade, to_encoded
+from studio.tone_mapping.colour import to_encoded
+from studio.tone_mapping.grade import grade
 from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
 from studio.tone_mapping.lut_error import _sample, largest_error
 from tests.unit.tone_mapping.sliders import GLOBAL, PLAIN, every, moved

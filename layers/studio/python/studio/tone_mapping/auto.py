@@ -14,7 +14,8 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
-from studio.tone_mapping.grade import grade, to_encoded, to_linear
+from studio.tone_mapping.colour import to_encoded, to_linear
+from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.

@@ -11,16 +11,13 @@ nothing at black and at white.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import LUMINANCE
+from studio.tone_mapping.colour import LUMINANCE, Array
 from studio.tone_mapping.guided import STRIP, Enlarged, guided_coefficients, shrink
-
-Array = NDArray[Any]
 
 _TEXTURE_SIDE = 2048
 _FINEST, _COARSEST = 0.8, 3.5  # deviations of the Gaussians between which texture lies, in pixels at that side

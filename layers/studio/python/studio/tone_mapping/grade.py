@@ -11,7 +11,6 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, ToneCurve
 from studio.tone_mapping.colour import (
-    LUMINANCE,
     TINY,
     Array,
     into_gamut,
@@ -26,18 +25,6 @@ from studio.tone_mapping.colour import (
 from studio.tone_mapping.curve import bend_by
 from studio.tone_mapping.hsl import adjust_hues
 from studio.tone_mapping.white_balance import white_balance_gains, white_balance_matrix
-
-__all__ = [
-    "LUMINANCE",
-    "Array",
-    "bend",
-    "grade",
-    "grade_light",
-    "luminance",
-    "to_encoded",
-    "to_linear",
-    "white_balance_gains",
-]
 
 _KNEE = 0.7  # linear light above which a raised exposure rolls off
 _TOE = 0.15  # softness of the black point, as a share of it

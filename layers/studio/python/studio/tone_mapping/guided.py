@@ -4,13 +4,10 @@ Kaiming He and Jian Sun, "Fast Guided Filter", arXiv:1505.00996, 2015. The pictu
 than `epsilon` within the window the blur follows it, so that a strong edge stays in the blur and casts no halo.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]  # float32
+from studio.tone_mapping.colour import Array
 
 STRIP = 64  # rows that are worked on at once
 

@@ -11,18 +11,15 @@ exposure puts the mean where photographs have it, a shoulder rolls lights off, a
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.grade import LUMINANCE, to_encoded
+from studio.tone_mapping.colour import LUMINANCE, Array, to_encoded
 from studio.tone_mapping.guided import STRIP, Enlarged, guided_coefficients, shrink
 from studio.tone_mapping.scene_files import XYZ
 from studio.tone_mapping.white_balance import bradford
-
-Array = NDArray[Any]  # float32
 
 _PROXY_SIDE = 768
 _RADIUS = 0.02  # of the base's window, as a share of the longer side

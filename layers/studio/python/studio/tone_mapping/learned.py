@@ -13,9 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linear
-
-Array = NDArray[Any]  # float32 everywhere
+from studio.tone_mapping.colour import Array, in_order, luminance, to_encoded, to_linear
 
 
 class RawSliders(NamedTuple):

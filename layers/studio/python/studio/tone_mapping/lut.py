@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.grade import Array, grade_light, to_linear
+from studio.tone_mapping.colour import Array, to_linear
+from studio.tone_mapping.grade import grade_light
 from studio.tone_mapping.lut_error import largest_error
 
 Lut = NDArray[np.float32]

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.auto import AutoResult, Step
-from studio.tone_mapping.grade import Array, grade_light, to_linear
+from studio.tone_mapping.colour import Array, to_linear
+from studio.tone_mapping.grade import grade_light
 
 _SAMPLE = 510  # pixels that the sliders are fitted on; a multiple of three
 _MEASURED = 1 << 15  # pixels that a picture is measured on, at most
