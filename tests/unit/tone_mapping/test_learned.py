@@ -7,7 +7,6 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from studio.tone_mapping import learned
 from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.auto import choose, mended, shared_out
 from studio.tone_mapping.grade import grade
@@ -41,7 +40,6 @@ def prediction(faults: dict[str, Fault], **light: float) -> Prediction:
 def test_it_says_what_the_trainer_says() -> None:
     """Leaves are float32: 440 to 880 of them sum up to within 1e-3 of a slider's step."""
     model = load_model()
-    assert model is not None
     with np.load(SAMPLE) as sample:
         rows, expected = sample["rows"], sample["expected"]
     found = np.array([evaluate(model, row) for row in rows])
@@ -50,7 +48,6 @@ def test_it_says_what_the_trainer_says() -> None:
 
 def test_the_model_is_whole_and_small() -> None:
     model = load_model()
-    assert model is not None
     assert MODEL_FILE.stat().st_size <= 4 * 2**20
     assert model.feature.min() >= 0
     assert model.feature.max() < len(features(proxy()))
@@ -94,10 +91,8 @@ def test_8_and_16_bits_are_described_alike() -> None:
         assert getattr(eight, slider) == pytest.approx(getattr(sixteen, slider), abs=0.5)
 
 
-def test_small_pictures_and_a_missing_model_leave_it_to_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_pictures_are_left_to_the_rules() -> None:
     assert predict(np.zeros((8, 200, 3), np.uint8)) is None
-    monkeypatch.setattr(learned, "load_model", lambda: None)
-    assert predict(proxy()) is None
 
 
 def test_pictures_without_colour_are_left_to_the_rules() -> None:

@@ -1,8 +1,8 @@
 """Choosing the sliders: by the learned model, or by rules over an analysis; each with its reason.
 
-The rules serve where there is no model and for pictures unlike what it has learnt from. They are cautious by design: a
-picture whose tones and colours are within what good photographs have is left alone, and what is moved is moved by less
-than the evidence asks for.
+The rules serve for pictures that are too small for the model, or unlike what it has learnt from. They are cautious by
+design: a picture whose tones and colours are within what good photographs have is left alone, and what is moved is
+moved by less than the evidence asks for.
 """
 
 import math

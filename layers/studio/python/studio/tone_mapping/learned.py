@@ -113,23 +113,17 @@ class Prediction:
 
 
 @lru_cache(maxsize=1)
-def load_model() -> Model | None:
-    """Read the model once; None where it is not shipped."""
-    if not MODEL_FILE.exists():
-        return None
+def load_model() -> Model:
+    """Read the model, once."""
     with np.load(MODEL_FILE, allow_pickle=False) as arrays:
         return Model(**{name: arrays[name] for name in Model.__dataclass_fields__})
 
 
 def predict(proxy: NDArray[Any]) -> Prediction | None:
-    """Predict the faults of a proxy, (h, w, 3) BGR of uint8 or uint16.
-
-    None without a model, and for what is too small to have statistics.
-    """
-    model = load_model()
-    if model is None or min(proxy.shape[:2]) < _LEAST_SIDE:
+    """Predict the faults of a proxy, (h, w, 3) BGR of uint8 or uint16; None for one too small to have statistics."""
+    if min(proxy.shape[:2]) < _LEAST_SIDE:
         return None
-    return as_prediction(evaluate(model, features(proxy)))
+    return as_prediction(evaluate(load_model(), features(proxy)))
 
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
