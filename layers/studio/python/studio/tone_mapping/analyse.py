@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import in_order, luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import in_order, luminance, ramp, to_encoded, to_linear
 
 PROXY_SIDE = 384
+MONOCHROME = 3  # 90th percentile of CIELAB chroma below which a picture has no colours
 PERCENTS = (0.1, 0.5, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9)
 
 _HISTOGRAM_BINS = 64
@@ -139,20 +140,15 @@ def _at(ordered: NDArray[np.float32], percent: float) -> float:
     return float(ordered[round(percent / 100 * (len(ordered) - 1))])
 
 
-def _ramp(value: float, low: float, high: float) -> float:
-    """0 at `low`, 1 at `high`, straight between."""
-    return float(np.clip((value - low) / (high - low), 0, 1))
-
-
 def _key(luma: dict[float, float], brightest: dict[float, float]) -> tuple[float, float, float]:
     """Low key, high key and night, each 0..1.
 
     A dark picture with whites of its own means to be dark (exposure cannot be what it lacks), a bright one with blacks
     of its own means to be bright. Night is darkness over most of the picture with small lights.
     """
-    low_key = _ramp(0.40 - luma[50], 0, 0.2) * _ramp(brightest[99], 0.75, 0.95)
-    high_key = _ramp(luma[50], 0.60, 0.75) * _ramp(0.35 - luma[1], 0, 0.15)
-    night = _ramp(0.15 - luma[50], 0, 0.08) * _ramp(brightest[99.9] - luma[90], 0.35, 0.6)
+    low_key = ramp(0.40 - luma[50], 0, 0.2) * ramp(brightest[99], 0.75, 0.95)
+    high_key = ramp(luma[50], 0.60, 0.75) * ramp(0.35 - luma[1], 0, 0.15)
+    night = ramp(0.15 - luma[50], 0, 0.08) * ramp(brightest[99.9] - luma[90], 0.35, 0.6)
     return low_key, high_key, night
 
 

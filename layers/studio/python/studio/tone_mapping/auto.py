@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.analyse import Analysis
-from studio.tone_mapping.colour import to_encoded, to_linear
+from studio.tone_mapping.analyse import MONOCHROME, Analysis
+from studio.tone_mapping.colour import ramp, to_encoded, to_linear
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 
@@ -25,8 +25,6 @@ _WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
 _BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
 _OVER_MAX = 1.2  # EV taken off the brightest pictures
 _DULL, _DULLEST, _VIBRANCE_MAX = 9, 4, 60  # mean chroma that calls for vibrance
-
-_MONOCHROME = 3  # 90th percentile of chroma below which a picture has no colours
 
 # The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
 # Dull pictures have less of it, pictures without colour none.
@@ -157,7 +155,7 @@ def _trusted(analysis: Analysis) -> bool:
 
     The model has no measure of how strange a picture is to it; these are the kinds that were not among its lessons.
     """
-    return analysis.chroma_90 >= _MONOCHROME and analysis.night < 0.5
+    return analysis.chroma_90 >= MONOCHROME and analysis.night < 0.5
 
 
 def _by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
@@ -249,7 +247,7 @@ def _unfinished(chosen: Adjustments, analysis: Analysis, good: float) -> tuple[f
     brighter = mean / max(float(shares @ middles), 1e-3)
     chroma = analysis.chroma_mean * brighter * (1 + chosen.saturation / 100)
     (white,) = _toned([analysis.luma[99.5]], chosen)
-    lacks = (_ramp(white, *_DIM), _ramp(deviation, *_FLAT), _ramp(chroma, *_PALE), _ramp(good, *_PLAIN))
+    lacks = (ramp(white, *_DIM), ramp(deviation, *_FLAT), ramp(chroma, *_PALE), ramp(good, *_PLAIN))
     seen = f"White comes to {white:.0%}, the tones deviate by {deviation:.0%}, mean chroma comes to {chroma:.0f}"
     return min(*lacks, 1 - analysis.low_key), seen
 
@@ -289,11 +287,6 @@ def _step(name: str, seen: str, sliders: dict[str, float]) -> Step:
     return Step(name, bool(moved), f"{seen}: {moved or 'left'}.")
 
 
-def _ramp(value: float, low: float, high: float) -> float:
-    """0 at `low`, 1 at `high`, straight between; `low` may be the larger one."""
-    return float(np.clip((value - low) / (high - low), 0, 1))
-
-
 def _light(encoded: float) -> float:
     return float(to_linear(np.array(encoded, np.float32)))
 
@@ -304,7 +297,7 @@ def _code(linear: float) -> float:
 
 def _black_point(analysis: Analysis) -> tuple[float, Step]:
     darkest = analysis.luma[0.5]
-    veil = _ramp(darkest, _BLACK + 0.04, _BLACK_TOO_HIGH) * (1 - analysis.high_key)
+    veil = ramp(darkest, _BLACK + 0.04, _BLACK_TOO_HIGH) * (1 - analysis.high_key)
     lift = max(_light(darkest) - _light(_BLACK), 0) * veil
     blacks = -min(_code(lift) / 0.0035, 100)
     if blacks > -2:
@@ -316,7 +309,7 @@ def _white_point(analysis: Analysis, blacks: float) -> tuple[float, float, Step]
     """Light to make the brightest tones white: exposure, but whites where a veil shows that contrast is what lacks."""
     brightest = analysis.brightest[99.5]
     black = _light(-0.0035 * blacks)
-    lack = _ramp(brightest, _WHITE_LOW, _WHITE_TOO_LOW) * (1 - analysis.night)
+    lack = ramp(brightest, _WHITE_LOW, _WHITE_TOO_LOW) * (1 - analysis.night)
     wanted = (_light(_WHITE) - black) / max(_light(brightest) - black, 1e-3)
     gain = float(np.log2(max(wanted, 1)) * lack)
     if gain < 0.05:
@@ -332,7 +325,7 @@ def _white_point(analysis: Analysis, blacks: float) -> tuple[float, float, Step]
 
 def _too_bright(analysis: Analysis) -> tuple[float, Step]:
     middle, clipped = analysis.luma[50], analysis.clipped_high
-    excess = _ramp(middle, *_BRIGHT_MIDDLE) * _ramp(clipped, *_MUCH_CLIPPED) * _ramp(analysis.luma[5], *_BRIGHT_DARKS)
+    excess = ramp(middle, *_BRIGHT_MIDDLE) * ramp(clipped, *_MUCH_CLIPPED) * ramp(analysis.luma[5], *_BRIGHT_DARKS)
     darker = -_OVER_MAX * excess * (1 - 0.7 * analysis.high_key)
     reason = f"The middle tone is at {middle:.0%}, {clipped:.1%} of the pixels are full"
     if darker > -0.05:
@@ -343,7 +336,7 @@ def _too_bright(analysis: Analysis) -> tuple[float, Step]:
 def _dark_middle(analysis: Analysis, exposure: float) -> tuple[float, Step]:
     """Shadows up where whites are right but most of the picture is dark."""
     middle = _code(min(_light(analysis.luma[50]) * 2**exposure, 1))
-    lack = _ramp(middle, 0.32, 0.15) * (1 - analysis.night)
+    lack = ramp(middle, 0.32, 0.15) * (1 - analysis.night)
     shadows = 40 * lack
     if shadows < 3:
         return 0.0, Step("dark_middle", False, f"The middle tone comes to {middle:.0%}: no need.")
@@ -351,10 +344,10 @@ def _dark_middle(analysis: Analysis, exposure: float) -> tuple[float, Step]:
 
 
 def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
-    if analysis.chroma_90 < _MONOCHROME:
-        reason = f"90 % of the pixels have a chroma below {_MONOCHROME}: black and white is left so."
+    if analysis.chroma_90 < MONOCHROME:
+        reason = f"90 % of the pixels have a chroma below {MONOCHROME}: black and white is left so."
         return 0.0, 0.0, 1.0, Step("white_balance", False, reason)
-    usual = _ramp(analysis.chroma_mean, 0, 12)
+    usual = ramp(analysis.chroma_mean, 0, 12)
     warm, green = analysis.cast.warm - usual * _USUAL_WARM, analysis.cast.green - usual * _USUAL_GREEN
     seen = f"Light {warm:+.2f} EV warm, {green:+.2f} EV green of usual, estimators {analysis.cast_spread:.2f} EV apart"
     if not analysis.casts:
@@ -364,7 +357,7 @@ def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
             0.5,
             Step("white_balance", False, "Too few pixels are neither dark nor full to judge the light."),
         )
-    sureness = _ramp(analysis.cast_spread, _UNSURE, _SURE)
+    sureness = ramp(analysis.cast_spread, _UNSURE, _SURE)
     move = sureness * (1 - analysis.night)
     temperature = -float(np.clip(_beyond(warm, _WARM_FREE) * _CAST_SHARE * move / 0.016, -50, 50))
     tint = float(np.clip(_beyond(green, _GREEN_FREE) * _CAST_SHARE * move / 0.008, -30, 30))
@@ -382,7 +375,7 @@ def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float)
     """Vibrance where colours stay weak once the tones are stretched."""
     black, white = -0.0035 * blacks, 1 - 0.004 * whites
     chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (white - black)
-    vibrance = _VIBRANCE_MAX * _ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= _MONOCHROME)
+    vibrance = _VIBRANCE_MAX * ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= MONOCHROME)
     if vibrance < 3:
         return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
@@ -398,7 +391,7 @@ def mended(prediction: Prediction) -> RawSliders:
     for fault, slider in FAULTS.items():
         probability, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
-        sliders[slider] += _ramp(probability, *likely) * amount
+        sliders[slider] += ramp(probability, *likely) * amount
     wrong = _wrong_light(prediction)
     sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
     sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
@@ -408,7 +401,7 @@ def mended(prediction: Prediction) -> RawSliders:
 def _wrong_light(prediction: Prediction) -> float:
     """Tell how surely the camera was set to another light, 0..1: what is green or magenta besides is another fault."""
     off = off_locus(prediction.light_temperature, prediction.light_tint)
-    return _ramp(prediction.wrong_light_probability, *_WRONG_LIGHT) * _ramp(off, *_OFF_LOCUS)
+    return ramp(prediction.wrong_light_probability, *_WRONG_LIGHT) * ramp(off, *_OFF_LOCUS)
 
 
 def off_locus(temperature: Any, tint: Any) -> Any:
@@ -450,8 +443,8 @@ def shared_out(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adj
         whites = round((1 - _code(white)) / 0.004)
         white = _light(1 - 0.004 * whites)
         gain += float(np.log2((white - black) / (1 - black)))
-    exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * _ramp(blown, *_BLOWN))
-    balance = 1 - _WHITE_LIGHT * _ramp(blown, *_MUCH_BLOWN)
+    exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * ramp(blown, *_BLOWN))
+    balance = 1 - _WHITE_LIGHT * ramp(blown, *_MUCH_BLOWN)
     bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
     return Adjustments(
         exposure=round(exposure, 2),

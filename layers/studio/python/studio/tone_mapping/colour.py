@@ -31,6 +31,11 @@ def luminance(linear: Array) -> Array:
     return weighed
 
 
+def ramp(value: float, low: float, high: float) -> float:
+    """Tell how far a value is from `low`, 0, to `high`, 1, either of which may be the larger one; held to 0..1."""
+    return float(np.clip((value - low) / (high - low), 0, 1))
+
+
 def in_order(values: Array) -> Array:
     """Sort all values into one row: OpenCV sorts float32 several times faster than numpy's wheels for Lambda do."""
     ordered: Array = cv2.sort(np.ascontiguousarray(values).reshape(1, -1), cv2.SORT_EVERY_ROW)[0]

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.analyse import MONOCHROME
 from studio.tone_mapping.auto import AutoResult, Step
-from studio.tone_mapping.colour import Array, to_linear
+from studio.tone_mapping.colour import Array, ramp, to_linear
 from studio.tone_mapping.grade import grade_light
 
 _SAMPLE = 510  # pixels that the sliders are fitted on; a multiple of three
@@ -35,7 +36,6 @@ _PERCENTS = np.array([1, 5, 25, 50, 75, 95, 99])
 _MIDDLE = 3  # of _PERCENTS
 _GREYNESS = 5.0  # how fast pixels lose their say on a third's colour, by chroma over the third's mean
 _MEAN_WEIGHT = 0.7  # of the mean colour of a third beside that
-_MONOCHROME = 3  # 90th percentile of chroma below which a picture has no colours, as in auto
 
 _TONE = ("exposure", "contrast", "highlights", "shadows", "whites", "blacks")
 _COLOUR = ("temperature", "tint", "saturation")
@@ -97,7 +97,7 @@ def match(proxy: NDArray[Any], reference_proxy: NDArray[Any]) -> AutoResult:
     goal = at_rest + reference.statistics - own.statistics
     fitted = _fit(own.sample, goal, rest, (*_TONE, *_COLOUR) if has_colours else _TONE)
     unlike = _unlikeness(own.sample, fitted, reference.sample)
-    difference = float(np.clip((unlike - _ALIKE) / (_UNLIKE - _ALIKE), 0, 1))
+    difference = ramp(unlike, _ALIKE, _UNLIKE)
     tone, colour = 1 - (1 - _LEAST_TONE) * difference, 1 - (1 - _LEAST_COLOUR) * difference
     values = {name: getattr(fitted, name) * tone for name in _TONE}
     if has_colours:
@@ -132,7 +132,7 @@ def _measure(proxy: NDArray[Any]) -> _Measured:
     order = np.argsort(lab[0], kind="stable")
     taken = order[((np.arange(_SAMPLE) + 0.5) / _SAMPLE * len(order)).astype(int)]
     chroma = np.hypot(lab[1], lab[2])
-    return _Measured(_statistics(lab), planes[:, taken], bool(np.percentile(chroma, 90) < _MONOCHROME))
+    return _Measured(_statistics(lab), planes[:, taken], bool(np.percentile(chroma, 90) < MONOCHROME))
 
 
 def _lab(planes: Array) -> Array:
