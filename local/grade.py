@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, PresetFileError
+from studio.tone_mapping.formats import Format
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.pipeline import (
     Chooser,
@@ -35,7 +36,6 @@ from studio.tone_mapping.pipeline import (
     matching,
 )
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
-from studio.tone_mapping.probe import Format
 
 # What is taken out of folders.
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".exr", ".hdr"}

@@ -3,14 +3,14 @@
 import atheris
 import numpy as np
 
-from studio.tone_mapping.presets.models import FileFormat
+from studio.tone_mapping.formats import PresetFormat
 from tests.fuzz.harness import run
 
 with atheris.instrument_imports(include=["studio"]):
     from studio.tone_mapping.errors import PresetFileError
     from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format
 
-FORMATS: tuple[FileFormat, ...] = ("cube", "3dl", "xmp")
+FORMATS: tuple[PresetFormat, ...] = ("cube", "3dl", "xmp")
 SEEDS = {
     "3d": b'\0TITLE "x"\nLUT_3D_SIZE 2\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n' + b"0 0 0\n1 1 1\n" * 4,
     "1d": b"\0LUT_1D_SIZE 2\nLUT_1D_INPUT_RANGE 0 1\nLUT_IN_VIDEO_RANGE\n0 0 0\n1e0 +1 .5 # white\n",

@@ -237,6 +237,16 @@ def test_the_package_itself_loads_no_imaging_library() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_what_is_pure_loads_no_service() -> None:
+    """Grades, presets' files and films are made without a database, AWS or a web framework."""
+    code = (
+        "import sys, studio.tone_mapping.pipeline, studio.tone_mapping.preset_file, studio.minimatics.film;"
+        "services = {'bson', 'pymongo', 'boto3', 'botocore', 'aws_lambda_powertools', 'starlette'};"
+        "sys.exit(', '.join(services & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     ("group", "sliders"),
     [

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, UnsupportedImageError
-from studio.tone_mapping.probe import ImageHeader, InputFormat, Limits, check_limits, probe
+from studio.tone_mapping.formats import InputFormat
+from studio.tone_mapping.probe import ImageHeader, Limits, check_limits, probe
 from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]

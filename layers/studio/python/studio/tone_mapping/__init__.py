@@ -1,8 +1,8 @@
 """Tone mapping: pictures graded by sliders that are compiled into one 3D LUT.
 
 The engine is pure code: no AWS, no database, no web framework, nothing read from the environment. `service`, `models`,
-`settings` and `tasks`, and the packages `presets`, `cache` and `bulk`, put it behind the API. One exception: `decode`
-sets OPENCV_IO_ENABLE_OPENEXR, without which OpenCV reads no OpenEXR.
+`settings` and `tasks`, and the packages `presets`, `cache`, `bulk` and `suggest`, put it behind the API. One exception:
+`decode` sets OPENCV_IO_ENABLE_OPENEXR, without which OpenCV reads no OpenEXR.
 """
 
 from typing import TYPE_CHECKING, Any

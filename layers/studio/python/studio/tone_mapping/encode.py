@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
-from studio.tone_mapping.probe import Format, ImageHeader
+from studio.tone_mapping.probe import ImageHeader
 
 Pixels = NDArray[Any]
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from studio.compute_tasks.models import TaskOptions
 from studio.image_source import ImageSource
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.formats import Format
 
-Format = Literal["jpeg", "png", "webp", "avif", "tiff"]
 PresetId = Annotated[
     str, Field(max_length=64, pattern=r"^[a-z0-9_]+$", description="A built-in look or one of your own.")
 ]
@@ -21,7 +21,7 @@ class OutputOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["auto", "jpeg", "png", "webp", "avif", "tiff"] = Field(
+    format: Literal["auto", Format] = Field(
         default="auto", description="auto keeps the input's, and is png for OpenEXR and Radiance HDR."
     )
     quality: int = Field(default=90, ge=1, le=100, description="Of JPEG, WebP and AVIF.")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube
+from studio.tone_mapping.formats import PresetFormat
 from studio.tone_mapping.lut import Lut, identity_lut
-from studio.tone_mapping.presets.models import FileFormat
 from studio.tone_mapping.threedl import read_3dl
 from studio.tone_mapping.xmp import read_xmp
 
@@ -34,7 +34,7 @@ class PresetFile:
     unmapped: tuple[str, ...] = ()
 
 
-def read_preset(text: str, file_format: FileFormat) -> PresetFile:
+def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
     """Read a look's file.
 
     Parameters
@@ -55,7 +55,7 @@ def read_preset(text: str, file_format: FileFormat) -> PresetFile:
     return PresetFile(imported.title, lut=_bake(imported))
 
 
-def tell_format(text: str) -> FileFormat:
+def tell_format(text: str) -> PresetFormat:
     """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"

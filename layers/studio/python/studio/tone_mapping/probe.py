@@ -4,7 +4,6 @@ import re
 import struct
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
 
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -13,6 +12,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
 from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS
 from studio.tone_mapping.scene_files import (
     SceneHeader,
@@ -21,10 +21,6 @@ from studio.tone_mapping.scene_files import (
     read_exr,
     read_radiance,
 )
-
-Format = Literal["jpeg", "png", "webp", "avif", "tiff"]
-SceneFormat = Literal["exr", "hdr"]  # linear light; read, never written
-InputFormat = Format | SceneFormat
 
 ACCEPTED = "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR"
 

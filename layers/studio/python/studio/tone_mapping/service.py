@@ -25,6 +25,7 @@ from studio.tone_mapping.cache.service import Computed, find_or_compute, forget_
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
+from studio.tone_mapping.formats import Format
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, lut_id
 from studio.tone_mapping.lut_table import write_json, write_png
@@ -35,7 +36,6 @@ from studio.tone_mapping.models import (
     AutoCorrectRequest,
     CreateLutRequest,
     CreateLutResponse,
-    Format,
     GradedImageResponse,
     GradingRequest,
     OutputOptions,

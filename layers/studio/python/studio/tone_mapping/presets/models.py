@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from studio.documents import Document
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.formats import PresetFormat
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Description = Annotated[str, Field(max_length=500)]
-FileFormat = Literal["cube", "3dl", "xmp"]
 
 
 class Preset(Document):
@@ -61,7 +61,7 @@ class ImportPresetRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["auto"] | FileFormat = Field(default="auto", description="auto tells by the content.")
+    format: Literal["auto"] | PresetFormat = Field(default="auto", description="auto tells by the content.")
     content: str | None = Field(
         default=None, max_length=4_000_000, description="The file's text, at most 4 MB.", repr=False
     )
@@ -94,7 +94,7 @@ class PresetResponse(BaseModel):
 class ImportPresetResponse(PresetResponse):
     """An imported preset, and what of its file Studio has nothing for."""
 
-    format: FileFormat
+    format: PresetFormat
     unmapped: list[str] = Field(description="Settings of an .xmp that were left out or changed, with their values.")
 
 
