@@ -21,10 +21,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, PresetFileError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size, spatial_sliders
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import (
     Chooser,
     Look,

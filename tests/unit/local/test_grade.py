@@ -14,7 +14,7 @@ from PIL import Image
 
 from local.layers import ROOT
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.encode import Output
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_image, load_proxy, matching
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 

@@ -9,8 +9,9 @@ from PIL import Image, ImageCms
 from pydantic import ValidationError
 
 from studio.tone_mapping.decode import decode
-from studio.tone_mapping.encode import Output, encode, with_dtype
+from studio.tone_mapping.encode import encode, with_dtype
 from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader, probe
 from tests.memory import peak_bytes
 

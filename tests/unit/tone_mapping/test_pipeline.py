@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError
 from studio.tone_mapping.lut import lut_id
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import (
     GradedImage,
     automatic,

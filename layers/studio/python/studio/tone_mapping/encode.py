@@ -1,46 +1,22 @@
 """Pixels to bytes, with the EXIF and the colour profile that came with them."""
 
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader
 
 Pixels = NDArray[Any]
 
 _LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}
-
-
-class Output(BaseModel):
-    """How a graded picture is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["auto"] | Format = Field(
-        "auto", description="File format; `auto` keeps the input's, and is PNG for OpenEXR and Radiance HDR."
-    )
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")
-    bit_depth: Literal[8, 16] | None = Field(
-        None,
-        description="Bits of a channel; 16 is for PNG and TIFF. By default the input's, where the format can.",
-    )
-    max_size: int | None = Field(
-        None,
-        ge=1,
-        le=30_000,
-        description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
-    )
-    strip_metadata: bool = Field(
-        False, description="Leave EXIF out, its GPS position with it; the colour profile stays, or colours would shift."
-    )
 
 
 def output_format(header: ImageHeader, output: Output) -> Format:

@@ -9,6 +9,7 @@ from studio.compute_tasks.models import TaskOptions
 from studio.image_source import ImageSource
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.formats import Format
+from studio.tone_mapping.output import Output
 
 PresetId = Annotated[
     str, Field(max_length=64, pattern=r"^[a-z0-9_]+$", description="A built-in look or one of your own.")
@@ -16,18 +17,15 @@ PresetId = Annotated[
 Strength = Annotated[float, Field(ge=0, le=100)]
 
 
-class OutputOptions(BaseModel):
+class OutputOptions(Output):
     """How the graded image comes back."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["auto", Format] = Field(
-        default="auto", description="auto keeps the input's, and is png for OpenEXR and Radiance HDR."
+    max_size: int | None = Field(
+        None,
+        ge=16,
+        le=30_000,
+        description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
     )
-    quality: int = Field(default=90, ge=1, le=100, description="Of JPEG, WebP and AVIF.")
-    bit_depth: Literal[8, 16] | None = Field(default=None, description="16 for PNG and TIFF; the input's by default.")
-    max_size: int | None = Field(default=None, ge=16, le=30_000, description="Longest side in pixels; never enlarges.")
-    strip_metadata: bool = Field(default=False, description="Leave EXIF out, and the GPS position with it.")
     delivery: Literal["auto", "inline", "url"] = Field(
         default="auto", description="inline: base64 in the answer. url: a presigned URL. auto: inline where it fits."
     )

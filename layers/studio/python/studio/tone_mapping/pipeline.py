@@ -16,13 +16,14 @@ from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.auto import AutoResult, Group, choose, skipping
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
-from studio.tone_mapping.encode import Output, encode, output_dtype, output_format, with_dtype
+from studio.tone_mapping.encode import encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.learned import predict
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, compile_lut, lut_id, lut_size
 from studio.tone_mapping.match import match
+from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import Limits, check_limits, probe
 
 _ENOUGH = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of

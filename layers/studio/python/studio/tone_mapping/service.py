@@ -23,7 +23,6 @@ from studio.tone_mapping import pipeline
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cache.service import Computed, find_or_compute, forget_entry, make_key
 from studio.tone_mapping.cube import write_cube
-from studio.tone_mapping.encode import Output
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
@@ -334,7 +333,7 @@ def _compute(
     data = load_image(request, caller)
     loaded = time.perf_counter()
     with _explained(request.image_field):
-        graded = pipeline.grade_image(data, look_for, _output(request.output), _limits(), dry_run=request.dry_run)
+        graded = pipeline.grade_image(data, look_for, request.output, _limits(), dry_run=request.dry_run)
     timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
     key, is_kept = None, keep
     if keep and graded.data is not None:
@@ -372,10 +371,6 @@ def _limits() -> Limits:
         max_scene_pixels=settings.scene_image_max_pixels,
         max_dimension=settings.image_max_dimension,
     )
-
-
-def _output(options: OutputOptions) -> Output:
-    return Output.model_validate(options.model_dump(exclude={"delivery"}))
 
 
 @contextmanager
