@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.auto import mended, off_locus, shared_out
+from studio.tone_mapping.auto_model import mended, off_locus, shared_out
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction
 from training.photographs import listed

@@ -12,7 +12,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from studio.tone_mapping import auto_correct
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
-from studio.tone_mapping.auto import AutoResult, Step, choose, finished, skipping
+from studio.tone_mapping.auto import choose, skipping
+from studio.tone_mapping.auto_model import finished
+from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.colour import to_encoded, to_linear
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Fault, predict

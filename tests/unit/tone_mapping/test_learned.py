@@ -8,7 +8,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from studio.tone_mapping.analyse import analyse_proxy, make_proxy
-from studio.tone_mapping.auto import choose, mended, shared_out
+from studio.tone_mapping.auto import choose
+from studio.tone_mapping.auto_model import mended, shared_out
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import (
     FAULTS,

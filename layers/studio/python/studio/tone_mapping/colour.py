@@ -24,6 +24,16 @@ def to_encoded(linear: Array) -> Array:
     return np.where(linear <= 0.0031308, linear * 12.92, power)
 
 
+def linear_value(encoded: float) -> float:
+    """Decode one value of sRGB to linear light, as `to_linear` does."""
+    return float(to_linear(np.array(encoded, np.float32)))
+
+
+def encoded_value(linear: float) -> float:
+    """Encode one value of linear light to sRGB, as `to_encoded` does."""
+    return float(to_encoded(np.array(linear, np.float32)))
+
+
 def luminance(linear: Array) -> Array:
     """Weigh linear (3, ...) to Rec. 709 luminance, (...); of encoded values it is luma."""
     red, green, blue = linear

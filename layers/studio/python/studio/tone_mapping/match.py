@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import MONOCHROME
-from studio.tone_mapping.auto import AutoResult, Step
+from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.colour import Array, ramp, to_linear
 from studio.tone_mapping.grade import grade_light
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, make_proxy
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.auto import AutoResult, Group, choose, skipping
+from studio.tone_mapping.auto import Group, choose, skipping
+from studio.tone_mapping.auto_result import AutoResult
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import encode, output_dtype, output_format, with_dtype

@@ -1,0 +1,139 @@
+"""Choosing the sliders by rules over an analysis.
+
+The rules are cautious by design: a picture whose tones and colours are within what good photographs have is left alone,
+and what is moved is moved by less than the evidence asks for.
+"""
+
+import numpy as np
+
+from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.analyse import MONOCHROME, Analysis
+from studio.tone_mapping.auto_result import AutoResult, Step
+from studio.tone_mapping.colour import encoded_value, linear_value, ramp
+
+# Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
+_BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
+WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
+# What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
+_BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
+OVER_MAX = 1.2  # EV taken off the brightest pictures
+_DULL, _DULLEST, _VIBRANCE_MAX = 9, 4, 60  # mean chroma that calls for vibrance
+
+# The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
+# Dull pictures have less of it, pictures without colour none.
+_USUAL_WARM, _USUAL_GREEN = 0.41, 0.115
+_WARM_FREE, _GREEN_FREE = 0.23, 0.20  # departures from the usual that are left alone
+_CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
+_SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correction
+
+
+def choose_by_rules(analysis: Analysis) -> AutoResult:
+    """Choose sliders for a picture; zero for what is good already."""
+    blacks, black_step = _black_point(analysis)
+    exposure, whites, white_step = _white_point(analysis, blacks)
+    darker, darker_step = _too_bright(analysis)
+    shadows, shadows_step = _dark_middle(analysis, exposure)
+    temperature, tint, sureness, balance_step = _white_balance(analysis)
+    vibrance, vibrance_step = _dullness(analysis, blacks, exposure, whites)
+    adjustments = Adjustments(
+        exposure=round(exposure + darker, 2),
+        shadows=round(shadows),
+        whites=round(whites),
+        blacks=round(blacks),
+        vibrance=round(vibrance),
+        temperature=round(temperature),
+        tint=round(tint),
+    )
+    # Dark by intent and a light that the estimators see differently are what the rules are misled by.
+    doubt = max(analysis.low_key, analysis.high_key, analysis.night, 1 - sureness)
+    return AutoResult(
+        adjustments,
+        confidence=round(1 - 0.6 * doubt, 2),
+        steps=(black_step, white_step, darker_step, shadows_step, balance_step, vibrance_step),
+    )
+
+
+def _black_point(analysis: Analysis) -> tuple[float, Step]:
+    darkest = analysis.luma[0.5]
+    veil = ramp(darkest, _BLACK + 0.04, _BLACK_TOO_HIGH) * (1 - analysis.high_key)
+    lift = max(linear_value(darkest) - linear_value(_BLACK), 0) * veil
+    blacks = -min(encoded_value(lift) / 0.0035, 100)
+    if blacks > -2:
+        return 0.0, Step("black_point", False, f"The darkest 0.5 % are at {darkest:.0%}: dark enough.")
+    return blacks, Step("black_point", True, f"The darkest 0.5 % are at {darkest:.0%}: a veil is taken off.")
+
+
+def _white_point(analysis: Analysis, blacks: float) -> tuple[float, float, Step]:
+    """Light to make the brightest tones white: exposure, but whites where a veil shows that contrast is what lacks."""
+    brightest = analysis.brightest[99.5]
+    black = linear_value(-0.0035 * blacks)
+    lack = ramp(brightest, _WHITE_LOW, _WHITE_TOO_LOW) * (1 - analysis.night)
+    wanted = (linear_value(WHITE) - black) / max(linear_value(brightest) - black, 1e-3)
+    gain = float(np.log2(max(wanted, 1)) * lack)
+    if gain < 0.05:
+        return 0.0, 0.0, Step("white_point", False, f"The brightest 0.5 % are at {brightest:.0%}: bright enough.")
+    reason = f"The brightest 0.5 % are at {brightest:.0%}: {gain:+.2f} EV"
+    if blacks < 0:
+        white = max(2.0**-gain, linear_value(0.6))
+        whites = (1 - encoded_value(white)) / 0.004
+        rest = gain + float(np.log2(white))
+        return min(rest, 3.0), whites, Step("white_point", True, f"{reason} by the white point.")
+    return min(gain, 3.0), 0.0, Step("white_point", True, f"{reason} of exposure.")
+
+
+def _too_bright(analysis: Analysis) -> tuple[float, Step]:
+    middle, clipped = analysis.luma[50], analysis.clipped_high
+    excess = ramp(middle, *_BRIGHT_MIDDLE) * ramp(clipped, *_MUCH_CLIPPED) * ramp(analysis.luma[5], *_BRIGHT_DARKS)
+    darker = -OVER_MAX * excess * (1 - 0.7 * analysis.high_key)
+    reason = f"The middle tone is at {middle:.0%}, {clipped:.1%} of the pixels are full"
+    if darker > -0.05:
+        return 0.0, Step("overexposure", False, f"{reason}: not too bright.")
+    return darker, Step("overexposure", True, f"{reason}: {darker:+.2f} EV.")
+
+
+def _dark_middle(analysis: Analysis, exposure: float) -> tuple[float, Step]:
+    """Shadows up where whites are right but most of the picture is dark."""
+    middle = encoded_value(min(linear_value(analysis.luma[50]) * 2**exposure, 1))
+    lack = ramp(middle, 0.32, 0.15) * (1 - analysis.night)
+    shadows = 40 * lack
+    if shadows < 3:
+        return 0.0, Step("dark_middle", False, f"The middle tone comes to {middle:.0%}: no need.")
+    return shadows, Step("dark_middle", True, f"The middle tone comes to {middle:.0%}: shadows {shadows:+.0f}.")
+
+
+def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
+    if analysis.chroma_90 < MONOCHROME:
+        reason = f"90 % of the pixels have a chroma below {MONOCHROME}: black and white is left so."
+        return 0.0, 0.0, 1.0, Step("white_balance", False, reason)
+    usual = ramp(analysis.chroma_mean, 0, 12)
+    warm, green = analysis.cast.warm - usual * _USUAL_WARM, analysis.cast.green - usual * _USUAL_GREEN
+    seen = f"Light {warm:+.2f} EV warm, {green:+.2f} EV green of usual, estimators {analysis.cast_spread:.2f} EV apart"
+    if not analysis.casts:
+        return (
+            0.0,
+            0.0,
+            0.5,
+            Step("white_balance", False, "Too few pixels are neither dark nor full to judge the light."),
+        )
+    sureness = ramp(analysis.cast_spread, _UNSURE, _SURE)
+    move = sureness * (1 - analysis.night)
+    temperature = -float(np.clip(_beyond(warm, _WARM_FREE) * _CAST_SHARE * move / 0.016, -50, 50))
+    tint = float(np.clip(_beyond(green, _GREEN_FREE) * _CAST_SHARE * move / 0.008, -30, 30))
+    if max(abs(temperature), abs(tint)) < 2:
+        return 0.0, 0.0, sureness, Step("white_balance", False, f"{seen}: left.")
+    return temperature, tint, sureness, Step("white_balance", True, f"{seen}: moved part of the way.")
+
+
+def _beyond(value: float, dead: float) -> float:
+    """Keep of a value what lies outside of -dead..dead."""
+    return value - float(np.clip(value, -dead, dead))
+
+
+def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float) -> tuple[float, Step]:
+    """Vibrance where colours stay weak once the tones are stretched."""
+    black, white = -0.0035 * blacks, 1 - 0.004 * whites
+    chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (white - black)
+    vibrance = _VIBRANCE_MAX * ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= MONOCHROME)
+    if vibrance < 3:
+        return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")
+    return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
