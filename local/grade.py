@@ -69,18 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        look_for = _chooser(options)
+        chooser = _chooser(options)
         output = Output(format=options.format, quality=options.quality, max_size=options.max_size)
         tasks = list(_tasks(options.files, options.out))
         if not tasks:
             raise Usage(f"no pictures in {', '.join(map(str, options.files))}")
         if options.cube:
-            _write_cube(options.cube, look_for, tasks, per_picture=options.auto or options.reference is not None)
+            _write_cube(options.cube, chooser, tasks, per_picture=options.auto or options.reference is not None)
     except ValidationError as error:
         parser.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     except (Usage, ImageError, PresetFileError, OSError) as error:
         parser.error(str(error))
-    return _grade_all(tasks, look_for, output, options.jobs)
+    return _grade_all(tasks, chooser, output, options.jobs)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,11 +132,11 @@ def _preset(name: str, strength: float) -> Grade:
     if path.suffix.lower() not in (".cube", ".3dl", ".xmp"):
         names = ", ".join(preset_id.removeprefix("builtin_") for preset_id in BUILTIN_PRESETS)
         raise Usage(f"there is no look {name}, and it names no .cube, .3dl or .xmp file; looks are {names}")
-    from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format  # here, for it takes XML along
+    from studio.tone_mapping.preset_file import decode_text, detect_format, read_preset  # here, for it takes XML along
 
     text = decode_text(path.read_bytes())
     try:
-        preset = read_preset(text, tell_format(text))
+        preset = read_preset(text, detect_format(text))
     except PresetFileError as error:
         raise Usage(f"{path}: {error}") from error
     if preset.unmapped:
@@ -181,18 +181,18 @@ def _pictures(folder: Path, out: Path) -> list[Path]:
     return sorted(path for path in paths if inside not in path.resolve().parents)
 
 
-def _write_cube(path: Path, look_for: Chooser, tasks: Sequence[Task], *, per_picture: bool) -> None:
+def _write_cube(path: Path, chooser: Chooser, tasks: Sequence[Task], *, per_picture: bool) -> None:
     if per_picture and len(tasks) > 1:
         raise Usage(f"--cube holds one grade, and {len(tasks)} pictures are each corrected by themselves")
     from studio.tone_mapping.cube import write_cube
 
-    look = choose_look(tasks[0].source.read_bytes(), look_for)
+    look = choose_look(tasks[0].source.read_bytes(), chooser)
     path.write_text(write_cube(compile_look(look.grades, min(look_size(look.grades, 8), 65)), path.stem))
     if spatial := [name for name, value in spatial_sliders(look.grades).items() if value]:
         print(f"{path}: without {', '.join(spatial)}, which no LUT can hold", file=sys.stderr)
 
 
-def _grade_all(tasks: Sequence[Task], look_for: Chooser, output: Output, jobs: int) -> int:
+def _grade_all(tasks: Sequence[Task], chooser: Chooser, output: Output, jobs: int) -> int:
     # OpenCV makes its CIELAB tables at the first use, in 50 ms: meanwhile the first picture is decoded.
     Thread(target=cv2.cvtColor, args=(np.zeros((1, 1, 3), np.float32), cv2.COLOR_BGR2Lab)).start()
     taken: dict[Path, Path] = {}
@@ -200,7 +200,7 @@ def _grade_all(tasks: Sequence[Task], look_for: Chooser, output: Output, jobs: i
 
     def grade(task: Task) -> str | Exception:
         try:
-            return _grade_one(task, look_for, output, taken)
+            return _grade_one(task, chooser, output, taken)
         except (ImageError, OSError) as error:
             return error
 
@@ -221,9 +221,9 @@ def _grade_all(tasks: Sequence[Task], look_for: Chooser, output: Output, jobs: i
     return 1 if failed else 0
 
 
-def _grade_one(task: Task, look_for: Chooser, output: Output, taken: dict[Path, Path]) -> str:
+def _grade_one(task: Task, chooser: Chooser, output: Output, taken: dict[Path, Path]) -> str:
     started = perf_counter()
-    graded = grade_image(task.source.read_bytes(), look_for, output)
+    graded = grade_image(task.source.read_bytes(), chooser, output)
     target = task.target.with_name(f"{task.target.name}.{'jpg' if graded.format == 'jpeg' else graded.format}")
     first = taken.setdefault(target, task.source)
     if first != task.source:

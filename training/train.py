@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.auto_model import mended, off_locus, shared_out
+from studio.tone_mapping.auto_model import likely_corrections, off_locus, to_adjustments
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction
 from training.photographs import listed
@@ -250,7 +250,7 @@ def report(samples: Samples, chosen: NDArray[np.bool_], forests: list[Forest]) -
     for index, row in zip(indexes, sums, strict=True):
         before, truth = (rgb2lab(samples[key][index][None] / np.float32(255))[0] for key in ("before", "truth"))
         rgb = samples["before"][index].astype(np.float32) / np.float32(255)
-        chosen_sliders = shared_out(mended(as_prediction(row)))
+        chosen_sliders = to_adjustments(likely_corrections(as_prediction(row)))
         errors = [deltaE_ciede2000(truth, before).mean()]
         for adjustments in (as_adjustments(samples["targets"][index]), chosen_sliders):
             errors.append(deltaE_ciede2000(truth, rgb2lab(grade(rgb, adjustments)[None])[0]).mean())

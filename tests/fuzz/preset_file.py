@@ -8,7 +8,7 @@ from tests.fuzz.harness import run
 
 with atheris.instrument_imports(include=["studio"]):
     from studio.tone_mapping.errors import PresetFileError
-    from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format
+    from studio.tone_mapping.preset_file import decode_text, detect_format, read_preset
 
 FORMATS: tuple[PresetFormat, ...] = ("cube", "3dl", "xmp")
 SEEDS = {
@@ -27,7 +27,7 @@ def test(data: bytes) -> None:
     """Refuse a file by its own error, or read what grades finitely; the first byte chooses the format."""
     text = decode_text(data[1:])
     try:
-        found = read_preset(text, FORMATS[data[0]] if data and data[0] < len(FORMATS) else tell_format(text))
+        found = read_preset(text, FORMATS[data[0]] if data and data[0] < len(FORMATS) else detect_format(text))
     except PresetFileError:
         return
     assert found.lut is None or np.isfinite(found.lut).all(), "a colour is not finite"

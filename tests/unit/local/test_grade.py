@@ -41,8 +41,8 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def is_graded(source: Path, target: Path, look_for: Chooser, output: Output | None = None) -> bool:
-    return target.read_bytes() == grade_image(source.read_bytes(), look_for, output).data
+def is_graded(source: Path, target: Path, chooser: Chooser, output: Output | None = None) -> bool:
+    return target.read_bytes() == grade_image(source.read_bytes(), chooser, output).data
 
 
 def files_in(folder: Path) -> set[str]:
@@ -101,9 +101,9 @@ def test_correction_preset_and_sliders_follow_each_other(photos: Path, tmp_path:
     own = Adjustments.model_validate(
         {"exposure": 0.5, "tone_curve": {"rgb": ((0, 0.1), (1, 1))}, "hsl": {"blue": {"hue": -20}}}
     )
-    look_for = automatic(100, BUILTIN_PRESETS["builtin_matte"].adjustments.scaled(50), own)
+    chooser = automatic(100, BUILTIN_PRESETS["builtin_matte"].adjustments.scaled(50), own)
     output = Output(format="jpeg", quality=70, max_size=100)
-    assert is_graded(photos / "b.PNG", tmp_path / "b.jpg", look_for, output)
+    assert is_graded(photos / "b.PNG", tmp_path / "b.jpg", chooser, output)
     assert "exposure +0.5, tone_curve, hsl" in done.stdout
 
 
@@ -116,8 +116,8 @@ def test_pictures_are_made_to_look_like_a_reference(photos: Path, tmp_path: Path
     reference = tmp_path / "reference.png"
     Image.fromarray(skimage.data.coffee()).save(reference)
     run(photos / "b.PNG", "--reference", reference, "--out", tmp_path / "out")
-    look_for = matching(load_proxy(reference.read_bytes()), 100)
-    assert is_graded(photos / "b.PNG", tmp_path / "out" / "b.png", look_for)
+    chooser = matching(load_proxy(reference.read_bytes()), 100)
+    assert is_graded(photos / "b.PNG", tmp_path / "out" / "b.png", chooser)
 
 
 def test_a_written_cube_has_no_more_nodes_than_others_read(photos: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from studio.tone_mapping import auto_correct
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import analyse_proxy
 from studio.tone_mapping.auto import choose, skipping
-from studio.tone_mapping.auto_model import finished
+from studio.tone_mapping.auto_model import add_finish
 from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.colour import to_encoded, to_linear
 from studio.tone_mapping.grade import grade
@@ -178,14 +178,14 @@ def test_one_thing_that_is_as_good_pictures_have_it_keeps_the_finish_off(lacked:
 
 def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:
     analysis = analyse_proxy(dull(photo("chelsea")))
-    shares = [finished(Adjustments(), analysis, share) for share in (0.0, 0.5, 1.0)]
+    shares = [add_finish(Adjustments(), analysis, share) for share in (0.0, 0.5, 1.0)]
     assert shares[0] == Adjustments()
     for slider, sign in (("exposure", 1), ("contrast", 1), ("shadows", 1), ("blacks", -1)):
         none, half, whole = (sign * getattr(adjustments, slider) for adjustments in shares)
         assert none < half < whole
     assert -shares[2].blacks * 0.0035 <= analysis.luma[0.5] + 0.5 * 0.0035
     most = Adjustments(contrast=60, shadows=90, blacks=-100)  # what it comes after at most
-    assert Adjustments.model_validate(finished(most, analysis, 1.0).model_dump()).shadows == 100
+    assert Adjustments.model_validate(add_finish(most, analysis, 1.0).model_dump()).shadows == 100
 
 
 def test_night_is_not_turned_into_day() -> None:

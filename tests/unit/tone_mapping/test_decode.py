@@ -25,8 +25,8 @@ def decoded(data: bytes) -> Photo:
     return decode(data, probe(data))
 
 
-def reduced(data: bytes, enough: int) -> Photo:
-    return decode(data, probe(data), enough)
+def reduced(data: bytes, min_side: int) -> Photo:
+    return decode(data, probe(data), min_side)
 
 
 def bgr(image: Image.Image) -> NDArray[Any]:
@@ -143,18 +143,18 @@ def test_orientation_is_applied_once(
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-@pytest.mark.parametrize(("enough", "divisor"), [(800, 1), (401, 1), (400, 2), (201, 2), (200, 4), (100, 8), (10, 8)])
+@pytest.mark.parametrize(("min_side", "divisor"), [(800, 1), (401, 1), (400, 2), (201, 2), (200, 4), (100, 8), (10, 8)])
 def test_a_jpeg_comes_smaller_where_that_is_enough(
-    picture: Image.Image, saved: Saved, orientation: int, mode: str, enough: int, divisor: int
+    picture: Image.Image, saved: Saved, orientation: int, mode: str, min_side: int, divisor: int
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(picture.convert(mode).resize((801, 530)), "JPEG", exif=exif.tobytes(), quality=95)
 
-    full, small = decoded(data).pixels, reduced(data, enough).pixels
+    full, small = decoded(data).pixels, reduced(data, min_side).pixels
 
     height, width = full.shape[:2]
-    assert reduction(probe(data), enough) == divisor
+    assert reduction(probe(data), min_side) == divisor
     assert small.shape == (-(-height // divisor), -(-width // divisor), 3)
     averaged = cv2.resize(full, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(float) - averaged).mean() < 1

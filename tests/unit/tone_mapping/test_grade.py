@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
-from studio.tone_mapping.colour import luminance, reach, to_encoded, to_linear
+from studio.tone_mapping.colour import gamut_fraction, luminance, to_encoded, to_linear
 from studio.tone_mapping.grade import bend, grade
 from tests.unit.tone_mapping.sliders import GLOBAL, moved
 
@@ -227,11 +227,11 @@ def test_vibrance_moves_skin_less_than_other_hues_as_far_from_grey() -> None:
         """Return a colour of this hue on the luminance 0.3, 40 % of the way to the gamut's edge."""
         hue = np.array([red, green, blue], np.float32)
         away = hue - luminance(hue)
-        return 0.3 + away * (0.4 / reach(0.3 + away, np.array(0.3, np.float32)))
+        return 0.3 + away * (0.4 / gamut_fraction(0.3 + away, np.array(0.3, np.float32)))
 
     skin, sky, leaf = colour(1, 0.4, 0), colour(0, 0.4, 1), colour(0.4, 1, 0)
     for other in (sky, leaf):
-        assert reach(skin, luminance(skin)) == pytest.approx(reach(other, luminance(other)), abs=1e-4)
+        assert gamut_fraction(skin, luminance(skin)) == pytest.approx(gamut_fraction(other, luminance(other)), abs=1e-4)
         assert vibrance_gain(skin) < vibrance_gain(other) - 0.05
     assert vibrance_gain(skin) > 1
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from studio.tone_mapping.analyse import analyse_proxy, make_proxy
 from studio.tone_mapping.auto import choose
-from studio.tone_mapping.auto_model import mended, shared_out
+from studio.tone_mapping.auto_model import likely_corrections, to_adjustments
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import (
     FAULTS,
@@ -105,7 +105,7 @@ def test_pictures_without_colour_are_left_to_the_rules() -> None:
 @pytest.mark.parametrize(("fault", "slider"), FAULTS.items())
 def test_the_likelier_a_fault_the_more_is_taken_of_what_mends_it(fault: str, slider: str) -> None:
     probabilities = np.linspace(0, 1, 21)
-    taken = [mended(prediction({fault: Fault(probability, -3.0)})) for probability in probabilities]
+    taken = [likely_corrections(prediction({fault: Fault(probability, -3.0)})) for probability in probabilities]
     amounts = [getattr(one, slider) for one in taken]
     assert (np.diff(amounts) <= 0).all()
     assert (amounts[0], amounts[-1]) == (0, -3)
@@ -114,21 +114,21 @@ def test_the_likelier_a_fault_the_more_is_taken_of_what_mends_it(fault: str, sli
 
 @pytest.mark.parametrize(("fault", "start"), [(fault, 0.3 if fault in CASTS else 0.4) for fault in FAULTS])
 def test_what_is_unlikely_is_left(fault: str, start: float) -> None:
-    assert mended(prediction({fault: Fault(start, 1.0)})) == RawSliders()
-    assert mended(prediction({fault: Fault(start + 0.05, 1.0)})) != RawSliders()
+    assert likely_corrections(prediction({fault: Fault(start, 1.0)})) == RawSliders()
+    assert likely_corrections(prediction({fault: Fault(start + 0.05, 1.0)})) != RawSliders()
 
 
 @pytest.mark.parametrize("way", [-1, 1])
 def test_the_light_of_a_camera_set_wrong_is_balanced_in_a_picture_that_is_good_otherwise(way: int) -> None:
     light = {"light_temperature": way * 40.0, "light_tint": way * -9.0}
     bright = {"over": Fault(0.1, -0.5)}
-    sure, unsure = (mended(prediction(bright, **light, wrong_light_probability=one)) for one in (0.9, 0.1))
+    sure, unsure = (likely_corrections(prediction(bright, **light, wrong_light_probability=one)) for one in (0.9, 0.1))
     assert sure == RawSliders(temperature=way * 40, tint=way * -9)
     assert unsure.temperature == unsure.tint == 0
 
 
 def test_no_camera_is_set_to_a_green_or_magenta_light() -> None:
-    green = mended(prediction({}, light_temperature=-40.0, light_tint=30.0, wrong_light_probability=1.0))
+    green = likely_corrections(prediction({}, light_temperature=-40.0, light_tint=30.0, wrong_light_probability=1.0))
     assert green.temperature == green.tint == 0
 
 
@@ -138,7 +138,7 @@ def test_sharing_the_gain_out_changes_no_pixel_by_much(blacks: float, gain: floa
     """Exposure alone and exposure with whites are the same straight line; sliders are rounded."""
     axis = np.linspace(0, 1, 64, dtype=np.float32)
     grey = np.stack([axis] * 3, axis=-1)
-    both = shared_out(RawSliders(gain=gain, blacks=blacks))
+    both = to_adjustments(RawSliders(gain=gain, blacks=blacks))
     alone = both.model_copy(update={"exposure": gain, "whites": 0.0})
     assert both.whites > 0
     assert np.abs(grade(grey, both) - grade(grey, alone)).max() < 0.01
@@ -147,7 +147,7 @@ def test_sharing_the_gain_out_changes_no_pixel_by_much(blacks: float, gain: floa
 @pytest.mark.parametrize("blown", [0.0, 0.1])
 @pytest.mark.parametrize("gain", [-0.3, -0.7, -1.2])
 def test_darkening_holds_white(gain: float, blown: float) -> None:
-    darker = shared_out(RawSliders(gain=gain), blown)
+    darker = to_adjustments(RawSliders(gain=gain), blown)
     white, middle = np.ones((1, 3), np.float32), np.full((1, 3), 0.5, np.float32)
     assert grade(white, darker).min() > (0.94 if blown else 0.80)
     wanted = 0.5 * 2 ** (gain / 2.4)
@@ -156,24 +156,24 @@ def test_darkening_holds_white(gain: float, blown: float) -> None:
 
 def test_much_white_is_hardly_balanced() -> None:
     cool = RawSliders(temperature=40.0, tint=-20.0)
-    assert shared_out(cool, blown=0.01) == shared_out(cool)
-    assert 0 < shared_out(cool, blown=0.2).temperature < 10
-    assert -5 < shared_out(cool, blown=0.2).tint < 0
+    assert to_adjustments(cool, blown=0.01) == to_adjustments(cool)
+    assert 0 < to_adjustments(cool, blown=0.2).temperature < 10
+    assert -5 < to_adjustments(cool, blown=0.2).tint < 0
 
 
 def test_the_black_point_passes_the_darkest_by_what_the_toe_leaves_at_most() -> None:
-    deepest = shared_out(RawSliders(blacks=-60.0), darkest=0.14)
+    deepest = to_adjustments(RawSliders(blacks=-60.0), darkest=0.14)
     assert deepest.blacks == -46
     assert grade(np.full((1, 3), 0.14, np.float32), deepest).min() > 0.01
-    assert shared_out(RawSliders(blacks=-20.0), darkest=0.0).blacks == 0
+    assert to_adjustments(RawSliders(blacks=-20.0), darkest=0.0).blacks == 0
 
 
 def test_contrast_is_only_ever_added_and_not_much() -> None:
-    assert shared_out(RawSliders(contrast=-30.0)).contrast == 0
-    assert shared_out(RawSliders(contrast=25.0)).contrast == 25
-    assert shared_out(RawSliders(contrast=1e3)).contrast <= 60
+    assert to_adjustments(RawSliders(contrast=-30.0)).contrast == 0
+    assert to_adjustments(RawSliders(contrast=25.0)).contrast == 25
+    assert to_adjustments(RawSliders(contrast=1e3)).contrast <= 60
 
 
 def test_extremes_stay_in_range() -> None:
     for sign in (-1, 1):
-        shared_out(RawSliders(*[sign * 1e4] * len(RawSliders._fields)))
+        to_adjustments(RawSliders(*[sign * 1e4] * len(RawSliders._fields)))

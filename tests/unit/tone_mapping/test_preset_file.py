@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from studio.tone_mapping.errors import PresetFileError
-from studio.tone_mapping.preset_file import read_preset, tell_format
+from studio.tone_mapping.preset_file import detect_format, read_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
 
 
@@ -21,14 +21,14 @@ from studio.tone_mapping.presets.models import ImportPresetRequest
     ],
 )
 def test_the_format_is_told_by_the_content(text: str, expected: str) -> None:
-    assert tell_format(text) == expected
+    assert detect_format(text) == expected
 
 
 @pytest.mark.parametrize("text", ["\n" * 150_000, " \n" * 150_000, "\t" * 300_000, "\n" * 4_000_000 + "x"])
 def test_white_space_is_refused_at_once(text: str) -> None:
     started = time.process_time()
     with pytest.raises(PresetFileError):
-        read_preset(text, tell_format(text))
+        read_preset(text, detect_format(text))
     assert time.process_time() - started < 1
 
 

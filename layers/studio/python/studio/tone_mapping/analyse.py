@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import in_order, luminance, ramp, to_encoded, to_linear
+from studio.tone_mapping.colour import luminance, ramp, sorted_values, to_encoded, to_linear
 
 PROXY_SIDE = 384
 MONOCHROME = 3  # 90th percentile of CIELAB chroma below which a picture has no colours
@@ -120,7 +120,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
         blown=float((darkest >= _CLIPPED).mean()),
         clipped_low=float((brightest <= 1 - _CLIPPED).mean()),
         chroma_mean=float(chroma.mean()),
-        chroma_90=float(_at(in_order(chroma), 90)),
+        chroma_90=float(_at(sorted_values(chroma), 90)),
         casts=casts,
         cast=cast,
         cast_spread=spread,
@@ -132,7 +132,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
 
 
 def _percentiles(values: NDArray[np.float32]) -> dict[float, float]:
-    ordered = in_order(values)
+    ordered = sorted_values(values)
     return {percent: _at(ordered, percent) for percent in PERCENTS}
 
 
@@ -158,7 +158,7 @@ def _casts(linear: NDArray[np.float32], luma: NDArray[np.float32], brightest: ND
     if usable[1:, 1:].sum() < 0.05 * usable.size:
         return {}
     pixels, tones = _taken(linear, usable), luma[usable]
-    ordered = in_order(tones)
+    ordered = sorted_values(tones)
     dark, bright, brightest_tones = (_at(ordered, percent) for percent in (3.5, 96.5, 97))
     ends = _taken(pixels, (tones <= dark) | (tones >= bright)).astype(np.float64)
     # Steps to the right and down, over the pixels that both start from.

@@ -39,9 +39,9 @@ _FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 30, 1.0
 
 def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     """Choose sliders for a picture by what the model says of it; zero for what is good already."""
-    chosen = shared_out(mended(prediction), analysis.blown, analysis.luma[0.5])
+    chosen = to_adjustments(likely_corrections(prediction), analysis.blown, analysis.luma[0.5])
     share, seen = _unfinished(chosen, analysis, prediction.good_probability)
-    adjustments = finished(chosen, analysis, share)
+    adjustments = add_finish(chosen, analysis, share)
     added = {
         slider: round(getattr(adjustments, slider) - getattr(chosen, slider), 2)
         for slider in ("exposure", "contrast", "shadows", "blacks")
@@ -131,7 +131,7 @@ def _step(name: str, seen: str, sliders: dict[str, float]) -> Step:
     return Step(name, bool(moved), f"{seen}: {moved or 'left'}.")
 
 
-def mended(prediction: Prediction) -> RawSliders:
+def likely_corrections(prediction: Prediction) -> RawSliders:
     """Take what mends the faults that a picture likely has, each by its own probability.
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
@@ -170,7 +170,7 @@ def off_locus(temperature: Any, tint: Any) -> Any:
     return abs(tint - _LOCUS * temperature)
 
 
-def shared_out(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
+def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
     """Turn raw sliders into those of a grade.
 
     What brightens under a veil is the white point's, what darkens beyond a little is the highlights' and shadows',
@@ -227,7 +227,7 @@ def _unfinished(chosen: Adjustments, analysis: Analysis, good: float) -> tuple[f
     return min(*lacks, 1 - analysis.low_key), seen
 
 
-def finished(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustments:
+def add_finish(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustments:
     """Add what people give dull, flat pictures: black and white, contrast, and light in the shadows.
 
     Parameters

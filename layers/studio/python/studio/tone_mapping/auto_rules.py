@@ -117,14 +117,14 @@ def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
         )
     sureness = ramp(analysis.cast_spread, _UNSURE, _SURE)
     move = sureness * (1 - analysis.night)
-    temperature = -float(np.clip(_beyond(warm, _WARM_FREE) * _CAST_SHARE * move / 0.016, -50, 50))
-    tint = float(np.clip(_beyond(green, _GREEN_FREE) * _CAST_SHARE * move / 0.008, -30, 30))
+    temperature = -float(np.clip(_outside_deadband(warm, _WARM_FREE) * _CAST_SHARE * move / 0.016, -50, 50))
+    tint = float(np.clip(_outside_deadband(green, _GREEN_FREE) * _CAST_SHARE * move / 0.008, -30, 30))
     if max(abs(temperature), abs(tint)) < 2:
         return 0.0, 0.0, sureness, Step("white_balance", False, f"{seen}: left.")
     return temperature, tint, sureness, Step("white_balance", True, f"{seen}: moved part of the way.")
 
 
-def _beyond(value: float, dead: float) -> float:
+def _outside_deadband(value: float, dead: float) -> float:
     """Keep of a value what lies outside of -dead..dead."""
     return value - float(np.clip(value, -dead, dead))
 

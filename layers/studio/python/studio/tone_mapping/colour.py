@@ -46,7 +46,7 @@ def ramp(value: float, low: float, high: float) -> float:
     return float(np.clip((value - low) / (high - low), 0, 1))
 
 
-def in_order(values: Array) -> Array:
+def sorted_values(values: Array) -> Array:
     """Sort all values into one row: OpenCV sorts float32 several times faster than numpy's wheels for Lambda do."""
     ordered: Array = cv2.sort(np.ascontiguousarray(values).reshape(1, -1), cv2.SORT_EVERY_ROW)[0]
     return ordered
@@ -64,7 +64,7 @@ def smallest(planes: Array) -> Array:
     return found
 
 
-def reach(planes: Array, grey: Array, top: float = 1) -> Array:
+def gamut_fraction(planes: Array, grey: Array, top: float = 1) -> Array:
     """Tell how far a colour is from its grey, 0, towards the edge of 0..`top`, 1; past the edge it is more."""
     up = (largest(planes) - grey) / np.maximum(top - grey, TINY)
     down = (grey - smallest(planes)) / np.maximum(grey, TINY)
@@ -74,12 +74,15 @@ def reach(planes: Array, grey: Array, top: float = 1) -> Array:
 
 def into_gamut(planes: Array, grey: Array, top: float = 1) -> Array:
     """Pull what is outside 0..`top` straight towards its grey until it is inside; neither hue nor grey changes."""
-    inside: Array = grey + (planes - grey) / np.maximum(reach(planes, grey, top), 1)
+    inside: Array = grey + (planes - grey) / np.maximum(gamut_fraction(planes, grey, top), 1)
     return inside
 
 
 def saturate(planes: Array, grey: Array, amount: Array, far: Array) -> Array:
-    """Scale colour about grey by `amount`; what rises nears the gamut's edge, by `far` (`reach`), and never leaves."""
+    """Scale colour about grey by `amount`; what rises nears the gamut's edge, and never leaves it.
+
+    `far` is how near it is already, as `gamut_fraction` finds it.
+    """
     amount = amount / np.sqrt(1 + np.maximum(amount * amount - 1, 0) * far * far)
     coloured: Array = grey + (planes - grey) * amount
     return coloured

@@ -57,7 +57,7 @@ class Photo:
     header: ImageHeader
 
 
-def decode(data: bytes, header: ImageHeader, enough: int | None = None) -> Photo:
+def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Photo:
     """Decode a picture that `probe` has read and `check_limits` has passed.
 
     Grey becomes three equal channels, palettes and transparent colours are resolved, CMYK is converted to sRGB by its
@@ -68,7 +68,7 @@ def decode(data: bytes, header: ImageHeader, enough: int | None = None) -> Photo
     ----------
     data : bytes
     header : ImageHeader
-    enough : int | None
+    min_side : int | None
         Pixels of the longer side that are enough: a JPEG of twice, four or eight times that comes at a half, a quarter
         or an eighth of its size straight from its DCT coefficients, in less than half the time. Others come as they
         are.
@@ -84,7 +84,7 @@ def decode(data: bytes, header: ImageHeader, enough: int | None = None) -> Photo
     if _is_for_pillow(header):
         stored, header = _decode_with_pillow(data, header)
     else:
-        stored, header = _decode_with_opencv(data, header, reduction(header, enough))
+        stored, header = _decode_with_opencv(data, header, reduction(header, min_side))
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
@@ -94,11 +94,11 @@ def decode(data: bytes, header: ImageHeader, enough: int | None = None) -> Photo
     return Photo(np.ascontiguousarray(stored), None, header)
 
 
-def reduction(header: ImageHeader, enough: int | None) -> int:
+def reduction(header: ImageHeader, min_side: int | None) -> int:
     """By how much `decode` divides a picture's sides: 1, 2, 4 or 8."""
-    if header.format != "jpeg" or _is_for_pillow(header) or enough is None:
+    if header.format != "jpeg" or _is_for_pillow(header) or min_side is None:
         return 1
-    return max((part for part in _REDUCED if max(header.width, header.height) >= part * enough), default=1)
+    return max((part for part in _REDUCED if max(header.width, header.height) >= part * min_side), default=1)
 
 
 def _decode_scene(data: bytes, header: ImageHeader) -> Photo:

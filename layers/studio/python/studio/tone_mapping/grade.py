@@ -13,10 +13,10 @@ from studio.tone_mapping.adjustments import Adjustments, Hsl, ToneCurve
 from studio.tone_mapping.colour import (
     TINY,
     Array,
+    gamut_fraction,
     into_gamut,
     largest,
     luminance,
-    reach,
     saturate,
     smallest,
     to_encoded,
@@ -179,7 +179,7 @@ def _point_curves(encoded: Array, curve: ToneCurve) -> Array:
 def _colour(linear: Array, adjustments: Adjustments) -> Array:
     """Saturation and vibrance about luminance; what rises nears the gamut's edge and never leaves it."""
     grey = luminance(linear)
-    far = np.clip(reach(linear, grey), 0, 1)
+    far = np.clip(gamut_fraction(linear, grey), 0, 1)
     dullness = (1 - far) * (1 - 0.5 * _skin(linear))
     amount = (1 + adjustments.saturation / 100) * (1 + 0.012 * adjustments.vibrance * dullness).clip(0)
     return saturate(linear, grey, amount, far)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from studio.tone_mapping.adjustments import Hsl
-from studio.tone_mapping.colour import TINY, Array, into_gamut, largest, luminance, reach, saturate, smallest
+from studio.tone_mapping.colour import TINY, Array, gamut_fraction, into_gamut, largest, luminance, saturate, smallest
 
 CENTRES = (0, 30, 60, 120, 180, 240, 270, 300)  # degrees, of red … magenta in the order of Hsl's fields
 _NEXT = (*CENTRES[1:], 360)
@@ -33,7 +33,7 @@ def adjust_hues(encoded: Array, hsl: Hsl) -> Array:
         encoded = low + chroma * _vivid(_look_up(hues, index, part))
     if amounts is not None:
         luma = luminance(encoded)
-        encoded = saturate(encoded, luma, _look_up(amounts, index, part), reach(encoded, luma).clip(0, 1))
+        encoded = saturate(encoded, luma, _look_up(amounts, index, part), gamut_fraction(encoded, luma).clip(0, 1))
     if lifts is not None:
         luma = luminance(encoded)
         lift = _look_up(lifts, index, part) * (chroma * chroma / (chroma * chroma + _FAINT**2))

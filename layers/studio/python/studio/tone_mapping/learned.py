@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import Array, in_order, luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import Array, luminance, sorted_values, to_encoded, to_linear
 
 
 class RawSliders(NamedTuple):
@@ -184,7 +184,7 @@ def features(proxy: NDArray[Any]) -> Array:
 
 
 def _percentiles(values: NDArray[Any], percents: tuple[float, ...]) -> Array:
-    ordered = in_order(values)
+    ordered = sorted_values(values)
     at = np.rint(np.array(percents) / 100 * (ordered.size - 1)).astype(np.intp)
     taken: Array = ordered[at]
     return taken

@@ -27,7 +27,7 @@ from studio.tone_mapping.match import match
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import Limits, check_limits, probe
 
-_ENOUGH = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of
+_PROXY_MIN_SIDE = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of
 _PREVIEW_QUALITY = 85
 
 
@@ -140,7 +140,7 @@ def _chosen(auto: AutoResult, strength: float, then: tuple[Grade, ...]) -> Look:
 
 def grade_image(
     data: bytes,
-    look_for: Chooser,
+    chooser: Chooser,
     output: Output | None = None,
     limits: Limits | None = None,
     *,
@@ -152,7 +152,7 @@ def grade_image(
     ----------
     data : bytes
         JPEG, PNG, WebP, AVIF, TIFF, OpenEXR or Radiance HDR.
-    look_for : callable
+    chooser : callable
         Tells the look by the picture itself: `fixed`, `automatic` or `matching`.
     output : Output | None
         How the answer is written; like the input by default.
@@ -176,13 +176,13 @@ def grade_image(
     # before it is there as a whole, and the result is judged while it is written.
     with ThreadPoolExecutor(1) as beside:
         seen = None
-        if reduction(header, _ENOUGH) != reduction(header, output.max_size):
-            seen = beside.submit(lambda: _see(decode(data, header, _ENOUGH).pixels, look_for))
+        if reduction(header, _PROXY_MIN_SIDE) != reduction(header, output.max_size):
+            seen = beside.submit(lambda: _analyse(decode(data, header, _PROXY_MIN_SIDE).pixels, chooser))
         with stopwatch("decode"):
             photo = decode(data, header, output.max_size)
         # Of the picture as it came: the look must not depend on the size that it goes out in.
         with stopwatch("analyse"):
-            proxy, before, look = seen.result() if seen else _see(photo.pixels, look_for)
+            proxy, before, look = seen.result() if seen else _analyse(photo.pixels, chooser)
         with stopwatch("decode"):
             photo = _fitted(photo, output.max_size)
         height, width = photo.pixels.shape[:2]
@@ -212,16 +212,16 @@ def grade_image(
 
 
 def grade_still(
-    data: bytes, look_for: Chooser, enough: tuple[int, int] | None = None, limits: Limits | None = None
+    data: bytes, chooser: Chooser, min_size: tuple[int, int] | None = None, limits: Limits | None = None
 ) -> Photo:
     """Grade an encoded picture to 8 bits, for a film to be made of it.
 
     Parameters
     ----------
     data : bytes
-    look_for : callable
+    chooser : callable
         Tells the look by the picture itself: `fixed`, `automatic` or `matching`.
-    enough : (int, int) | None
+    min_size : (int, int) | None
         Width and height, as displayed, to which a larger picture is made smaller.
     limits : Limits | None
 
@@ -237,12 +237,12 @@ def grade_still(
     """
     header = probe(data)
     check_limits(header, limits or Limits())
-    photo = decode(data, header, _longer_side(header.displayed_size, enough) if enough else None)
-    seen = photo.pixels if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _ENOUGH).pixels
-    _, _, look = _see(seen, look_for)
+    photo = decode(data, header, _longer_side(header.displayed_size, min_size) if min_size else None)
+    is_whole = len(photo.pixels) == header.displayed_size[1]
+    _, _, look = _analyse(photo.pixels if is_whole else decode(data, header, _PROXY_MIN_SIDE).pixels, chooser)
     height, width = photo.pixels.shape[:2]
-    if enough and enough[0] < width and enough[1] < height:
-        photo = _resized(photo, enough)
+    if min_size and min_size[0] < width and min_size[1] < height:
+        photo = _resized(photo, min_size)
     lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
     pixels = _grade(photo.pixels, lut, spatial_sliders(look.grades), photo.pixels.dtype)
     alpha = photo.alpha
@@ -251,15 +251,15 @@ def grade_still(
     return replace(photo, pixels=with_dtype(pixels, np.dtype(np.uint8)), alpha=alpha)
 
 
-def _longer_side(size: tuple[int, int], enough: tuple[int, int]) -> int:
-    """Tell how long the longer side must be for both to be enough: a film may stretch the other one."""
-    return max(-(-max(size) * needed // side) for side, needed in zip(size, enough, strict=True))
+def _longer_side(size: tuple[int, int], min_size: tuple[int, int]) -> int:
+    """Tell how long the longer side must be for both to reach `min_size`: a film may stretch the other one."""
+    return max(-(-max(size) * needed // side) for side, needed in zip(size, min_size, strict=True))
 
 
-def _see(pixels: NDArray[Any], look_for: Chooser) -> tuple[Proxy, Analysis, Look]:
+def _analyse(pixels: NDArray[Any], chooser: Chooser) -> tuple[Proxy, Analysis, Look]:
     proxy = make_proxy(pixels)
     analysis = analyse_proxy(proxy)
-    return proxy, analysis, look_for(proxy, analysis)
+    return proxy, analysis, chooser(proxy, analysis)
 
 
 def _grade(pixels: NDArray[Any], lut: Lut, spatial: dict[str, float], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -272,13 +272,13 @@ def _grade(pixels: NDArray[Any], lut: Lut, spatial: dict[str, float], dtype: np.
     return pixels
 
 
-def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) -> Look:
+def choose_look(data: bytes, chooser: Chooser, limits: Limits | None = None) -> Look:
     """Tell the look of an encoded picture, without grading it.
 
     Parameters
     ----------
     data : bytes
-    look_for : callable
+    chooser : callable
     limits : Limits | None
 
     Raises
@@ -286,7 +286,7 @@ def choose_look(data: bytes, look_for: Chooser, limits: Limits | None = None) ->
     ImageError
         One of its subclasses.
     """
-    return _see(load_proxy(data, limits), look_for)[2]
+    return _analyse(load_proxy(data, limits), chooser)[2]
 
 
 def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
@@ -309,7 +309,7 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
     """
     header = probe(data)
     check_limits(header, limits or Limits())
-    return make_proxy(decode(data, header, _ENOUGH).pixels)
+    return make_proxy(decode(data, header, _PROXY_MIN_SIDE).pixels)
 
 
 def make_preview(data: bytes, limits: Limits | None = None) -> bytes:

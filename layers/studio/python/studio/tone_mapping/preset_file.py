@@ -41,7 +41,7 @@ def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
     ----------
     text : str
     file_format : {"cube", "3dl", "xmp"}
-        See `tell_format`.
+        See `detect_format`.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
     return PresetFile(imported.title, lut=_bake(imported))
 
 
-def tell_format(text: str) -> PresetFormat:
+def detect_format(text: str) -> PresetFormat:
     """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"

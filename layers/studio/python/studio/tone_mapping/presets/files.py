@@ -14,7 +14,7 @@ from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 from studio.tone_mapping.look import Grade, Table, compile_look, look_size
 from studio.tone_mapping.lut import Lut
-from studio.tone_mapping.preset_file import decode_text, read_preset, tell_format
+from studio.tone_mapping.preset_file import decode_text, detect_format, read_preset
 from studio.tone_mapping.presets import service
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.presets.models import ImportPresetRequest, ImportPresetResponse
@@ -49,7 +49,7 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
     caller.require("grade")
     field = "content" if request.content is not None else "file_key"
     text = _read_text(caller, request)
-    file_format = tell_format(text) if request.format == "auto" else request.format
+    file_format = detect_format(text) if request.format == "auto" else request.format
     try:
         found = read_preset(text, file_format)
     except PresetFileError as error:
