@@ -175,5 +175,14 @@ def test_contrast_is_only_ever_added_and_not_much() -> None:
 
 
 def test_extremes_stay_in_range() -> None:
-    for sign in (-1, 1):
-        to_adjustments(RawSliders(*[sign * 1e4] * len(RawSliders._fields)))
+    low, high = (to_adjustments(RawSliders(*[sign * 1e4] * len(RawSliders._fields))) for sign in (-1, 1))
+    assert (low.temperature, high.temperature) == (-90, 90)
+    assert (low.tint, high.tint) == (-70, 70)
+    assert (low.saturation, high.saturation) == (-40, 100)
+    assert (low.contrast, high.contrast) == (0, 60)
+    assert (low.blacks, high.blacks) == (-100, 0)
+    assert high.exposure == 3.5
+    # Of -1.2 EV, exposure takes what may darken white; the bend of the tones is at its most for the rest.
+    assert (low.exposure, low.highlights) == (-0.33, -90)
+    assert to_adjustments(RawSliders(gain=-1e4)) == to_adjustments(RawSliders(gain=-1.2))
+    assert to_adjustments(RawSliders(gain=1e4)) == to_adjustments(RawSliders(gain=3.5))
