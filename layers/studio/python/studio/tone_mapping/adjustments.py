@@ -54,7 +54,17 @@ class ToneCurve(BaseModel):
         return points
 
     def scaled(self, strength: float) -> "ToneCurve":
-        """Return the curves at ``strength`` percent (0..100) of their way from the diagonal."""
+        """Return the curves at ``strength`` percent (0..100) of their way from the diagonal.
+
+        Parameters
+        ----------
+        strength : float
+            0..100 percent.
+
+        Returns
+        -------
+        ToneCurve
+        """
         share = strength / 100
         return ToneCurve.model_validate({name: _towards_diagonal(points, share) for name, points in self})
 
@@ -95,7 +105,17 @@ class HueAdjustment(BaseModel):
     )
 
     def scaled(self, strength: float) -> "HueAdjustment":
-        """Return the same sliders at ``strength`` percent (0..100)."""
+        """Return the same sliders at ``strength`` percent (0..100).
+
+        Parameters
+        ----------
+        strength : float
+            0..100 percent.
+
+        Returns
+        -------
+        HueAdjustment
+        """
         return HueAdjustment.model_validate({name: value * strength / 100 for name, value in self})
 
 
@@ -114,7 +134,17 @@ class Hsl(BaseModel):
     magenta: HueAdjustment = Field(HueAdjustment(), description="Sliders of the magentas.")
 
     def scaled(self, strength: float) -> "Hsl":
-        """Return the same sliders at ``strength`` percent (0..100)."""
+        """Return the same sliders at ``strength`` percent (0..100).
+
+        Parameters
+        ----------
+        strength : float
+            0..100 percent.
+
+        Returns
+        -------
+        Hsl
+        """
         return Hsl.model_validate({name: sliders.scaled(strength) for name, sliders in self})
 
 
@@ -215,7 +245,17 @@ class Adjustments(BaseModel):
         return self.model_copy(update=dict.fromkeys(SPATIAL, 0.0)) if self.is_spatial else self
 
     def scaled(self, strength: float) -> "Adjustments":
-        """Return the same sliders at ``strength`` percent (0..100): kelvin in mireds, curves towards the diagonal."""
+        """Return the same sliders at ``strength`` percent (0..100): kelvin in mireds, curves towards the diagonal.
+
+        Parameters
+        ----------
+        strength : float
+            0..100 percent.
+
+        Returns
+        -------
+        Adjustments
+        """
         if strength == 100:
             return self
         share = strength / 100

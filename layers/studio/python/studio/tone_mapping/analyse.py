@@ -83,6 +83,16 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
     """Shrink a picture to `PROXY_SIDE` pixels at most, of the same type.
 
     Larger pictures are first thinned to single pixels at twice that size: the cost does not grow with theirs.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        (h, w, 3), of any type that OpenCV resizes.
+
+    Returns
+    -------
+    ndarray
+        (h, w, 3); the picture itself where it is small enough.
     """
     longest = max(pixels.shape[:2])
     if longest <= PROXY_SIDE:
@@ -94,7 +104,17 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
-    """Analyse pixels as they are: (h, w, 3) BGR, uint8 or uint16, a proxy's size."""
+    """Analyse pixels as they are.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3) BGR, uint8 or uint16, as `make_proxy` makes it.
+
+    Returns
+    -------
+    Analysis
+    """
     encoded = proxy.astype(np.float32) / np.iinfo(proxy.dtype).max
     lab = cv2.cvtColor(encoded, cv2.COLOR_BGR2Lab)
     chroma = cv2.magnitude(*cv2.split(lab)[1:])

@@ -35,6 +35,10 @@ def choose(analysis: Analysis, prediction: Prediction | None = None) -> AutoResu
     analysis : Analysis
     prediction : Prediction | None
         What the model says of the same proxy; the rules choose where it is absent or not to be trusted.
+
+    Returns
+    -------
+    AutoResult
     """
     if prediction is not None and _trusted(analysis):
         return choose_by_model(analysis, prediction)
@@ -56,6 +60,11 @@ def skipping(result: AutoResult, groups: Collection[Group]) -> AutoResult:
     ----------
     result : AutoResult
     groups : collection of {"tone", "white_balance", "colour"}
+
+    Returns
+    -------
+    AutoResult
+        With those sliders at rest, and their steps not applied.
     """
     if not groups:
         return result

@@ -38,7 +38,18 @@ _FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 30, 1.0
 
 
 def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
-    """Choose sliders for a picture by what the model says of it; zero for what is good already."""
+    """Choose sliders for a picture by what the model says of it; zero for what is good already.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    prediction : Prediction
+        Of the same proxy.
+
+    Returns
+    -------
+    AutoResult
+    """
     chosen = to_adjustments(likely_corrections(prediction), analysis.blown, analysis.luma[0.5])
     share, seen = _unfinished(chosen, analysis, prediction.good_probability)
     adjustments = add_finish(chosen, analysis, share)
@@ -136,6 +147,15 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
     temperature and tint are what takes that back.
+
+    Parameters
+    ----------
+    prediction : Prediction
+
+    Returns
+    -------
+    RawSliders
+        0 for a fault that the picture likely lacks; held to no range.
     """
     sliders = RawSliders()._asdict()
     for fault, slider in FAULTS.items():
@@ -184,6 +204,11 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
         light is balanced, for they stay white and show an edge.
     darkest : float
         Encoded luminance that next to no pixel lies below, 0..1: the black point hardly passes it.
+
+    Returns
+    -------
+    Adjustments
+        Exposure -0.33..3.5, temperature within 90, tint within 70, saturation -40..100, contrast 0..60.
     """
     blacks = round(float(np.clip(raw.blacks, -min(_PAST_DARKEST * darkest / 0.0035, 100), 0)))
     gain, whites = float(np.clip(raw.gain, -OVER_MAX, 3.5)), 0
@@ -237,6 +262,10 @@ def add_finish(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustm
         Of the picture before them. What is added takes the black point to its darkest half percent at most.
     share : float
         Of the whole finish, 0..1.
+
+    Returns
+    -------
+    Adjustments
     """
     lack = max(min(analysis.luma[0.5] / 0.0035, 100) + chosen.blacks, 0)
     deep = chosen.model_copy(update={"blacks": chosen.blacks - float(round(share * lack))})

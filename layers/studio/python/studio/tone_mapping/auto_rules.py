@@ -28,7 +28,16 @@ _SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correctio
 
 
 def choose_by_rules(analysis: Analysis) -> AutoResult:
-    """Choose sliders for a picture; zero for what is good already."""
+    """Choose sliders for a picture; zero for what is good already.
+
+    Parameters
+    ----------
+    analysis : Analysis
+
+    Returns
+    -------
+    AutoResult
+    """
     blacks, black_step = _black_point(analysis)
     exposure, whites, white_step = _white_point(analysis, blacks)
     darker, darker_step = _too_bright(analysis)

@@ -107,6 +107,10 @@ def read_cube(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CH
     max_characters : int
         Length that the file may have.
 
+    Returns
+    -------
+    ImportedLut
+
     Raises
     ------
     PresetFileTooLargeError
@@ -155,6 +159,16 @@ def write_cube(lut: Lut, title: str) -> str:
     """Write a LUT of `compile_lut` as .cube: red runs fastest, six decimals.
 
     Quotes and line breaks in the title, which the format cannot hold, become spaces.
+
+    Parameters
+    ----------
+    lut : ndarray of float32
+        (n, n, n, 3).
+    title : str
+
+    Returns
+    -------
+    str
     """
     size = lut.shape[0]
     safe_title = "".join(" " if character in '"\r\n' else character for character in title)
@@ -165,6 +179,17 @@ def write_cube(lut: Lut, title: str) -> str:
 
 def split_lines(text: str, max_characters: int) -> list[str]:
     """Split at LF, CR LF or CR, and at nothing else, unlike `str.splitlines`.
+
+    Parameters
+    ----------
+    text : str
+    max_characters : int
+        Length that the text may have.
+
+    Returns
+    -------
+    list of str
+        Without their ends, and without a byte order mark.
 
     Raises
     ------
@@ -177,13 +202,30 @@ def split_lines(text: str, max_characters: int) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Quote what was given, for a message: not too long."""
+    """Quote what was given, for a message: not too long.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        60 characters of it at most, in double quotes.
+    """
     shown = text.strip()
     return f'"{shown[:60]}…"' if len(shown) > 60 else f'"{shown}"'
 
 
 def read_rows(lines: Sequence[str], first: int) -> NDArray[np.float64]:
     """Read rows of three numbers from line `first` (from 1) to the end; comments and blank lines may lie between.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        Of the whole file.
+    first : int
+        The number of the first row's line.
 
     Returns
     -------

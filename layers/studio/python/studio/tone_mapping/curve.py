@@ -78,7 +78,20 @@ def _table(points: CurvePoints) -> tuple[Array, Array]:
 
 
 def bend_by(points: CurvePoints, tone: Array) -> Array:
-    """Send float32 tones 0..1 through the curve, by a table and straight lines between its steps."""
+    """Send float32 tones 0..1 through the curve, by a table and straight lines between its steps.
+
+    Parameters
+    ----------
+    points : tuple of (float, float)
+        As for `through_points`.
+    tone : ndarray of float32
+        Of any shape.
+
+    Returns
+    -------
+    ndarray of float32
+        Of the same shape, 0..1.
+    """
     values, ways = _table(points)
     place = tone * _STEPS
     index = place.astype(np.intp)

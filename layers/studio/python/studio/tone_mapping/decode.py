@@ -73,6 +73,9 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
         or an eighth of its size straight from its DCT coefficients, in less than half the time. Others come as they
         are.
 
+    Returns
+    -------
+    Photo
 
     Raises
     ------
@@ -95,7 +98,18 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
 
 
 def reduction(header: ImageHeader, min_side: int | None) -> int:
-    """By how much `decode` divides a picture's sides: 1, 2, 4 or 8."""
+    """By how much `decode` divides a picture's sides: 1, 2, 4 or 8.
+
+    Parameters
+    ----------
+    header : ImageHeader
+    min_side : int | None
+        As for `decode`.
+
+    Returns
+    -------
+    int
+    """
     if header.format != "jpeg" or _is_for_pillow(header) or min_side is None:
         return 1
     return max((part for part in _REDUCED if max(header.width, header.height) >= part * min_side), default=1)

@@ -28,7 +28,18 @@ def dither_to_8_bits(wide: NDArray[np.uint16], out: NDArray[np.uint8], pattern: 
 
 
 def dither_pattern(width: int) -> NDArray[np.uint16]:
-    """Thresholds for one band of a picture, (TILE, width, 3)."""
+    """Thresholds for one band of a picture, (TILE, width, 3).
+
+    Parameters
+    ----------
+    width : int
+        Pixels of the picture.
+
+    Returns
+    -------
+    ndarray of uint16
+        Each 4..251.
+    """
     return np.tile(_tile(), (1, -(-width // TILE), 1))[:, :width]
 
 

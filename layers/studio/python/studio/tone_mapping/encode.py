@@ -20,7 +20,18 @@ _LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}
 
 
 def output_format(header: ImageHeader, output: Output) -> Format:
-    """Return the format that `output` means for this input."""
+    """Return the format that `output` means for this input.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        Of the input.
+    output : Output
+
+    Returns
+    -------
+    {"jpeg", "png", "webp", "avif", "tiff"}
+    """
     if output.format != "auto":
         return output.format
     if header.format == "exr" or header.format == "hdr":
@@ -30,6 +41,16 @@ def output_format(header: ImageHeader, output: Output) -> Format:
 
 def output_dtype(header: ImageHeader, output: Output) -> np.dtype[Any]:
     """uint8 or uint16: what the pixels of this output should be. AVIF of more than 8 bits is written with 10.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        Of the input.
+    output : Output
+
+    Returns
+    -------
+    numpy.dtype
 
     Raises
     ------
@@ -58,6 +79,11 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
         Of the input: its EXIF (orientation reset to upright, thumbnail left out) and RGB profile are kept.
     output : Output
         `max_size` is the pipeline's affair: pixels are written at the size that they have.
+
+    Returns
+    -------
+    bytes
+        The file.
 
     Raises
     ------
@@ -93,7 +119,20 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
 
 
 def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:
-    """Pixels (h, w, 3) as uint8 (dithered) or uint16."""
+    """Pixels (h, w, 3) as uint8 (dithered) or uint16.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 or uint16; left as they are.
+    dtype : numpy.dtype
+        Of uint8 or uint16.
+
+    Returns
+    -------
+    ndarray
+        The pixels themselves where they have that type.
+    """
     if pixels.dtype == dtype:
         return pixels
     if dtype == np.uint16:

@@ -50,7 +50,20 @@ def grade(rgb: Array, adjustments: Adjustments) -> Array:
 
 
 def grade_light(linear: Array, adjustments: Adjustments) -> Array:
-    """Grade linear planes (3, n), which are left as they are, to display-encoded ones."""
+    """Grade linear planes (3, n), which are left as they are, to display-encoded ones.
+
+    Parameters
+    ----------
+    linear : ndarray of float32
+        (3, n), red first, 0..1.
+    adjustments : Adjustments
+        As for `grade`.
+
+    Returns
+    -------
+    ndarray of float32
+        (3, n), 0..1.
+    """
     linear, peak = _white_balance(linear, adjustments)
     linear = _range_and_exposure(linear, peak, adjustments)
     linear = _tone_curve(linear, adjustments)
@@ -149,7 +162,20 @@ def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
 
 
 def bend(tone: Array, adjustments: Adjustments) -> Array:
-    """Bend display-encoded tones 0..1; the curve rises everywhere, its slope is bounded by 0.1 and 2.5 a slider."""
+    """Bend display-encoded tones 0..1; the curve rises everywhere, its slope is bounded by 0.1 and 2.5 a slider.
+
+    Parameters
+    ----------
+    tone : ndarray of float32
+        Of any shape.
+    adjustments : Adjustments
+        Of which contrast, shadows and highlights count.
+
+    Returns
+    -------
+    ndarray of float32
+        Of the same shape, 0..1.
+    """
     tone = tone + 0.016 * adjustments.contrast * tone * (1 - tone) * (tone - 0.46)
     lift = 0.015 * max(adjustments.shadows, 0) + 0.0085 * min(adjustments.shadows, 0)
     tone = tone + lift * tone * (1 - tone) ** 2

@@ -13,7 +13,20 @@ STRIP = 64  # rows that are worked on at once
 
 
 def shrink(picture: Array, side: int) -> Array:
-    """Make a picture (h, w) or (h, w, c) smaller, so that its longer side is `side` at most."""
+    """Make a picture (h, w) or (h, w, c) smaller, so that its longer side is `side` at most.
+
+    Parameters
+    ----------
+    picture : ndarray
+        Of a type that OpenCV resizes.
+    side : int
+        Pixels.
+
+    Returns
+    -------
+    ndarray
+        Of the same type; the picture itself where it is small enough.
+    """
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -24,7 +37,20 @@ def shrink(picture: Array, side: int) -> Array:
 
 
 def blur(plane: Array, radius: int) -> Array:
-    """Mean over a square of ``2 * radius + 1`` pixels."""
+    """Mean over a square of ``2 * radius + 1`` pixels.
+
+    Parameters
+    ----------
+    plane : ndarray of float32
+        (h, w), mirrored at its ends.
+    radius : int
+        Pixels.
+
+    Returns
+    -------
+    ndarray of float32
+        (h, w).
+    """
     side = 2 * radius + 1
     return cv2.boxFilter(plane, -1, (side, side), borderType=cv2.BORDER_REFLECT_101)
 
@@ -77,7 +103,17 @@ class Enlarged:
         self._last = len(small) - 1
 
     def rows(self, top: int, bottom: int) -> Array:
-        """Rows `top` to `bottom`, (bottom - top, width)."""
+        """Rows `top` to `bottom`, (bottom - top, width).
+
+        Parameters
+        ----------
+        top, bottom : int
+            Rows of the full size, 0..height.
+
+        Returns
+        -------
+        ndarray of float32
+        """
         places = np.clip((np.arange(top, bottom) + 0.5) * self._scale - 0.5, 0, self._last).astype(np.float32)
         above = places.astype(np.intp)
         share = (places - above)[:, None]

@@ -20,7 +20,19 @@ _BRIGHTEN, _DARKEN = 0.5, 0.4
 
 
 def adjust_hues(encoded: Array, hsl: Hsl) -> Array:
-    """Apply the sliders to display-encoded planes (3, n), 0..1."""
+    """Apply the sliders to display-encoded planes (3, n), 0..1.
+
+    Parameters
+    ----------
+    encoded : ndarray of float32
+        (3, n), red first.
+    hsl : Hsl
+
+    Returns
+    -------
+    ndarray of float32
+        (3, n), 0..1.
+    """
     if hsl == Hsl():
         return encoded
     hues, amounts, lifts = _tables(hsl)
@@ -63,7 +75,18 @@ def _vivid(hue: Array) -> Array:
 
 
 def weights(degrees: Array) -> Array:
-    """Share of every range, (8, n), in hues 0..360: raised cosines from centre to centre, 1 in sum."""
+    """Share of every range, (8, n), in hues 0..360: raised cosines from centre to centre, 1 in sum.
+
+    Parameters
+    ----------
+    degrees : ndarray
+        (n,).
+
+    Returns
+    -------
+    ndarray of float64
+        (8, n), in the order of `CENTRES`.
+    """
     left = np.searchsorted(CENTRES, degrees, side="right") - 1
     rise = (1 - np.cos(np.pi * (degrees - np.array(CENTRES)[left]) / _GAPS[left])) / 2
     shares = np.zeros((8, len(degrees)))
@@ -77,6 +100,15 @@ def hue_turns(hsl: Hsl) -> Array:
     """Degrees that each range's centre turns by.
 
     Neighbours that come towards each other share the way, so that no hue passes another.
+
+    Parameters
+    ----------
+    hsl : Hsl
+
+    Returns
+    -------
+    ndarray of float64
+        (8,), in the order of `CENTRES`.
     """
     wishes = np.array([sliders.hue for _, sliders in hsl]) / 100
     ahead, back = np.maximum(wishes, 0), np.maximum(-wishes, 0)

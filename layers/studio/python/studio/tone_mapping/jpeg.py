@@ -25,6 +25,11 @@ def encode_jpeg(pixels: NDArray[Any], quality: int) -> bytes:
         (h, w, 3) BGR.
     quality : int
         1..100.
+
+    Returns
+    -------
+    bytes
+        With a JFIF segment, without EXIF or a profile.
     """
     blocks = -(-pixels.shape[1] // 16) * (_STRIP // 16)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, blocks]

@@ -120,14 +120,35 @@ def load_model() -> Model:
 
 
 def predict(proxy: NDArray[Any]) -> Prediction | None:
-    """Predict the faults of a proxy, (h, w, 3) BGR of uint8 or uint16; None for one too small to have statistics."""
+    """Predict what is wrong with a picture, from its proxy.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3) BGR, uint8 or uint16, as `make_proxy` makes it.
+
+    Returns
+    -------
+    Prediction | None
+        None where a side has fewer than 16 pixels: too few for statistics.
+    """
     if min(proxy.shape[:2]) < _LEAST_SIDE:
         return None
     return as_prediction(evaluate(load_model(), features(proxy)))
 
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
-    """Name the model's sums, in the order of `OUTPUTS`."""
+    """Name the model's sums, in the order of `OUTPUTS`.
+
+    Parameters
+    ----------
+    sums : ndarray of float64
+        (n,): probabilities as log-odds, amounts as `RawSliders` has them.
+
+    Returns
+    -------
+    Prediction
+    """
     told = dict(zip(OUTPUTS, sums.tolist(), strict=True))
     return Prediction(
         faults={fault: Fault(_sigmoid(told[fault]), told[f"{fault}_amount"]) for fault in FAULTS},
@@ -143,7 +164,19 @@ def _sigmoid(log_odds: float) -> float:
 
 
 def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
-    """Sum every output's trees for one picture: all trees go down one level at a time."""
+    """Sum every output's trees for one picture: all trees go down one level at a time.
+
+    Parameters
+    ----------
+    model : Model
+    row : ndarray of float32
+        (n,), of `features`.
+
+    Returns
+    -------
+    ndarray of float64
+        In the order of `OUTPUTS`.
+    """
     node = model.root.copy()
     going = np.flatnonzero(node >= 0)
     while going.size:
@@ -155,7 +188,18 @@ def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
 
 
 def features(proxy: NDArray[Any]) -> Array:
-    """Describe a proxy in numbers, always as many and in the same order, all finite."""
+    """Describe a proxy in numbers, always as many and in the same order, all finite.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3) BGR, uint8 or uint16, as `make_proxy` makes it.
+
+    Returns
+    -------
+    ndarray of float32
+        (n,).
+    """
     # A quarter of the pixels gives the same statistics.
     encoded = proxy[::2, ::2].astype(np.float32) / np.float32(np.iinfo(proxy.dtype).max)
     lab = cv2.cvtColor(encoded, cv2.COLOR_BGR2Lab)

@@ -73,6 +73,11 @@ def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     grades : sequence of Adjustments or Table
     bit_depth : int
         Of the picture.
+
+    Returns
+    -------
+    int
+        2..129.
     """
     moving = [stage for stage in grades if isinstance(stage, Table) or stage.without_spatial() != Adjustments()]
     if len(moving) > 1:

@@ -24,7 +24,18 @@ _VISIBLE = 1.0
 
 @lru_cache(maxsize=4)
 def identity_lut(size: int) -> Lut:
-    """Return the LUT that changes nothing, read-only."""
+    """Return the LUT that changes nothing, read-only.
+
+    Parameters
+    ----------
+    size : int
+        Nodes an axis, at least 2.
+
+    Returns
+    -------
+    ndarray of float32
+        (size, size, size, 3), as `compile_lut` makes it.
+    """
     axis = np.linspace(0, 1, size, dtype=np.float32)
     lut = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     lut.setflags(write=False)
@@ -41,6 +52,12 @@ def _light(size: int) -> Array:
 
 def compile_lut(adjustments: Adjustments, size: int = 33) -> Lut:
     """Sample the grade over display-encoded sRGB; clarity, texture and dehaze, which no LUT can hold, are left out.
+
+    Parameters
+    ----------
+    adjustments : Adjustments
+    size : int
+        Nodes an axis, 2..129.
 
     Returns
     -------
@@ -94,11 +111,33 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     """Tell the nodes an axis: 33, more under grades that 33 would show in, and at least 65 in more than 8 bits.
 
     The grade is measured, and not only its strength: what bends between nodes is a matter of all sliders together.
+
+    Parameters
+    ----------
+    adjustments : Adjustments
+    bit_depth : int
+        Bits of a channel of the picture.
+
+    Returns
+    -------
+    int
+        33, 65, 97 or 129.
     """
     sizes = (33, 65, 97) if bit_depth == 8 else (65, 97)
     return next((size for size in sizes if largest_error(adjustments, size) <= _VISIBLE), MAX_NODES)
 
 
 def lut_id(lut: Lut) -> str:
-    """16 hexadecimal digits that name this LUT's exact values."""
+    """16 hexadecimal digits that name this LUT's exact values.
+
+    Parameters
+    ----------
+    lut : ndarray of float32
+        Of `compile_lut`.
+
+    Returns
+    -------
+    str
+        The first digits of the SHA-256 of its bytes.
+    """
     return hashlib.sha256(np.ascontiguousarray(lut).data).hexdigest()[:16]

@@ -20,7 +20,19 @@ _LAB_FROM_RGB = np.array(  # linear Rec. 709 to XYZ over D65 white
 
 
 def largest_error(adjustments: Adjustments, size: int) -> float:
-    """Measure the largest difference (CIE94) that a LUT of this size makes to a fixed sample of colours."""
+    """Measure the largest difference (CIE94) that a LUT of this size makes to a fixed sample of colours.
+
+    Parameters
+    ----------
+    adjustments : Adjustments
+    size : int
+        Nodes an axis.
+
+    Returns
+    -------
+    float
+        About 1 is just visible.
+    """
     corners, shares, colours = _sample(size)
     count = colours.shape[1]
     graded = grade_light(np.concatenate([corners, colours], axis=1), adjustments)

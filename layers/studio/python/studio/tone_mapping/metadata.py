@@ -15,7 +15,18 @@ _SEGMENT = 65533  # the most that a JPEG segment can carry
 
 
 def usable_profile(profile: bytes | None) -> bytes | None:
-    """Return an ICC profile if it describes RGB pixels and is whole, else None (ICC.1:2022, 7.2)."""
+    """Return an ICC profile if it describes RGB pixels and is whole, else None (ICC.1:2022, 7.2).
+
+    Parameters
+    ----------
+    profile : bytes | None
+        As embedded in the input.
+
+    Returns
+    -------
+    bytes | None
+        Cut to the size that it says it has.
+    """
     if profile is None or len(profile) < 128:
         return None
     size = int.from_bytes(profile[:4], "big")
@@ -27,6 +38,16 @@ def upright_exif(exif: bytes | None) -> bytes | None:
     """EXIF that says upright and has no thumbnail, which would still show the picture before its grade.
 
     The two values are patched in place: to write EXIF anew would break what makers' notes point at.
+
+    Parameters
+    ----------
+    exif : bytes | None
+        The TIFF structure, without the ``Exif`` prefix.
+
+    Returns
+    -------
+    bytes | None
+        The same size; None as well where it is damaged.
     """
     if exif is None or exif[:2] not in (b"II", b"MM"):
         return None
@@ -48,6 +69,19 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes
     """Put EXIF (APP1) and a profile (APP2, in as many segments as it takes) behind the JFIF segment of a JPEG.
 
     EXIF that no segment can hold is left out.
+
+    Parameters
+    ----------
+    jpeg : bytes
+        With a JFIF segment, as `encode_jpeg` makes it.
+    exif : bytes | None
+        The TIFF structure, without the ``Exif`` prefix.
+    profile : bytes | None
+        An ICC profile.
+
+    Returns
+    -------
+    bytes
     """
     segments = []
     if exif and len(exif) + 6 <= _SEGMENT:
@@ -62,7 +96,23 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes
 
 
 def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, has_alpha: bool) -> bytes:
-    """Give a TIFF a new directory at its end: the old entries, EXIF, a profile and the name of its fourth channel."""
+    """Give a TIFF a new directory at its end: the old entries, EXIF, a profile and the name of its fourth channel.
+
+    Parameters
+    ----------
+    tiff : bytes
+        One picture, as OpenCV writes it.
+    exif : bytes | None
+        The TIFF structure, without the ``Exif`` prefix.
+    profile : bytes | None
+        An ICC profile.
+    has_alpha : bool
+        Whether the fourth channel is alpha, straight.
+
+    Returns
+    -------
+    bytes
+    """
     added = ImageFileDirectory_v2(tiff[:8])
     if has_alpha:
         added[_EXTRA_SAMPLES] = 2  # straight alpha

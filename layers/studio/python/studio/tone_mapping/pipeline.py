@@ -96,6 +96,10 @@ def fixed(*grades: Grade) -> Chooser:
     Parameters
     ----------
     *grades : Adjustments or Table
+
+    Returns
+    -------
+    callable
     """
     look = Look(grades)
     return lambda proxy, analysis: look
@@ -112,6 +116,10 @@ def automatic(strength: float, *then: Grade, skip: Collection[Group] = ()) -> Ch
         What comes after it.
     skip : collection of {"tone", "white_balance", "colour"}
         What is left as it is.
+
+    Returns
+    -------
+    callable
     """
     return lambda proxy, analysis: _chosen(skipping(choose(analysis, predict(proxy)), skip), strength, then)
 
@@ -129,6 +137,10 @@ def matching(reference_proxy: Proxy, strength: float, *then: Grade, skip: Collec
         What comes after it.
     skip : collection of {"tone", "white_balance", "colour"}
         What is left as it is.
+
+    Returns
+    -------
+    callable
     """
     return lambda proxy, analysis: _chosen(skipping(match(proxy, reference_proxy), skip), strength, then)
 
@@ -160,6 +172,10 @@ def grade_image(
         Of what is decoded.
     dry_run : bool
         Leave the pixels out: everything else is told.
+
+    Returns
+    -------
+    GradedImage
 
     Raises
     ------
@@ -280,6 +296,10 @@ def choose_look(data: bytes, chooser: Chooser, limits: Limits | None = None) -> 
     data : bytes
     chooser : callable
     limits : Limits | None
+
+    Returns
+    -------
+    Look
 
     Raises
     ------

@@ -43,6 +43,10 @@ def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
     file_format : {"cube", "3dl", "xmp"}
         See `detect_format`.
 
+    Returns
+    -------
+    PresetFile
+
     Raises
     ------
     PresetFileError
@@ -56,14 +60,33 @@ def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
 
 
 def detect_format(text: str) -> PresetFormat:
-    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl."""
+    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    {"cube", "3dl", "xmp"}
+        A guess: `read_preset` says whether it is such a file.
+    """
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"
     return "cube" if re.search(r"^[ \t]*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
 
 
 def decode_text(data: bytes) -> str:
-    """Decode a file's bytes: UTF-8, or what old tools wrote titles and comments in; the numbers are ASCII anyway."""
+    """Decode a file's bytes: UTF-8, or what old tools wrote titles and comments in; the numbers are ASCII anyway.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    str
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -91,6 +91,15 @@ class ImageHeader:
 def probe(data: bytes) -> ImageHeader:
     """Read the header of an encoded picture.
 
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    ImageHeader
+
     Raises
     ------
     UnsupportedImageError
@@ -113,6 +122,11 @@ def probe(data: bytes) -> ImageHeader:
 
 def check_limits(header: ImageHeader, limits: Limits) -> None:
     """Refuse a picture that is too large or has more than one frame, before any pixel is decoded.
+
+    Parameters
+    ----------
+    header : ImageHeader
+    limits : Limits
 
     Raises
     ------
@@ -143,7 +157,20 @@ def check_limits(header: ImageHeader, limits: Limits) -> None:
 
 
 def undecodable(data: bytes, kind: InputFormat) -> InvalidImageError:
-    """Name why a picture of an accepted format could not be read: it ends early, or it is damaged."""
+    """Name why a picture of an accepted format could not be read: it ends early, or it is damaged.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    kind : InputFormat
+        What its first bytes say it is.
+
+    Returns
+    -------
+    InvalidImageError
+        To be raised: ``IMAGE_TRUNCATED`` or ``IMAGE_CORRUPT``.
+    """
     name = _NAMES.get(kind, kind.upper())
     if _ends_early(data, kind):
         return InvalidImageError("IMAGE_TRUNCATED", f"The {name} ends before its picture does ({len(data):,} bytes).")

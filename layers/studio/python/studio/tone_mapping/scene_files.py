@@ -55,7 +55,22 @@ class SceneHeader:
 
 
 def read_exr(data: bytes) -> SceneHeader:
-    """Read the header of an OpenEXR file; of the first part, where it has several, for that is what OpenCV reads."""
+    """Read the header of an OpenEXR file; of the first part, where it has several, for that is what OpenCV reads.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    SceneHeader
+
+    Raises
+    ------
+    ValueError, KeyError, IndexError, struct.error
+        The header is damaged, cut off, or lacks an attribute that every file has.
+    """
     flags = struct.unpack_from("<I", data, 4)[0]
     attributes, body = _attributes(data, 8)
     if flags & _MULTIPART:
@@ -78,7 +93,18 @@ def read_exr(data: bytes) -> SceneHeader:
 
 
 def exr_ends_early(data: bytes) -> bool:
-    """Tell whether a chunk of pixels, by the table of them behind the header, lies beyond the end."""
+    """Tell whether a chunk of pixels, by the table of them behind the header, lies beyond the end.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    bool
+        False as well where the header is damaged.
+    """
     try:
         at = read_exr(data).body
         first, last = len(data), 0
@@ -126,6 +152,20 @@ def read_radiance(data: bytes) -> SceneHeader:
 
     GAMMA, EXPOSURE and PRIMARIES do not count: the picture is exposed anew, and primaries in the wild are Rec. 709's,
     nearly those, or zeros.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    SceneHeader
+
+    Raises
+    ------
+    ValueError
+        The header has no end, no size, or a coding that is not known.
     """
     end = data.index(b"\n\n", 0, _LONGEST_RADIANCE_HEADER)
     scan = re.compile(rb"([+-][XY]) +(\d{1,9}) +([+-][XY]) +(\d{1,9}) *\n").match(data, end + 2)
@@ -148,14 +188,40 @@ def read_radiance(data: bytes) -> SceneHeader:
 
 
 def plain_radiance(data: bytes) -> bytes:
-    """Return the file with the one header that OpenCV reads; the pixels stay as they are."""
+    """Return the file with the one header that OpenCV reads; the pixels stay as they are.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        As `read_radiance` raises it.
+    """
     header = read_radiance(data)
     size = f"-Y {header.height} +X {header.width}\n".encode()
     return b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n" + size + data[header.body :]
 
 
 def radiance_ends_early(data: bytes) -> bool:
-    """Follow the runs of every scanline, to tell whether the file ends in the middle of them."""
+    """Follow the runs of every scanline, to tell whether the file ends in the middle of them.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    bool
+        False as well where a run is damaged, or a header that has its end.
+    """
     try:
         header = read_radiance(data)
     except ValueError:

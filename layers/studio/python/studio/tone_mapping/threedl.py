@@ -37,6 +37,10 @@ def read_3dl(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CHA
     max_characters : int
         Length that the file may have.
 
+    Returns
+    -------
+    ImportedLut
+
     Raises
     ------
     PresetFileTooLargeError

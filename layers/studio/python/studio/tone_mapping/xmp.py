@@ -139,6 +139,10 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     max_characters : int
         Length that the file may have.
 
+    Returns
+    -------
+    XmpPreset
+
     Raises
     ------
     PresetFileTooLargeError
