@@ -58,7 +58,13 @@ class Degradation:
     contrast: float = 0.0
 
     def gains(self) -> Array:
-        """Return gains of red, green and blue that keep the luminance of grey."""
+        """Return gains of red, green and blue that keep the luminance of grey.
+
+        Returns
+        -------
+        ndarray of float32
+            (3,); ``LUMINANCE @ gains`` is 1.
+        """
         gains = np.exp2(np.array([self.warm / 2, self.green, -self.warm / 2], np.float32))
         kept: Array = (gains / (gains @ LUMINANCE)).astype(np.float32)
         return kept
@@ -71,7 +77,18 @@ def seeded(*parts: Any) -> np.random.Generator:
 
 
 def draw(name: str, random: np.random.Generator) -> Degradation:
-    """Draw a degradation of a class."""
+    """Draw a degradation of a class.
+
+    Parameters
+    ----------
+    name : str
+        One of `CLASSES`, or ``unretouched``.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    Degradation
+    """
 
     def sign() -> float:
         return float(random.choice([-1.0, 1.0]))
@@ -174,7 +191,18 @@ def draw_near_camera(random: np.random.Generator) -> Camera:
 
 
 def milder(degradation: Degradation, share: float) -> Degradation:
-    """Return the same degradation at a share (0..1) of its strength."""
+    """Return the same degradation at a share (0..1) of its strength.
+
+    Parameters
+    ----------
+    degradation : Degradation
+    share : float
+        0..1.
+
+    Returns
+    -------
+    Degradation
+    """
     return replace(
         degradation,
         saturation=1 + (degradation.saturation - 1) * share,
@@ -192,6 +220,17 @@ def style(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
 
     Film, low key and haze look like that. Without such variations what one collection has in common passes for what
     every good photograph has.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
     """
     warm, green = random.uniform(-0.2, 0.2), random.uniform(-0.06, 0.06)
     encoded = degrade(pixels, Degradation(saturation=random.uniform(0.8, 1.15), warm=warm, green=green))
@@ -205,7 +244,19 @@ def style(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
 
 
 def film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Vary a good photograph as film and prints do: tinted shadows and lights, a curve a channel, weak ends."""
+    """Vary a good photograph as film and prints do: tinted shadows and lights, a curve a channel, weak ends.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
+    """
     encoded = pixels.astype(np.float32) / 255
     bends = random.normal(0.05, 0.12) + random.normal(0, 0.05, 3)
     encoded = encoded ** np.exp(np.clip(bends, -0.3, 0.4)).astype(np.float32)
@@ -226,7 +277,19 @@ def film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.u
 
 
 def old_film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Vary a good photograph as scans of old film are: `film`, warm and green before. No camera was set wrong there."""
+    """Vary a good photograph as scans of old film are: `film`, warm and green before. No camera was set wrong there.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
+    """
     tint = Degradation(warm=random.uniform(-0.2, 0.9), green=random.uniform(-0.1, 0.35))
     return film(np.rint(degrade(pixels, tint) * 255).astype(np.uint8), random)
 
@@ -237,6 +300,19 @@ def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.rand
     With `camera` the ends look as a camera leaves them, at random: pixels that were blown have light of their own to
     be darkened to, or stay white under a cast; over-exposure rolls off. Without it a truth's blown pixels fall to one
     grey or tinted value, which a learner would take for the sign of a degradation.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    degradation : Degradation
+    camera : numpy.random.Generator | None
+        What a camera's ends are drawn from.
+
+    Returns
+    -------
+    ndarray of float32
+        (h, w, 3) BGR, display-encoded, 0..1.
     """
     linear = np.ascontiguousarray(pixels[..., ::-1].astype(np.float32).transpose(2, 0, 1)) / 255
     if degradation.contrast:
@@ -267,6 +343,17 @@ def wrong_white_balance(pixels: NDArray[np.uint8], camera: Camera) -> Array:
 
     A camera balances its own channels before its matrix and its tone curve: back through both, to the light on the
     sensor, then forth with the preset's gains.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    camera : Camera
+
+    Returns
+    -------
+    ndarray of float32
+        (h, w, 3) BGR, display-encoded, 0..1.
     """
     light, preset = (camera.from_xyz @ planckian_white(kelvin) for kelvin in (camera.light, camera.preset))
     gains = light / preset
@@ -290,7 +377,20 @@ def wrong_white_balance(pixels: NDArray[np.uint8], camera: Camera) -> Array:
 
 
 def spoil(pixels: NDArray[np.uint8], name: str, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Take a photograph through a class of `OUR_CLASSES`."""
+    """Take a photograph through a class of `OUR_CLASSES`.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    name : str
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
+    """
     if name == "good":
         return pixels
     wrong = (
@@ -302,7 +402,19 @@ def spoil(pixels: NDArray[np.uint8], name: str, random: np.random.Generator) -> 
 
 
 def through_jpeg(encoded: Array, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Round to 8 bits and take through a JPEG of quality 85 to 95 without chroma subsampling."""
+    """Round to 8 bits and take through a JPEG of quality 85 to 95 without chroma subsampling.
+
+    Parameters
+    ----------
+    encoded : ndarray of float32
+        (h, w, 3) BGR, 0..1.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
+    """
     pixels = np.rint(encoded * 255).astype(np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 96))]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]

@@ -124,7 +124,22 @@ def correctors() -> dict[str, Callable[[Pixels], Pixels]]:
 
 
 def read(file: Path) -> Pixels:
-    """Read a photograph, 512 px at most."""
+    """Read a photograph, 512 px at most.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3) BGR.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such picture.
+    """
     pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if pixels is None:
         raise FileNotFoundError(file)
@@ -136,7 +151,18 @@ def read(file: Path) -> Pixels:
 
 
 def lab(bgr: Pixels) -> NDArray[Any]:
-    """Every second pixel of every second row: the mean over those is the mean over all to 0.02."""
+    """Every second pixel of every second row: the mean over those is the mean over all to 0.02.
+
+    Parameters
+    ----------
+    bgr : ndarray of uint8
+        (h, w, 3).
+
+    Returns
+    -------
+    ndarray of float64
+        (h / 2, w / 2, 3) CIELAB.
+    """
     return np.asarray(rgb2lab(np.ascontiguousarray(bgr[::2, ::2, ::-1])))
 
 
@@ -173,7 +199,20 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def judge(trials: Iterable[Trial], held: dict[str, Callable[[Pixels], Pixels]]) -> dict[str, dict[str, list[float]]]:
-    """Measure the error by row, corrector and picture; last what one's own output is moved by."""
+    """Measure the error by row, corrector and picture; last what one's own output is moved by.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        Row, spoiled picture, and the one that it should become.
+    held : dict of str to callable
+        Correctors by name, each from BGR to BGR.
+
+    Returns
+    -------
+    dict of str to dict of str to list of float
+        Mean CIEDE2000 of each picture.
+    """
     errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: {which: [] for which in held})
     own: dict[str, list[float]] = {which: [] for which in held}
     for number, (name, given, wanted) in enumerate(trials, 1):

@@ -96,7 +96,22 @@ def _keep_samples(photo: Path, folder: Path) -> Path:
 
 
 def samples_of(file: Path) -> dict[str, NDArray[Any]]:
-    """Make the samples of one photograph, a row each."""
+    """Make the samples of one photograph, a row each.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `make_samples` has them, without ``photo``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such picture.
+    """
     pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if pixels is None:
         raise FileNotFoundError(file)
@@ -147,7 +162,20 @@ def _cast_of(wrong: NDArray[Any], truth: NDArray[np.uint8]) -> Degradation:
 
 
 def cropped(pixels: NDArray[np.uint8], random: np.random.Generator, least: float) -> NDArray[np.uint8]:
-    """Crop at random to at least a share of each side, of the same shape."""
+    """Crop at random to at least a share of each side, of the same shape.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3).
+    random : numpy.random.Generator
+    least : float
+        0..1.
+
+    Returns
+    -------
+    ndarray of uint8
+    """
     height, width = pixels.shape[:2]
     share = random.uniform(least, 1)
     high, wide = int(height * share), int(width * share)
@@ -159,6 +187,18 @@ def best_sliders(before: NDArray[np.uint8], truth: NDArray[np.uint8], degradatio
     """Fit `SLIDERS` by damped Gauss-Newton steps, from the inverse of the degradation.
 
     Distances are CIELAB's with chroma compressed as CIEDE2000 does, weighted towards their mean, not their square.
+
+    Parameters
+    ----------
+    before, truth : ndarray of uint8
+        (n, 3), red first: the same pixels spoiled, and as they should be.
+    degradation : Degradation
+        What was done, or comes nearest to it.
+
+    Returns
+    -------
+    ndarray of float64
+        (6,), in the order of `SLIDERS`.
     """
     rgb, goal = (image.astype(np.float32) / np.float32(255) for image in (before, truth))
     goal_lab = _lab(goal)
@@ -213,7 +253,18 @@ def _inverse(degradation: Degradation) -> NDArray[np.float64]:
 
 
 def as_adjustments(sliders: NDArray[np.float64]) -> Adjustments:
-    """Name sliders, in the order of `SLIDERS`."""
+    """Name sliders, in the order of `SLIDERS`.
+
+    Parameters
+    ----------
+    sliders : ndarray of float64
+        (6,).
+
+    Returns
+    -------
+    Adjustments
+        Not validated.
+    """
     gain, blacks, temperature, tint, saturation, contrast = sliders.tolist()
     values = {
         "exposure": gain,

@@ -121,7 +121,20 @@ def main() -> None:
 
 
 def fit(samples: Samples, chosen: NDArray[np.bool_], seeds: tuple[int, ...]) -> list[Forest]:
-    """Fit every output to some of the samples: the mean of forests of every lesson and seed."""
+    """Fit every output to some of the samples: the mean of forests of every lesson and seed.
+
+    Parameters
+    ----------
+    samples : dict of str to ndarray
+        Of `make_samples`.
+    chosen : ndarray of bool
+        (n,), which of them.
+    seeds : tuple of int
+
+    Returns
+    -------
+    list of Forest
+    """
 
     def grown(task: tuple[Lesson, int]) -> Forest:
         lesson, seed = task
@@ -176,7 +189,21 @@ def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
 def grow(
     rows: NDArray[Any], answer: NDArray[Any], weight: NDArray[np.float64], growth: Growth, seed: int
 ) -> lightgbm.Booster:
-    """Grow one forest, on one thread: the same data give the same trees."""
+    """Grow one forest, on one thread: the same data give the same trees.
+
+    Parameters
+    ----------
+    rows : ndarray of float32
+        (n, features).
+    answer, weight : ndarray
+        (n,).
+    growth : Growth
+    seed : int
+
+    Returns
+    -------
+    lightgbm.Booster
+    """
     parameters = {
         "objective": growth.objective,
         "num_leaves": growth.leaves,
@@ -198,7 +225,16 @@ def grow(
 
 
 def flatten(forests: list[Forest]) -> Model:
-    """Lay all trees out in flat arrays; thresholds rounded down to float32, which splits float32 values the same."""
+    """Lay all trees out in flat arrays; thresholds rounded down to float32, which splits float32 values the same.
+
+    Parameters
+    ----------
+    forests : list of Forest
+
+    Returns
+    -------
+    Model
+    """
     root: list[int] = []
     output_of: list[int] = []
     nodes: list[tuple[int, float, int, int]] = []
@@ -235,7 +271,19 @@ def flatten(forests: list[Forest]) -> Model:
 
 
 def predicted(forests: list[Forest], rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Predict by the trainer itself: every output of every row, probabilities as log-odds."""
+    """Predict by the trainer itself: every output of every row, probabilities as log-odds.
+
+    Parameters
+    ----------
+    forests : list of Forest
+    rows : ndarray of float32
+        (n, features).
+
+    Returns
+    -------
+    ndarray of float64
+        (n, outputs), in the order of `OUTPUTS`.
+    """
     sums = np.zeros((len(rows), len(OUTPUTS)))
     for output, share, booster in forests:
         sums[:, output] += share * np.asarray(booster.predict(rows, raw_score=True))
