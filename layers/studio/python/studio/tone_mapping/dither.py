@@ -45,11 +45,11 @@ def dither_pattern(width: int) -> NDArray[np.uint16]:
 
 @lru_cache(maxsize=1)
 def _tile() -> NDArray[np.uint16]:
-    """Thresholds 4..251 of 256: interleaved gradient noise, shifted from channel to channel.
+    """Thresholds 4..251 of 256: interleaved gradient noise, the same for all channels, so that neutrals stay neutral.
 
     Jorge Jimenez, "Next Generation Post Processing in Call of Duty: Advanced Warfare", SIGGRAPH 2014. The margin of 4
     keeps flat black, white and every whole code flat in spite of rounding in the LUT.
     """
-    y, x, channel = np.mgrid[:TILE, :TILE, :3].astype(np.float64)
-    noise: NDArray[Any] = (52.9829189 * ((0.06711056 * (x + 17 * channel) + 0.00583715 * (y + 29 * channel)) % 1)) % 1
+    y, x, _ = np.mgrid[:TILE, :TILE, :3].astype(np.float64)
+    noise: NDArray[Any] = (52.9829189 * ((0.06711056 * x + 0.00583715 * y) % 1)) % 1
     return (4 + noise * 248).astype(np.uint16)
