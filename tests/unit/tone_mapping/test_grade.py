@@ -158,6 +158,19 @@ def test_directions_of_white_balance(sliders: Adjustments, red: int, green: int,
 
 @pytest.mark.parametrize(
     "sliders",
+    [Adjustments(**{name: way * 100.0}) for name in ("temperature", "tint") for way in (-1, 1)]
+    + [Adjustments(temperature_kelvin=kelvin) for kelvin in (3000.0, 50_000.0)],
+)
+def test_white_balance_tears_no_sky_that_fades_into_white(sliders: Adjustments) -> None:
+    """One code of input is six of output at most, and more is never less."""
+    greys = np.repeat(np.arange(256, dtype=np.float32)[:, None] / 255, 3, axis=1)
+    steps = np.diff(grade(greys, sliders), axis=0) * 255
+    assert steps.min() > -0.1
+    assert steps.max() < 6
+
+
+@pytest.mark.parametrize(
+    "sliders",
     [
         Adjustments(temperature=60, tint=20),
         Adjustments(temperature_kelvin=2000),

@@ -85,17 +85,21 @@ def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, floa
     """Balance, and say what full white has become: the shoulder brings that back to 1."""
     if adjustments.temperature_kelvin is not None:
         matrix = white_balance_matrix(adjustments.temperature_kelvin, adjustments.tint)
+        white = matrix.sum(axis=1)
         peak = float(np.maximum(matrix, 0).sum(axis=1).max())
         balanced = matrix @ linear
         balanced = into_gamut(balanced, luminance(balanced), peak)
     elif adjustments.temperature or adjustments.tint:
-        gains = white_balance_gains(adjustments.temperature, adjustments.tint)
-        peak = float(gains.max())
-        balanced = gains[:, None] * linear
+        white = white_balance_gains(adjustments.temperature, adjustments.tint)
+        peak = float(white.max())
+        balanced = white[:, None] * linear
     else:
         return linear, 1.0
-    # A pixel that is full in all channels has lost its colour: it stays white instead of taking the light's colour.
-    blown = np.clip((smallest(linear) - 0.85) / 0.15, 0, 1)
+    # A pixel that is full in all channels has lost its colour: it stays white instead of taking the light's colour. The
+    # further white is moved, the earlier that begins, or skies that fade into white would tear. What the balance makes
+    # neutral lies below that: its smallest channel is at most that share of full.
+    begin = min(0.85, 0.425 + 0.5 * float(white.min() / white.max()))
+    blown = np.clip((smallest(linear) - begin) / (1 - begin), 0, 1)
     return balanced + (peak * linear - balanced) * (blown * blown * (3 - 2 * blown)), peak
 
 
