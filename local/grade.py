@@ -153,11 +153,11 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
         path, _, text = setting.partition("=")
         *folders, name = path.split(".")
         inner = values
-        for folder in folders:
-            inner = inner.setdefault(folder, {})
         try:
+            for folder in folders:
+                inner = inner.setdefault(folder, {})
             inner[name] = json.loads(text)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise Usage(f"--set takes slider=value, the value as in JSON; got {setting}") from error
     return Adjustments.model_validate(values)
 
@@ -169,7 +169,7 @@ def _tasks(files: Sequence[Path], out: Path) -> Iterator[Task]:
         for source in sources:
             below = source.relative_to(file).parent if file.is_dir() else Path()
             target = out / below / source.stem
-            if target.resolve().parent == source.resolve().parent:
+            if target.resolve().parent in (source.resolve().parent, source.parent.resolve()):  # a link leads elsewhere
                 raise Usage(f"--out {out} is where {source} is: nothing is ever graded over its original")
             yield Task(source, target)
 
@@ -203,6 +203,8 @@ def _grade_all(tasks: Sequence[Task], chooser: Chooser, output: Output, jobs: in
             return _grade_one(task, chooser, output, taken)
         except (ImageError, OSError) as error:
             return error
+        except Exception as error:  # a defect of ours ends one picture, not the others
+            return RuntimeError(f"{type(error).__name__}: {error}")
 
     shows_progress = sys.stderr.isatty()
     with ThreadPoolExecutor(max(jobs, 1)) as pool:

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+import local.grade
 from local.layers import ROOT
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.output import Output
@@ -158,6 +160,7 @@ def test_a_lightroom_preset_tells_what_it_leaves_out(photos: Path, tmp_path: Pat
         (["--preset", "missing.cube"], "missing.cube"),
         (["--set", "exposure=9"], "exposure: Input should be less than or equal to 5"),
         (["--set", "exposure"], "slider=value"),
+        (["--set", "exposure=1", "--set", "exposure.a.b=2"], "slider=value"),
         (["--set", "brightness=1"], "brightness"),
         (["--strength", "101"], "percent"),
         (["--quality", "0"], "quality"),
@@ -182,6 +185,29 @@ def test_originals_are_never_written_over(photos: Path) -> None:
     for _ in range(2):
         assert len(run(photos, "--out", photos / "graded").stdout.splitlines()) == 3
     assert {name: (photos / name).read_bytes() for name in before} == before
+
+
+def test_originals_are_not_written_over_by_way_of_a_link(photos: Path, tmp_path: Path) -> None:
+    before = (photos / "a.jpg").read_bytes()
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "a.jpg").symlink_to(photos / "a.jpg")
+    assert run(tmp_path / "album" / "a.jpg", "--out", tmp_path / "album").returncode == 2
+    assert (photos / "a.jpg").read_bytes() == before
+
+
+def test_a_defect_of_ours_ends_one_picture_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail_for_one(task: Any, *rest: Any) -> str:
+        if task.source.name == "b.PNG":
+            raise ZeroDivisionError("division by zero")
+        return graded_one(task, *rest)
+
+    graded_one = local.grade._grade_one
+    monkeypatch.setattr(local.grade, "_grade_one", fail_for_one)
+    assert local.grade.main([str(photos), "--out", str(tmp_path / "out")]) == 1
+    assert files_in(tmp_path / "out") == {"a.jpg", "deeper/a.webp"}
+    assert "b.PNG: ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
 def test_two_pictures_of_one_name_do_not_become_one(photos: Path, tmp_path: Path) -> None:
