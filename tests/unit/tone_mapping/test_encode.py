@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from studio.tone_mapping.decode import decode
 from studio.tone_mapping.encode import encode, with_dtype
-from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader, probe
 from tests.memory import peak_bytes
@@ -108,15 +108,15 @@ def test_bit_depth_is_as_asked(asked: int | None, got: int) -> None:
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
 def test_sixteen_bits_asked_of_a_format_without_are_refused(kind: str) -> None:
-    with pytest.raises(InvalidImageError, match="PNG and TIFF can") as caught:
+    with pytest.raises(OutputError, match="PNG and TIFF can") as caught:
         encode(smooth(), None, header_of(), Output(format=kind, bit_depth=16))
-    assert caught.value.code == "OUTPUT_BIT_DEPTH"
+    assert (caught.value.code, caught.value.field) == ("OUTPUT_BIT_DEPTH", "bit_depth")
 
 
 def test_a_side_that_webp_cannot_hold_is_refused() -> None:
-    with pytest.raises(InvalidImageError, match="16,383") as caught:
+    with pytest.raises(OutputError, match="16,383") as caught:
         encode(np.zeros((1, 16_384, 3), np.uint8), None, header_of(), Output(format="webp"))
-    assert caught.value.code == "OUTPUT_DIMENSIONS"
+    assert (caught.value.code, caught.value.field) == ("OUTPUT_DIMENSIONS", "format")
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])

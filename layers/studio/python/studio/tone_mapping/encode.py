@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
-from studio.tone_mapping.errors import InvalidImageError
+from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
@@ -54,13 +54,15 @@ def output_dtype(header: ImageHeader, output: Output) -> np.dtype[Any]:
 
     Raises
     ------
-    InvalidImageError
+    OutputError
         ``OUTPUT_BIT_DEPTH``: 16 bits asked of a format that has none.
     """
     kind = output_format(header, output)
     if output.bit_depth == 16 and kind not in ("png", "tiff"):
-        raise InvalidImageError(
-            "OUTPUT_BIT_DEPTH", f"A bit depth of 16 was asked for; {kind.upper()} cannot hold it, PNG and TIFF can."
+        raise OutputError(
+            "bit_depth",
+            "OUTPUT_BIT_DEPTH",
+            f"A bit depth of 16 was asked for; {kind.upper()} cannot hold it, PNG and TIFF can.",
         )
     kept = header.bit_depth > 8 and kind in ("png", "tiff", "avif") and output.bit_depth is None
     return np.dtype(np.uint16 if kept or output.bit_depth == 16 else np.uint8)
@@ -87,13 +89,14 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
 
     Raises
     ------
-    InvalidImageError
+    OutputError
         ``OUTPUT_BIT_DEPTH``, or ``OUTPUT_DIMENSIONS`` where the format cannot hold a side this long.
     """
     kind, dtype = output_format(header, output), output_dtype(header, output)
     height, width = pixels.shape[:2]
     if max(height, width) > _LONGEST_SIDE.get(kind, max(height, width)):
-        raise InvalidImageError(
+        raise OutputError(
+            "format",
             "OUTPUT_DIMENSIONS",
             f"{kind.upper()} holds sides up to {_LONGEST_SIDE[kind]:,} pixels; the picture is {width} x {height}.",
         )

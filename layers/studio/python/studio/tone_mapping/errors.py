@@ -27,7 +27,23 @@ class ImageTooLargeError(ImageError):
 
 
 class InvalidImageError(ImageError):
-    """An accepted format, but animated, truncated or corrupt, or an output it cannot have (HTTP 422)."""
+    """An accepted format, but animated, truncated or corrupt (HTTP 422)."""
+
+
+class OutputError(InvalidImageError):
+    """An output that this picture cannot have (HTTP 422).
+
+    Parameters
+    ----------
+    field : str
+        Of `Output`, that asks for it.
+    code, message : str
+        As of `ImageError`.
+    """
+
+    def __init__(self, field: str, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.field = field
 
 
 class PresetFileError(Exception):

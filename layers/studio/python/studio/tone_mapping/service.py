@@ -23,7 +23,7 @@ from studio.tone_mapping import pipeline
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cache.service import Computed, find_or_compute, forget_entry, make_key
 from studio.tone_mapping.cube import write_cube
-from studio.tone_mapping.errors import ImageError, ImageTooLargeError, UnsupportedImageError
+from studio.tone_mapping.errors import ImageError, ImageTooLargeError, OutputError, UnsupportedImageError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
 from studio.tone_mapping.lut import Lut, lut_id
@@ -384,7 +384,8 @@ def _explained(field: str | None) -> Iterator[None]:
             answer = UnsupportedMediaError
         elif isinstance(error, ImageTooLargeError):
             answer = TooLargeError
-        raise answer(error.message, code=error.code, field=field) from error
+        at = f"output.{error.field}" if isinstance(error, OutputError) else field
+        raise answer(error.message, code=error.code, field=at) from error
 
 
 def _goes_inline(computed: Computed, options: OutputOptions) -> bool:
