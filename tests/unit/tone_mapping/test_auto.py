@@ -230,6 +230,14 @@ def test_the_plain_function_keeps_type_shape_and_input(dtype: type) -> None:
     assert graded.mean() > 1.3 * image.mean()
 
 
+def test_pixels_in_reversed_order_are_left_as_they_are() -> None:
+    """As OpenCV's are, turned to RGB by a view."""
+    bgr = (photo("coffee")[..., ::-1] * 0.4).astype(np.uint8)
+    kept = bgr.copy()
+    assert auto_correct(bgr[..., ::-1]).mean() > 1.3 * bgr.mean()
+    assert (bgr == kept).all()
+
+
 def test_the_package_itself_loads_no_imaging_library() -> None:
     """Functions without the imaging layer import its models and errors."""
     code = (
@@ -261,7 +269,7 @@ def test_a_skipped_group_stays_and_the_others_move(group: Any, sliders: set[str]
     result = AutoResult(
         Adjustments(exposure=1, blacks=-5, temperature=9, tint=3, saturation=7, vibrance=2),
         0.5,
-        tuple(Step(name, True, "Because.") for name in ("white_point", "white_balance", "saturation", "already_good")),
+        tuple(Step(name, True, "Because.") for name in ("contrast", "white_balance", "saturation", "already_good")),
     )
     left = skipping(result, [group])
     for name, value in left.adjustments:

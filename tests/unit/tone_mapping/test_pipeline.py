@@ -87,6 +87,10 @@ def test_strength_scales_the_sliders_down_to_nothing() -> None:
     full, half, none = (auto_correct(dark_photo(), strength=strength) for strength in (100, 50, 0))
     assert sliders(half) == sliders(full).scaled(50)
     assert sliders(none) == Adjustments()
+    assert full.look.auto
+    assert none.look.auto
+    assert any(step.applied for step in full.look.auto.steps)
+    assert not any(step.applied for step in none.look.auto.steps)
 
 
 def test_without_sliders_a_lossless_picture_comes_back_exactly() -> None:
@@ -206,6 +210,17 @@ def test_grey_pictures_stay_grey() -> None:
     graded = auto_correct(dark_photo("PNG", "L"))
     pixels = np.asarray(Image.open(file_of(graded)).convert("RGB")).astype(int)
     assert np.ptp(pixels, axis=2).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "adjustments", [Adjustments(exposure=0.5), Adjustments(contrast=30, shadows=40), Adjustments(vibrance=50)]
+)
+def test_neutrals_stay_neutral_in_the_written_file(adjustments: Adjustments) -> None:
+    grey = Image.open(BytesIO(dark_photo("PNG", "L"))).convert("RGB")
+    file = BytesIO()
+    grey.save(file, "PNG")
+    pixels = np.asarray(Image.open(file_of(grade_image(file.getvalue(), fixed(adjustments)))))
+    assert np.ptp(pixels, axis=2).max() == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (3, 2)])

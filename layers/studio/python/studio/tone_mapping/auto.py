@@ -21,7 +21,8 @@ _SLIDERS: dict[Group, tuple[str, ...]] = {
     "colour": ("vibrance", "saturation"),
 }
 _GROUP_OF: dict[str, Group] = {
-    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle", "tone", "finish"), "tone"),
+    **dict.fromkeys(("black_point", "white_point", "overexposure", "dark_middle", "contrast", "finish"), "tone"),
+    "tone": "tone",  # of a match
     "white_balance": "white_balance",
     **dict.fromkeys(("vibrance", "saturation"), "colour"),
 }

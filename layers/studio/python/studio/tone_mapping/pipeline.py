@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -146,6 +146,8 @@ def matching(reference_proxy: Proxy, strength: float, *then: Grade, skip: Collec
 
 
 def _chosen(auto: AutoResult, strength: float, then: tuple[Grade, ...]) -> Look:
+    if strength == 0:
+        auto = skipping(auto, get_args(Group))
     auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
     return Look((auto.adjustments, *then), auto)
 
@@ -377,7 +379,8 @@ def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
 
 def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
     """Do what `studio.tone_mapping.auto_correct` says."""
-    pixels = np.ascontiguousarray(image_rgb[..., ::-1])
+    # A copy in any case: of an array that is a reversed view, as of BGR, the reverse is the caller's own.
+    pixels = np.array(image_rgb[..., ::-1], order="C")
     proxy = make_proxy(pixels)
     if proxy.dtype == np.float32:
         proxy = np.rint(np.clip(proxy, 0, 1) * 65535).astype(np.uint16)
