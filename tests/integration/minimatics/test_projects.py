@@ -325,6 +325,8 @@ def test_what_is_answered_can_be_sent_back() -> None:
     answer = json.loads(made.model_dump_json(by_alias=True))
     again = service.update_project(CALLER, made.project_id, answer)
     assert (again.version, again.shots) == (2, made.shots)
+    assert again.updated_at > made.updated_at, "even within one second"
+    assert again == service.get_project(CALLER, made.project_id, None), "to the millisecond, as MongoDB keeps it"
     assert refusal(ConflictError, service.update_project, CALLER, made.project_id, answer).code == "PROJECT_CHANGED"
     copy = service.create_project(CALLER, answer)
     assert (copy.version, copy.shots) == (1, made.shots)

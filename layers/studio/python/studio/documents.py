@@ -1,5 +1,6 @@
 """Base of what MongoDB stores."""
 
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from bson import ObjectId
@@ -21,6 +22,17 @@ def new_id(kind: str) -> str:
         The kind, an underscore and the 24 hexadecimal digits of a fresh `bson.ObjectId`.
     """
     return f"{kind}_{ObjectId()}"
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC, to the millisecond, which is what MongoDB keeps: what is answered is what is stored.
+
+    Returns
+    -------
+    datetime
+    """
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Document(BaseModel):

@@ -26,7 +26,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from studio.caller import Caller
 from studio.compute_tasks.service import renew
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import ConflictError, InvalidFieldError, StudioError
 from studio.mongo import Record, get_collection
 from studio.observability import count, logger
@@ -152,7 +152,7 @@ class MongoPersistenceLayer(BasePersistenceLayer):
 
     def _put_record(self, data_record: DataRecord) -> None:
         """Claim the key, if it is free, or claimed by the same request in a function that died."""
-        key, now = data_record.idempotency_key, datetime.now(UTC)
+        key, now = data_record.idempotency_key, utc_now()
         expired = {"expiresAt": {"$lte": now}}  # MongoDB deletes once a minute
         died = {"status": "INPROGRESS", "claimedUntil": {"$lt": now}, "payloadHash": data_record.payload_hash}
         claim = {
@@ -187,7 +187,7 @@ class MongoPersistenceLayer(BasePersistenceLayer):
         """Release the key. Where that fails it is free when its claim ends, and the request's own error is told."""
         with _tolerated():
             if self.has_begun:  # as if its function had died
-                ended = {"claimedUntil": datetime.now(UTC) - timedelta(milliseconds=1)}
+                ended = {"claimedUntil": utc_now() - timedelta(milliseconds=1)}
                 get_collection("idempotency").update_one(self._own(data_record), {"$set": ended})
             else:
                 get_collection("idempotency").delete_one(self._own(data_record))

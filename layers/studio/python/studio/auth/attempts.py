@@ -9,12 +9,13 @@ import ipaddress
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from studio.auth.settings import AuthSettings
+from studio.documents import utc_now
 from studio.errors import StudioError, TooManyRequestsError
 from studio.mongo import get_collection
 from studio.quotas import take
@@ -84,7 +85,7 @@ def count_registration(address: str) -> None:
 
 def _begin(key: str, free: int) -> None:
     """Count one more attempt, unless it has to wait; one atomic update, so that of many at once only `free` pass."""
-    settings, now = AuthSettings.load(), datetime.now(UTC)
+    settings, now = AuthSettings.load(), utc_now()
     # A field that is not there yet compares as less than any moment.
     failures = {"$cond": [{"$lte": ["$expiresAt", now]}, 1, {"$add": ["$failures", 1]}]}
     power = {"$min": [_HIGHEST_POWER, {"$subtract": ["$failures", free]}]}

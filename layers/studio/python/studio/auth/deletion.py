@@ -4,7 +4,7 @@ That is as long as there are answers of the authorizer in its cache, requests an
 """
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
@@ -14,6 +14,7 @@ from studio.auth import repository
 from studio.auth.models import DeletedUser
 from studio.compute_tasks import dispatch
 from studio.compute_tasks import repository as jobs
+from studio.documents import utc_now
 from studio.object_keys import own_prefix
 from studio.observability import count, logger
 
@@ -30,8 +31,8 @@ def sweep() -> int:
     int
         How many are finished: nothing is left, and nothing can come any more.
     """
-    started, deadline, finished = _now(), time.monotonic() + LONGEST_SWEEP_SECONDS, 0
-    while time.monotonic() < deadline and (user := repository.claim_deleted_user(started, _now())):
+    started, deadline, finished = utc_now(), time.monotonic() + LONGEST_SWEEP_SECONDS, 0
+    while time.monotonic() < deadline and (user := repository.claim_deleted_user(started, utc_now())):
         try:
             is_clean = _sweep_user(user, deadline)
         except (BotoCoreError, ClientError, PyMongoError):
@@ -47,7 +48,7 @@ def sweep() -> int:
 
 def _sweep_user(user: DeletedUser, deadline: float) -> bool:
     """Delete what there is of a user; False where the time was too short."""
-    jobs.cancel_jobs(user.id, _now())
+    jobs.cancel_jobs(user.id, utc_now())
     for job in jobs.find_executions(user.id, user.deleted_at):
         dispatch.stop(job)
         jobs.delete_job(job.id, user.id)
@@ -59,7 +60,3 @@ def _sweep_user(user: DeletedUser, deadline: float) -> bool:
         if time.monotonic() > deadline:
             return False
     return True
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,7 +1,7 @@
 """Users and keys: what the auth functions do."""
 
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 from pymongo.errors import PyMongoError
@@ -26,7 +26,7 @@ from studio.auth.models import (
 from studio.auth.passwords import find_weakness, hash_password, verify_password
 from studio.auth.settings import AuthSettings
 from studio.caller import Caller
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import (
     ConflictError,
     ForbiddenError,
@@ -78,7 +78,7 @@ def register(request: RegisterRequest, address: str) -> UserResponse:
         email=request.email,
         password_hash=hash_password(password),
         scopes=USER_SCOPES,
-        created_at=_now(),
+        created_at=utc_now(),
     )
     if not repository.insert_user(user):
         raise ConflictError("a user with this email exists already", code="EMAIL_TAKEN", field="email")
@@ -109,10 +109,10 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
     user = repository.find_user(request.email)
     _check_password(user, request.email, request.password, address, "email or password is wrong")
     assert user  # noqa: S101 else its password was wrong
-    expires_at = _now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
+    expires_at = utc_now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
     key, secret = _make_key(user.id, "login", user.scopes, expires_at)
     key = key.model_copy(update={"is_login": True})
-    repository.insert_login_key(key, AuthSettings.load().login_keys_max, _now())
+    repository.insert_login_key(key, AuthSettings.load().login_keys_max, utc_now())
     audit.record("login_succeeded", user_id=user.id, key_id=key.id, address=address)
     return _show(key, secret)
 
@@ -164,7 +164,7 @@ def delete_user(caller: Caller, request: DeleteUserRequest, address: str) -> Non
     """
     user = _find_caller(caller)
     _check_password(user, user.email, request.password, address, "the password is wrong")
-    if not repository.delete_user(user.id, _now()):
+    if not repository.delete_user(user.id, utc_now()):
         raise _no_such_user()
     audit.record("user_deleted", user_id=user.id, key_id=caller.key_id, address=address)
     try:
@@ -194,7 +194,7 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     """
     for scope in request.scopes:
         caller.require(scope)
-    now, days = _now(), request.expires_in_days
+    now, days = utc_now(), request.expires_in_days
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
     key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
     if not repository.insert_api_key(key, limit, now):
@@ -254,7 +254,7 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     ConflictError
         If somebody else rotates it at the same time.
     """
-    now = _now()
+    now = utc_now()
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
@@ -282,7 +282,7 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     ForbiddenError
         If it has a scope that the caller's key has not; any key may revoke itself.
     """
-    now = _now()
+    now = utc_now()
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
@@ -309,7 +309,7 @@ def authorize(api_key: str, address: str) -> Caller | None:
     """
     parts = api_keys.split(api_key)
     key = repository.find_api_key(parts.prefix) if parts else None
-    now = _now()
+    now = utc_now()
     if not parts or not key or not _opens(key, parts.secret, now):
         found = {"user_id": key.user_id, "key_id": key.id} if key else {"user_id": None}
         audit.record("key_refused", **found, reason="wrong" if key else "unknown", address=address)
@@ -411,7 +411,7 @@ def _make_key(user_id: str, name: str, scopes: list[Scope], expires_at: datetime
         secret_hash=api_keys.hash_secret(parts.secret),
         name=name,
         scopes=scopes,
-        created_at=_now(),
+        created_at=utc_now(),
         expires_at=expires_at,
     )
     return key, parts.secret
@@ -426,9 +426,3 @@ def _show(key: ApiKey, secret: str) -> ApiKeyResponse:
         created_at=key.created_at,
         expires_at=key.expires_at,
     )
-
-
-def _now() -> datetime:
-    # MongoDB keeps milliseconds: what is answered is what is stored.
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

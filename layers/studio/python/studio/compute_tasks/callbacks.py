@@ -8,7 +8,7 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, TypedDict
 
@@ -21,6 +21,7 @@ from studio.caller import Caller
 from studio.compute_tasks import repository
 from studio.compute_tasks.models import CallbackSecretResponse, Job
 from studio.compute_tasks.settings import CallbackSettings, ComputeTaskSettings
+from studio.documents import utc_now
 from studio.errors import UnavailableError
 from studio.fetch import HTTPS, IPAddress, check_url, is_public
 from studio.observability import count, logger, measure_seconds, tracer
@@ -111,7 +112,7 @@ def announce_untold() -> int:
     int
         How many it took.
     """
-    before = datetime.now(UTC) - timedelta(seconds=CallbackSettings.load().callback_stale_seconds)
+    before = utc_now() - timedelta(seconds=CallbackSettings.load().callback_stale_seconds)
     told = 0
     for job in repository.find_untold(before, _SENT_AT_ONCE):
         if not _send(job):

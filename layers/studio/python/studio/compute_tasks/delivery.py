@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,6 +10,7 @@ from studio.compute_tasks import callbacks, repository
 from studio.compute_tasks.models import FINAL, Callback, Job
 from studio.compute_tasks.service import tell
 from studio.compute_tasks.settings import CallbackSettings
+from studio.documents import utc_now
 from studio.errors import InvalidFieldError
 from studio.fetch import post
 from studio.observability import count, logger
@@ -94,7 +94,7 @@ def _try(job: Job, callback: Callback, *, is_last: bool) -> Callback:
         why = error.message
     else:
         if 200 <= status < 300:
-            return tried.model_copy(update={"status": "DELIVERED", "delivered_at": datetime.now(UTC)})
+            return tried.model_copy(update={"status": "DELIVERED", "delivered_at": utc_now()})
         why = f"the receiver answered {status}"
         if status == _GONE:
             return tried.model_copy(update={"status": "REFUSED", "error": why})

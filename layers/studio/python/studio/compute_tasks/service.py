@@ -31,7 +31,7 @@ from studio.compute_tasks.models import (
 )
 from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import (
     ConflictError,
     GoneError,
@@ -149,7 +149,7 @@ def submit(
         If the caller has as many jobs as allowed that are not over.
     """
     target = choose_target(task_type, options.target)
-    now, job_id = _now(), job_id or new_id("job")
+    now, job_id = utc_now(), job_id or new_id("job")
     machine_arn = _machine_arn(TASKS[task_type], target)
     execution_arn = dispatch.execution_arn(machine_arn, job_id) if machine_arn else None
     job = Job(
@@ -203,7 +203,7 @@ def find_live(job_id: str) -> Job:
         # Not told by the execution's own state: a redriven Map gives its children the input of before.
         execution = _look_at_execution(job)
         if execution and execution["status"] == "RUNNING" and execution["redriveCount"] > job.redrives:
-            job = repository.reopen_job(job_id, execution["redriveCount"], _now()) or repository.find_job(job_id)
+            job = repository.reopen_job(job_id, execution["redriveCount"], utc_now()) or repository.find_job(job_id)
     if job is None or job.status in FINAL:
         raise JobOverError(job_id, job)
     return job
@@ -228,7 +228,7 @@ def begin(job_id: str) -> Job:
     """
     job: Job | None = find_live(job_id)
     if job and job.status == "QUEUED":
-        job = repository.start_job(job_id, job.attempt, _now()) or repository.find_job(job_id)
+        job = repository.start_job(job_id, job.attempt, utc_now()) or repository.find_job(job_id)
     if job is None or job.status != "PROCESSING":
         raise JobOverError(job_id, job)
     return job
@@ -248,7 +248,7 @@ def complete(job: Job, result: dict[str, Any]) -> None:
     JobOverError
         If it failed or was cancelled meanwhile.
     """
-    if callbacks.announce(insist(lambda: repository.complete_job(job.id, job.attempt, result, _now()))):
+    if callbacks.announce(insist(lambda: repository.complete_job(job.id, job.attempt, result, utc_now()))):
         return
     found = insist(lambda: repository.find_job(job.id))
     if found is None or found.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
@@ -409,7 +409,7 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     ConflictError
         If it is over already.
     """
-    cancelled = callbacks.announce(repository.cancel_job(job_id, caller.user_id, _now()))
+    cancelled = callbacks.announce(repository.cancel_job(job_id, caller.user_id, utc_now()))
     if cancelled is None:
         job = _find(caller, job_id)
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
@@ -440,7 +440,7 @@ def lose(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = 
     attempt = job.attempt - job.spent_attempts
     silent_since = repository.silence(job) if unless_heard else None
     if attempt < attempts:
-        queued = repository.requeue_job(job.id, job.attempt, _now(), silent_since)
+        queued = repository.requeue_job(job.id, job.attempt, utc_now(), silent_since)
         if queued:
             count("JobAttemptLost")
             logger.warning("a job's attempt was lost", job_id=job.id, attempt=job.attempt, reason=error.message)
@@ -448,7 +448,7 @@ def lose(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = 
                 dispatch.start(queued)
         return queued
     spent = error.model_copy(update={"message": f"{error.message} (attempt {attempt} of {attempts})"})
-    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, _now(), silent_since))
+    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, utc_now(), silent_since))
 
 
 def reconcile(job_id: str, attempt: int) -> Status | None:
@@ -490,14 +490,14 @@ def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | N
     """
     status, redrives = execution["status"], execution.get("redriveCount") or 0
     if status == "RUNNING":
-        reopened = repository.reopen_job(job_id, redrives, _now())
+        reopened = repository.reopen_job(job_id, redrives, utc_now())
         return reopened.status if reopened else None
     if status == "ABORTED":
         told = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
         error = JobError(code="ABORTED", message=(told or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
-        ended = repository.end_job(job_id, "CANCELLED", error, redrives, _now())
+        ended = repository.end_job(job_id, "CANCELLED", error, redrives, utc_now())
     else:
-        ended = repository.end_job(job_id, "FAILED", _explain(job_id, execution), redrives, _now())
+        ended = repository.end_job(job_id, "FAILED", _explain(job_id, execution), redrives, utc_now())
     callbacks.announce(ended)
     return ended.status if ended else None
 
@@ -510,7 +510,7 @@ def clean_up() -> int:
     int
         How many there were.
     """
-    settings, now = ComputeTaskSettings.load(), _now()
+    settings, now = ComputeTaskSettings.load(), utc_now()
     stale = repository.find_stale(
         now - timedelta(seconds=settings.stale_queued_seconds),
         now - timedelta(seconds=settings.stale_processing_seconds),
@@ -615,7 +615,7 @@ def tell(job: Job) -> JobResponse:
     ----------
     job : Job
     """
-    now = _now()
+    now = utc_now()
     return JobResponse(
         job_id=job.id,
         task_type=job.task_type,
@@ -702,7 +702,3 @@ def _find(caller: Caller, job_id: str) -> Job:
 
 def _url(job: Job, what: str) -> str:
     return f"/compute-tasks/{job.id}/{what}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
@@ -13,6 +12,7 @@ from studio.compute_tasks import callbacks, repository, service
 from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.compute_tasks.settings import ComputeTaskSettings
+from studio.documents import utc_now
 from studio.errors import StudioError
 from studio.mongo import insist
 from studio.observability import logger
@@ -39,7 +39,7 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     str or None
         What the job came to by this attempt; None where it was not or no longer this attempt's.
     """
-    job = insist(lambda: repository.start_job(job_id, attempt, _now()))
+    job = insist(lambda: repository.start_job(job_id, attempt, utc_now()))
     if job is None:
         logger.info("nothing to do: the job is over, or another attempt has it", job_id=job_id, attempt=attempt)
         return None
@@ -50,7 +50,7 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     report = Reporter(job.id)
 
     def touch() -> bool:
-        return repository.touch_job(job_id, attempt, report.progress.to_mongo(), _now())
+        return repository.touch_job(job_id, attempt, report.progress.to_mongo(), utc_now())
 
     try:
         with pulse(touch, task.timeout_seconds):
@@ -68,13 +68,13 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     except Exception:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
         return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
-    done = callbacks.announce(insist(lambda: repository.complete_job(job_id, attempt, answer, _now())))
+    done = callbacks.announce(insist(lambda: repository.complete_job(job_id, attempt, answer, utc_now())))
     return done.status if done else None
 
 
 def _end(job: Job, error: JobError) -> Status | None:
     """Fail for good: another attempt would come to the same."""
-    failed = callbacks.announce(insist(lambda: repository.fail_job(job.id, job.attempt, error, _now())))
+    failed = callbacks.announce(insist(lambda: repository.fail_job(job.id, job.attempt, error, utc_now())))
     return failed.status if failed else None
 
 
@@ -138,7 +138,3 @@ def _raising(number: signal.Signals, error: type[Exception]) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from studio.caller import Caller
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import ConflictError, NotFoundError, TooLargeError, refuse_fields
 from studio.json_body import whole
 from studio.minimatics import references, repository
@@ -58,7 +57,7 @@ def create_project(caller: Caller, given: Mapping[str, Any]) -> ProjectResponse:
     """
     caller.require("export")
     request = _check(caller, CreateProjectRequest, given)
-    now = _now()
+    now = utc_now()
     return _insert(
         StoredProject(
             id=new_id("prj"),
@@ -168,7 +167,7 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
         latest = _find(caller.user_id, project_id)
         _check_version(latest, request.version)
         _check_room(caller.user_id, film["stored_bytes"])
-        changes = {"name": request.name, "version": latest.version + 1, **film, "updated_at": _now()}
+        changes = {"name": request.name, "version": latest.version + 1, **film, "updated_at": utc_now()}
         changes["stored_bytes"] += latest.stored_bytes
         new = latest.model_copy(update=changes)
         if repository.replace_project(latest, new):
@@ -216,7 +215,7 @@ def duplicate_project(caller: Caller, project_id: str, request: DuplicateProject
     """
     caller.require("export")
     original = find_version(caller.user_id, project_id, request.version)
-    now = _now()
+    now = utc_now()
     name = request.name or original.name[: _NAME_MAX - len(_COPY)] + _COPY
     size = len(json.dumps(original.film))
     changes = {"id": new_id("prj"), "name": name, "version": 1, "stored_bytes": size}
@@ -378,7 +377,3 @@ def _tell(project: StoredProject, latest_version: int) -> ProjectResponse:
         updated_at=project.updated_at,
         **project.film,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

@@ -7,7 +7,6 @@
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +20,7 @@ from studio.compute_tasks.container import AGAIN, COMPLETED, FINAL, STOPPED, end
 from studio.compute_tasks.models import Job, Progress
 from studio.compute_tasks.registry import TASKS
 from studio.compute_tasks.worker import JobTakenError, TimedOutError, pulse
+from studio.documents import utc_now
 from studio.errors import StudioError
 from studio.minimatics.audio import check_audio
 from studio.minimatics.errors import MediaError
@@ -157,9 +157,7 @@ class _Watch:
     def report(self) -> bool:
         """Write that down; return whether the job is still this attempt's."""
         job, key = self._job, self._show()
-        return repository.report_frames(
-            job.id, job.attempt, self._segment, self._frames, self._total, key, datetime.now(UTC)
-        )
+        return repository.report_frames(job.id, job.attempt, self._segment, self._frames, self._total, key, utc_now())
 
     def _show(self) -> str | None:
         """Store a preview where it is time for one, and return its key."""
@@ -192,7 +190,7 @@ def _join(job: Job, folder: Path) -> None:
             eta_seconds=round((time.monotonic() - started) / share * (1 - share), 1) if share else None,
             preview_key=job.progress.preview_key,
         )
-        return jobs.touch_job(job.id, job.attempt, progress.to_mongo(), datetime.now(UTC))
+        return jobs.touch_job(job.id, job.attempt, progress.to_mongo(), utc_now())
 
     def see(frames: int) -> None:
         nonlocal joined

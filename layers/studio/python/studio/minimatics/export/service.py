@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +17,7 @@ from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError
 from studio.compute_tasks.registry import TASKS
 from studio.compute_tasks.settings import ComputeTaskSettings
+from studio.documents import utc_now
 from studio.errors import GoneError, InvalidFieldError, NotFoundError, StudioError, refuse_fields
 from studio.minimatics import references
 from studio.minimatics import repository as projects
@@ -197,7 +198,7 @@ def fail(job: Job, code: str, message: str, status: int) -> None:
         Of HTTP.
     """
     error = JobError(code=code, message=message, status=status)
-    callbacks.announce(insist(lambda: jobs.fail_job(job.id, job.attempt, error, _now())))
+    callbacks.announce(insist(lambda: jobs.fail_job(job.id, job.attempt, error, utc_now())))
 
 
 def caller_of(job: Job) -> Caller:
@@ -277,7 +278,7 @@ def _register(job_id: str, execution_arn: str, given: Mapping[str, Any]) -> Job:
     latest = projects.find_project(order.project_id)
     if latest is None:
         raise NotFoundError(f"there is no project {order.project_id}", code="PROJECT_NOT_FOUND", field="project_id")
-    now = _now()
+    now = utc_now()
     job = Job(
         id=job_id,
         user_id=latest.user_id,
@@ -348,7 +349,3 @@ def _delete_parts(job: Job) -> None:
         storage.delete_many(keys)
     except (BotoCoreError, ClientError):
         logger.exception("what a film was made of stays until it expires", job_id=job.id)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,7 +1,6 @@
 """Grading many images: a job whose state machine grades each by a function, and what those functions do."""
 
 import json
-from datetime import UTC, datetime
 from pkgutil import resolve_name
 from typing import Any
 
@@ -15,7 +14,7 @@ from studio.compute_tasks import repository as jobs
 from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import InvalidFieldError, StudioError, refuse_fields
 from studio.image_source import ImageSource
 from studio.json_body import read_json
@@ -127,15 +126,15 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
         index=index,
         image_key=image_key,
         status="COMPLETED",
-        finished_at=_now(),
+        finished_at=utc_now(),
         expires_at=job.expires_at,
     )
     outcome = insist(lambda: _grade(job, order, image_key))
-    item = item.model_copy(update={**outcome, "finished_at": _now()})
+    item = item.model_copy(update={**outcome, "finished_at": utc_now()})
     if not insist(lambda: _record(item, job_id)):
         return None
     try:
-        repository.count_item(job_id, order.total, _now())
+        repository.count_item(job_id, order.total, utc_now())
     except PyMongoError:  # not tried again, or it might count twice: progress stays one behind
         logger.warning("that an image is done could not be counted", job_id=job_id, index=index)
     return item.status
@@ -299,7 +298,3 @@ def _read_order(key: str) -> list[str]:
         raise missing(key, "manifest_key")
     keys: list[str] = json.loads(found[0])
     return keys
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from studio import storage
 from studio.caller import Caller
+from studio.documents import utc_now
 from studio.errors import NotFoundError, UnavailableError
 from studio.observability import count, logger
 from studio.tone_mapping import ENGINE_VERSION
@@ -115,7 +116,7 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[boo
     if not computed.is_kept:
         _quietly(lambda: repository.release_entry(key, claim))
         return computed, False
-    entry = _new_entry(caller, key, kind, _now()).model_copy(
+    entry = _new_entry(caller, key, kind, utc_now()).model_copy(
         update={"answer": computed.answer, "result_key": computed.result_key, "size_bytes": computed.size_bytes}
     )
     _quietly(lambda: _keep(caller, entry, claim))
@@ -225,7 +226,7 @@ def _find_or_claim(caller: Caller, key: str, kind: Kind, claim: str) -> CacheEnt
     """Return the entry, waiting for whoever computes it; None where it is claimed now, "busy" after a long wait."""
     deadline = time.monotonic() + CacheSettings.load().cache_wait_seconds
     while True:
-        now = _now()
+        now = utc_now()
         if found := repository.use_entry(key, now):
             return found
         until = now + timedelta(seconds=CacheSettings.load().cache_claim_seconds)
@@ -281,7 +282,3 @@ def _quietly(action: Callable[[], object]) -> None:
 def _tell_unreachable() -> None:
     logger.exception("the cache does not answer")
     count("CacheUnavailable")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,10 +1,8 @@
 """Presets: built-in looks, and the callers' own in MongoDB."""
 
-from datetime import UTC, datetime
-
 from studio import storage
 from studio.caller import Caller
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.errors import ConflictError, ForbiddenError, InvalidFieldError, NotFoundError
 from studio.object_keys import preset_key
 from studio.tone_mapping.adjustments import Adjustments
@@ -124,7 +122,7 @@ def update_preset(caller: Caller, preset_id: str, request: UpdatePresetRequest) 
         "description": request.description,
         "adjustments": request.adjustments.model_dump(mode="json") if request.adjustments else None,
     }
-    changed = repository.update_preset(preset_id, caller.user_id, changes, _now())
+    changed = repository.update_preset(preset_id, caller.user_id, changes, utc_now())
     if changed is None:
         raise no_such(preset_id)
     return tell(changed)
@@ -172,7 +170,7 @@ def new_preset(
     -------
     Preset
     """
-    now = _now()
+    now = utc_now()
     return Preset(
         id=new_id("pre"),
         user_id=caller.user_id,
@@ -272,7 +270,3 @@ def _tell_builtin(preset: BuiltinPreset) -> PresetResponse:
         created_at=None,
         updated_at=None,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
