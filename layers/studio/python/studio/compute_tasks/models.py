@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from studio.caller import Caller
 from studio.documents import Document
 
 Target = Literal["LAMBDA", "BATCH"]
@@ -125,6 +126,11 @@ class Job(Document):
     heartbeat_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime
+
+    @property
+    def caller(self) -> Caller:
+        """Whoever the job works for: its user, with the key and the scopes that started it."""
+        return Caller(user_id=self.user_id, key_id=self.key_id, scopes=frozenset(self.scopes))
 
 
 class ProgressResponse(BaseModel):

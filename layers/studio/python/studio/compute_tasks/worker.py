@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from studio.caller import Caller
 from studio.compute_tasks import callbacks, repository, service
 from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter
@@ -46,7 +45,6 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     task = TASKS.get(job.task_type)
     if task is None:
         return _end(job, JobError(code="UNKNOWN_TASK", message=f"there is no task {job.task_type}"))
-    caller = Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
     report = Reporter(job.id)
 
     def touch() -> bool:
@@ -54,7 +52,7 @@ def run_job(job_id: str, attempt: int) -> Status | None:
 
     try:
         with pulse(touch, task.timeout_seconds):
-            answer = task.run(caller, job.payload, report).model_dump(mode="json")
+            answer = task.run(job.caller, job.payload, report).model_dump(mode="json")
     except JobTakenError:
         logger.info("the job was taken from this attempt", job_id=job_id, attempt=attempt)
         return None

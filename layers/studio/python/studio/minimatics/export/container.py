@@ -116,7 +116,7 @@ def _lose(job: Job, code: str, message: str) -> int:
 
 def _render(job: Job, number: int, folder: Path) -> None:
     project, order = insist(lambda: service.load(job))
-    segment, sources = order.plan.segments[number], StoredSources(service.caller_of(job), folder)
+    segment, sources = order.plan.segments[number], StoredSources(job.caller, folder)
     watch = _Watch(job, number, order.plan.frames)
     with pulse(watch.report, TASKS[service.TASK].timeout_seconds):
         problems = check_shots(project, _shown(project, segment), sources)
@@ -179,7 +179,7 @@ class _Watch:
 
 def _join(job: Job, folder: Path) -> None:
     project, order = insist(lambda: service.load(job))
-    sources, joined, started = StoredSources(service.caller_of(job), folder), 0, time.monotonic()
+    sources, joined, started = StoredSources(job.caller, folder), 0, time.monotonic()
 
     def report() -> bool:
         share = joined / order.plan.frames

@@ -115,7 +115,7 @@ def plan(job_id: str, execution_arn: str, given: Mapping[str, Any]) -> dict[str,
     job = insist(lambda: compute_tasks.begin(job_id))
     try:
         project, order = insist(lambda: load(job))
-        if problems := insist(lambda: _find_missing(caller_of(job), project)):
+        if problems := insist(lambda: _find_missing(job.caller, project)):
             refusal = refuse_fields(problems)
             refusal.code = "MEDIA_INVALID"
             raise refusal
@@ -199,16 +199,6 @@ def fail(job: Job, code: str, message: str, status: int) -> None:
     """
     error = JobError(code=code, message=message, status=status)
     callbacks.announce(insist(lambda: jobs.fail_job(job.id, job.attempt, error, utc_now())))
-
-
-def caller_of(job: Job) -> Caller:
-    """Return whoever a job works for.
-
-    Parameters
-    ----------
-    job : Job
-    """
-    return Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
 
 
 def segment_key(job: Job, segment: int) -> str:

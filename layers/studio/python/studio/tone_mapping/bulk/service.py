@@ -178,11 +178,10 @@ def complete(job_id: str) -> dict[str, int] | None:
 
 def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
     """Return what an item's record has of the outcome."""
-    caller = Caller(user_id=job.user_id, key_id=job.key_id, scopes=frozenset(job.scopes))
     try:
         answer = (
             TASKS[order.task_type]
-            .run(caller, {**order.parameters, "image_key": image_key}, Reporter(job.id))
+            .run(job.caller, {**order.parameters, "image_key": image_key}, Reporter(job.id))
             .model_dump(include={"result_key"})
         )
     except StudioError as error:
