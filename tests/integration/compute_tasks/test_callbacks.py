@@ -115,7 +115,7 @@ def clean_up_late(job: Job) -> None:
 
 def complete_bulk(job: Job) -> None:
     manifest = "users/usr_1/jobs/manifest.json"
-    storage.write_for_map(manifest, b"[]", "application/json", tags={})
+    storage.write(manifest, b"[]", "application/json", tags={}, for_map=True)
     order = {"task_type": "adjust", "parameters": {}, "concurrency": 1, "total": 1, "manifest_key": manifest}
     other = job.model_copy(update={"payload": order})
     get_collection("computeTasks").replace_one({"_id": job.id}, other.to_mongo())

@@ -41,14 +41,13 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     )
     objects = {manifest_key: json.dumps(keys).encode()}
 
-    def write(key: str, data: bytes, content_type: str, tags: Any) -> None:
+    def write(key: str, data: bytes, content_type: str, tags: Any, *, for_map: bool = False) -> None:
         objects[key] = data
 
     monkeypatch.setattr(jobs, "find_job", lambda job_id: job)
     monkeypatch.setattr(jobs, "complete_job", lambda *arguments: job)
     monkeypatch.setattr(repository, "find_items", lambda job_id: iter([]))
-    monkeypatch.setattr(storage, "read_for_map", lambda key, max_bytes: (objects[key], len(objects[key])))
-    monkeypatch.setattr(storage, "write_for_map", write)
+    monkeypatch.setattr(storage, "read", lambda key, max_bytes, *, for_map: (objects[key], len(objects[key])))
     monkeypatch.setattr(storage, "write", write)
     return objects
 

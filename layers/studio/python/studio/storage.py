@@ -23,6 +23,7 @@ from studio.settings import Settings, get_secret
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 _MOST_DELETED = 1000  # a call, by S3
 _MOST_LISTED = 1000
@@ -222,12 +223,8 @@ def get_size(key: str) -> int | None:
     ----------
     key : str
     """
-    try:
-        return _client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return None
-        raise
+    found = _head(key)
+    return found["ContentLength"] if found else None
 
 
 def get_tag(key: str) -> str | None:
@@ -237,47 +234,39 @@ def get_tag(key: str) -> str | None:
     ----------
     key : str
     """
+    found = _head(key)
+    return found["ETag"] if found else None
+
+
+def _head(key: str) -> "HeadObjectOutputTypeDef | None":
     try:
-        return _client().head_object(Bucket=_bucket(), Key=key)["ETag"]
+        return _client().head_object(Bucket=_bucket(), Key=key)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+        if _is_missing(error):
             return None
         raise
 
 
-def read(key: str, max_bytes: int) -> tuple[bytes, int] | None:
+def _is_missing(error: ClientError) -> bool:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def read(key: str, max_bytes: int, *, for_map: bool = False) -> tuple[bytes, int] | None:
     """Read an object, unless it is larger than allowed.
 
     Parameters
     ----------
     key : str
     max_bytes : int
+    for_map : bool
+        Whether it is one that was written so.
 
     Returns
     -------
     (bytes, int) or None
         Its content (empty where it is too large) and its size in bytes; None where there is no such object.
     """
-    return _read(_client(), _bucket(), key, max_bytes)
-
-
-def read_for_map(key: str, max_bytes: int) -> tuple[bytes, int] | None:
-    """Read an object that `write_for_map` wrote.
-
-    Parameters
-    ----------
-    key : str
-    max_bytes : int
-
-    Returns
-    -------
-    (bytes, int) or None
-        As `read` does.
-    """
-    return _read(*_map_store(), key, max_bytes)
-
-
-def _read(client: "S3Client", bucket: str, key: str, max_bytes: int) -> tuple[bytes, int] | None:
+    client, bucket = _store(for_map=for_map)
     try:
         answer = client.get_object(Bucket=bucket, Key=key)
     except client.exceptions.NoSuchKey:
@@ -287,7 +276,7 @@ def _read(client: "S3Client", bucket: str, key: str, max_bytes: int) -> tuple[by
         return (body.read() if size <= max_bytes else b""), size
 
 
-def write(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> None:
+def write(key: str, data: bytes, content_type: str, tags: Mapping[str, str], *, for_map: bool = False) -> None:
     """Store an object.
 
     Parameters
@@ -297,36 +286,19 @@ def write(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> 
     content_type : str
     tags : mapping of str to str
         Lifecycle rules go by ``kind``. Stores other than S3 are not sent them: B2 and R2 refuse objects that have any.
+    for_map : bool
+        Whether a state machine's Map reads it, which takes S3.
     """
-    client, bucket = _client(), _bucket()
-    if StorageSettings.load().storage_endpoint_url:
+    client, bucket = _store(for_map=for_map)
+    if StorageSettings.load().storage_endpoint_url and not for_map:
         client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
     else:
-        _write_tagged(client, bucket, key, data, content_type, tags)
+        client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, Tagging=urlencode(tags))
 
 
-def write_for_map(key: str, data: bytes, content_type: str, tags: Mapping[str, str]) -> None:
-    """Store an object where a state machine's Map can read it.
-
-    Parameters
-    ----------
-    key : str
-    data : bytes
-    content_type : str
-    tags : mapping of str to str
-    """
-    _write_tagged(*_map_store(), key, data, content_type, tags)
-
-
-def _write_tagged(
-    client: "S3Client", bucket: str, key: str, data: bytes, content_type: str, tags: Mapping[str, str]
-) -> None:
-    client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, Tagging=urlencode(tags))
-
-
-def _map_store() -> tuple["S3Client", str]:
+def _store(*, for_map: bool) -> tuple["S3Client", str]:
     settings = StorageSettings.load()
-    if settings.map_bucket_name:
+    if for_map and settings.map_bucket_name:
         return _s3_client(), settings.map_bucket_name
     return _client(), settings.bucket_name
 
@@ -359,7 +331,7 @@ def download(key: str, file: Path) -> bool:
     try:
         _client().download_file(_bucket(), key, str(file))
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+        if _is_missing(error):
             return False
         raise
     return True

@@ -62,7 +62,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     keys = _list_keys(caller, request)
     job_id = job_id or new_id("job")
     manifest_key = job_key(caller.user_id, job_id, "manifest.json")
-    storage.write_for_map(manifest_key, json.dumps(keys).encode(), "application/json", tags={"kind": "result"})
+    storage.write(manifest_key, json.dumps(keys).encode(), "application/json", tags={"kind": "result"}, for_map=True)
     payload = BulkJob(
         task_type=request.task_type,
         parameters=request.parameters,
@@ -292,7 +292,7 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
 
 
 def _read_order(key: str) -> list[str]:
-    found = storage.read_for_map(key, _MANIFEST_MAX_BYTES)
+    found = storage.read(key, _MANIFEST_MAX_BYTES, for_map=True)
     if found is None:
         raise missing(key, "manifest_key")
     keys: list[str] = json.loads(found[0])
