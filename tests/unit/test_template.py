@@ -583,7 +583,7 @@ def test_a_state_says_when_another_try_may_do(resources: dict[str, Any], functio
     }
     assert len(invoked) == 6
     for name in invoked:
-        assert "\n@retryable\ndef lambda_handler(" in (ROOT / functions[name]["CodeUri"] / "app.py").read_text()
+        assert "\n@state_handler\ndef lambda_handler(" in (ROOT / functions[name]["CodeUri"] / "app.py").read_text()
 
 
 def test_a_purge_ends_before_its_function_does(functions: dict[str, Any]) -> None:

@@ -9,11 +9,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from studio.compute_tasks.callbacks import announce_untold
 from studio.compute_tasks.service import clean_up
-from studio.observability import logger, tracer
+from studio.observability import event_handler
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@event_handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     callbacks = announce_untold()  # first: it is short
     return {"stale": clean_up(), "callbacks": callbacks}

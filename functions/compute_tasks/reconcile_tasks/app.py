@@ -8,11 +8,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from studio.compute_tasks.service import reconcile, reconcile_execution
-from studio.observability import logger, tracer
+from studio.observability import event_handler
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@event_handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("source") == "aws.states":
         return {"status": reconcile_execution(event["detail"]["name"], event["detail"])}

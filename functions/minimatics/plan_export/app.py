@@ -5,12 +5,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from studio.minimatics.export.service import plan
-from studio.observability import logger, tracer
-from studio.states import retryable
+from studio.states import state_handler
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
-@retryable
+@state_handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return plan(event["job_id"], event["execution_arn"], event["input"])

@@ -4,13 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from studio.observability import logger, tracer
-from studio.states import retryable
+from studio.states import state_handler
 from studio.tone_mapping.bulk.service import grade_item
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
-@retryable
+@state_handler
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"status": grade_item(event["job_id"], event["index"], event["image_key"])}

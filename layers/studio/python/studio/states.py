@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from studio.errors import unavailable_dependency
-from studio.observability import logger
+from studio.observability import event_handler, logger
 
 State = Callable[..., dict[str, Any]]
 
@@ -34,3 +34,18 @@ def retryable(state: State) -> State:
             raise
 
     return told
+
+
+def state_handler(state: State) -> State:
+    """Make the Lambda handler of a state: an `event_handler` that is `retryable`.
+
+    Parameters
+    ----------
+    state : callable
+        May be done several times.
+
+    Returns
+    -------
+    callable
+    """
+    return event_handler(retryable(state))
