@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from studio.compute_tasks.callbacks import announce_untold
-from studio.compute_tasks.service import clean_up
+from studio.compute_tasks.recovery import clean_up
 from studio.observability import event_handler
 
 

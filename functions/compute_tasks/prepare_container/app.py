@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from studio.compute_tasks.service import prepare_container
+from studio.compute_tasks.executions import prepare_container
 from studio.states import state_handler
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from studio.compute_tasks.service import reconcile, reconcile_execution
+from studio.compute_tasks.recovery import reconcile, reconcile_execution
 from studio.observability import event_handler
 
 

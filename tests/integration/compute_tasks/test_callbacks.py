@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from local.stack import Stack
 from studio import storage
 from studio.caller import Caller
-from studio.compute_tasks import callbacks, delivery, repository, service, worker
+from studio.compute_tasks import callbacks, delivery, recovery, repository, service, worker
 from studio.compute_tasks.models import FINAL, Callback, Job, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.errors import ForbiddenError, InvalidFieldError, NotFoundError, UnavailableError
@@ -104,13 +104,13 @@ def run_both_attempts(job: Job) -> None:
 
 
 def crash_twice(job: Job) -> None:
-    service.reconcile(job.id, 1)
-    service.reconcile(job.id, 2)
+    recovery.reconcile(job.id, 1)
+    recovery.reconcile(job.id, 2)
 
 
 def clean_up_late(job: Job) -> None:
     time.sleep(0.03)
-    service.clean_up()
+    recovery.clean_up()
 
 
 def complete_bulk(job: Job) -> None:
@@ -133,8 +133,8 @@ def complete_bulk(job: Job) -> None:
         ("soup", crash_twice, "FAILED"),
         ("soup", clean_up_late, "FAILED"),
         ("soup", lambda job: service.cancel(CALLER, job.id), "CANCELLED"),
-        ("soup", lambda job: service.reconcile_execution(job.id, {"status": "ABORTED"}), "CANCELLED"),
-        ("soup", lambda job: service.reconcile_execution(job.id, {"status": "FAILED"}), "FAILED"),
+        ("soup", lambda job: recovery.reconcile_execution(job.id, {"status": "ABORTED"}), "CANCELLED"),
+        ("soup", lambda job: recovery.reconcile_execution(job.id, {"status": "FAILED"}), "FAILED"),
         ("soup", complete_bulk, "COMPLETED"),
     ],
 )
@@ -148,7 +148,7 @@ def test_every_way_to_an_end_is_told_once(
     ended = stored(job)
     assert (ended.status, ended.callback) == (status, Callback(url=URL, status="QUEUED"))
     assert receive(sqs, queue) == [{"job_id": job.id, "attempt": ended.attempt}]
-    service.reconcile_execution(job.id, {"status": "ABORTED"})
+    recovery.reconcile_execution(job.id, {"status": "ABORTED"})
     worker.run_job(job.id, ended.attempt)
     assert receive(sqs, queue) == [], "what comes late changes nothing"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from studio import mongo
 from studio.caller import Caller
-from studio.compute_tasks import container, dispatch, repository, service
+from studio.compute_tasks import container, dispatch, executions, recovery, repository, service
 from studio.compute_tasks.models import Job, JobError, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.errors import InvalidFieldError, NotFoundError, UnavailableError
@@ -161,10 +161,10 @@ def test_a_job_goes_on_where_step_functions_does_not_answer(
     job, over = submit("soup"), submit("soup")
     repository.fail_job(over.id, 1, JobError(code="E", message="no"), over.created_at)
     monkeypatch.setattr(dispatch, "find_execution", refuse)
-    assert service.prepare_container(job.id)["vcpu"] == "1"
+    assert executions.prepare_container(job.id)["vcpu"] == "1"
     assert run(job) == 0
     with pytest.raises(type(failure)):  # of this one nobody knows whether it was redriven
-        service.find_live(over.id)
+        executions.find_live(over.id)
 
 
 def test_a_redriven_job_has_as_many_attempts_again(run: Any, execution: dict[str, Any]) -> None:
@@ -178,19 +178,19 @@ def test_a_redriven_job_has_as_many_attempts_again(run: Any, execution: dict[str
 def test_an_end_that_is_told_late_does_not_end_what_was_redriven(run: Any, execution: dict[str, Any]) -> None:
     job = submit("refuse")
     run(job)
-    assert service.reconcile_execution(job.id, {"status": "RUNNING", "redriveCount": 1}) == "QUEUED"
-    assert service.reconcile_execution(job.id, {"status": "RUNNING", "redriveCount": 1}) is None
-    assert service.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 0}) is None
-    assert service.reconcile_execution(job.id, {"status": "ABORTED", "redriveCount": 0}) is None
+    assert recovery.reconcile_execution(job.id, {"status": "RUNNING", "redriveCount": 1}) == "QUEUED"
+    assert recovery.reconcile_execution(job.id, {"status": "RUNNING", "redriveCount": 1}) is None
+    assert recovery.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 0}) is None
+    assert recovery.reconcile_execution(job.id, {"status": "ABORTED", "redriveCount": 0}) is None
     assert stored(job).status == "QUEUED"
-    assert service.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 1}) == "FAILED"
+    assert recovery.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 1}) == "FAILED"
 
 
 def test_a_completed_job_stays_so_whatever_is_told(run: Any) -> None:
     job = submit("soup")
     run(job)
     for status in ("RUNNING", "FAILED", "ABORTED", "TIMED_OUT"):
-        assert service.reconcile_execution(job.id, {"status": status, "redriveCount": 5}) is None
+        assert recovery.reconcile_execution(job.id, {"status": status, "redriveCount": 5}) is None
     assert stored(job).status == "COMPLETED"
 
 
@@ -217,7 +217,7 @@ def test_a_failure_is_told_without_what_is_for_programs(
     run: Any, error: str | None, cause: str | None, message: str
 ) -> None:
     job = submit("soup")
-    service.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 0, "error": error, "cause": cause})
+    recovery.reconcile_execution(job.id, {"status": "FAILED", "redriveCount": 0, "error": error, "cause": cause})
     found = stored(job)
     assert found.error
     assert found.error.message == message
@@ -261,14 +261,14 @@ def test_a_target_that_is_not_configured_is_named(run: Any, configure: Any, monk
 
 def test_a_container_is_prepared_for_its_task(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit("soup")
-    prepared = service.prepare_container(job.id)
+    prepared = executions.prepare_container(job.id)
     assert prepared == {"vcpu": "1", "memory_mb": "2048", "attempt_seconds": 62, "timeout_seconds": 3600 + 3 * 362}
     repository.fail_job(job.id, 1, JobError(code="E", message="no"), job.created_at)
-    with pytest.raises(service.JobOverError, match="is FAILED"):
-        service.prepare_container(job.id)
+    with pytest.raises(executions.JobOverError, match="is FAILED"):
+        executions.prepare_container(job.id)
     on_lambda = service.submit(CALLER, "serve", Order(what="soup"), TaskOptions())
     with pytest.raises(InvalidFieldError, match="runs as LAMBDA"):
-        service.prepare_container(on_lambda.id)
+        executions.prepare_container(on_lambda.id)
 
 
 def test_being_stopped_without_a_database_is_no_reason_to_stay(

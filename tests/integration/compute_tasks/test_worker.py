@@ -16,7 +16,7 @@ from pymongo.errors import NetworkTimeout
 
 from studio import mongo
 from studio.caller import Caller
-from studio.compute_tasks import dispatch, repository, service, worker
+from studio.compute_tasks import dispatch, recovery, repository, service, worker
 from studio.compute_tasks.models import Job, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter, Task
 from studio.errors import InvalidFieldError, NotFoundError
@@ -191,7 +191,7 @@ def test_the_clean_up_goes_on_where_step_functions_does_not_answer(
     repository.insert_job(behind)
     repository.start_job(behind.id, 1, behind.created_at)
     time.sleep(0.05)
-    service.clean_up()
+    recovery.clean_up()
     dispatch._steps.cache_clear()
     assert (stored(behind).status, stored(behind).attempt) == ("QUEUED", 2)
     assert stored(of_a_machine).attempt == 1, "nobody knows whether its execution runs"
@@ -206,7 +206,7 @@ def test_the_clean_up_starts_a_waiting_job_again_and_replaces_a_silent_worker(
     monkeypatch.setattr(dispatch, "_invoke", lambda job, *_, **__: started.append((job.id, job.attempt)))
     repository.start_job(silent.id, 1, silent.created_at)
     time.sleep(0.05)
-    assert service.clean_up() == 2
+    assert recovery.clean_up() == 2
     assert sorted(started) == sorted([(waiting.id, 1), (silent.id, 2)])
     assert [(stored(job).status, stored(job).attempt) for job in (waiting, silent)] == [("QUEUED", 1), ("QUEUED", 2)]
 
@@ -225,7 +225,7 @@ def test_the_clean_up_leaves_a_job_whose_worker_comes_meanwhile(
 
     monkeypatch.setattr(repository, "find_stale", found_late)
     time.sleep(0.05)
-    assert service.clean_up() == 1
+    assert recovery.clean_up() == 1
     assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 1)
 
 
@@ -243,7 +243,7 @@ def test_the_clean_up_asks_step_functions_once_where_it_does_not_answer(
     of_machines = [submit("soup") for _ in range(3)]
     mongo.get_collection("computeTasks").update_many({}, {"$set": {"executionArn": "arn:of:an:execution"}})
     time.sleep(0.05)
-    assert service.clean_up() == 3
+    assert recovery.clean_up() == 3
     assert len(asked) == 1
     assert [stored(job).status for job in of_machines] == ["QUEUED"] * 3
 
@@ -275,15 +275,15 @@ def test_running_executions_do_not_keep_the_clean_up_from_other_jobs(
     configure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(STALE_QUEUED_SECONDS="0.01", STALE_PROCESSING_SECONDS="0.01")
-    monkeypatch.setattr(service, "_CLEANED_AT_ONCE", 3)
+    monkeypatch.setattr(recovery, "_CLEANED_AT_ONCE", 3)
     monkeypatch.setattr(dispatch, "find_execution", lambda _: {"status": "RUNNING", "redriveCount": 0})
     of_machines = [submit("soup") for _ in range(3)]
     mongo.get_collection("computeTasks").update_many({}, {"$set": {"executionArn": "arn:of:an:execution"}})
     lost = submit("soup")
     repository.start_job(lost.id, 1, lost.created_at)
     time.sleep(0.05)
-    service.clean_up()
-    service.clean_up()
+    recovery.clean_up()
+    recovery.clean_up()
     assert stored(lost).attempt == 2
     assert [stored(job).attempt for job in of_machines] == [1, 1, 1]
 
@@ -292,9 +292,9 @@ def test_the_clean_up_ends_what_never_started(configure: Any) -> None:
     configure(STALE_QUEUED_SECONDS="0.01", NEVER_STARTED_SECONDS="0.02")
     job = submit("soup")
     time.sleep(0.05)
-    assert service.clean_up() == 1
+    assert recovery.clean_up() == 1
     error = stored(job).error
     assert error
     assert error.code == "NEVER_STARTED"
     assert "never have started" in error.message
-    assert service.clean_up() == 0
+    assert recovery.clean_up() == 0

@@ -10,7 +10,7 @@ from pymongo.database import Database
 from samtranslator.yaml_helper import yaml_parse
 
 from local.layers import ROOT
-from studio.compute_tasks import dispatch, service
+from studio.compute_tasks import dispatch, executions
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks.models import Job
 from studio.compute_tasks.registry import TASKS
@@ -144,7 +144,7 @@ def test_what_an_execution_lacks_fails_its_job_and_is_named(configure: Configure
     job = jobs.find_job("by-hand")
     assert job
     assert (job.status, job.user_id, job.error and job.error.code) == ("FAILED", "usr_1", "MEDIA_INVALID")
-    with pytest.raises(service.JobOverError, match="is FAILED"):
+    with pytest.raises(executions.JobOverError, match="is FAILED"):
         export.plan("by-hand", ARN + "by-hand", {"project_id": project.id})
 
 
@@ -224,14 +224,14 @@ def test_an_export_without_a_film_is_not_completed() -> None:
 def test_a_job_that_is_complete_already_is_no_failure_of_its_execution() -> None:
     """MongoDB may have taken the completion and its answer be lost: asked again, it finds no job to complete."""
     job = running()
-    service.complete(job, {"film_key": "one"})
-    service.complete(job, {"film_key": "two"})
+    executions.complete(job, {"film_key": "one"})
+    executions.complete(job, {"film_key": "two"})
     assert (stored(job).status, stored(job).result) == ("COMPLETED", {"film_key": "one"})
 
 
 def test_a_cancelled_job_is_not_completed() -> None:
     job = running()
     assert jobs.cancel_job(job.id, job.user_id, NOW)
-    with pytest.raises(service.JobOverError, match="is CANCELLED"):
-        service.complete(job, {"film_key": "one"})
+    with pytest.raises(executions.JobOverError, match="is CANCELLED"):
+        executions.complete(job, {"film_key": "one"})
     assert (stored(job).status, stored(job).result) == ("CANCELLED", None)

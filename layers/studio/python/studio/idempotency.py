@@ -25,11 +25,11 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from studio.caller import Caller
-from studio.compute_tasks.service import renew
 from studio.documents import new_id, utc_now
 from studio.errors import ConflictError, InvalidFieldError, StudioError
 from studio.mongo import Record, get_collection
 from studio.observability import count, logger
+from studio.results import renew
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "idempotency-replayed"

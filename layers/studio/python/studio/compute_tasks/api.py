@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from studio import results
 from studio.caller import Caller
 from studio.compute_tasks import callbacks, service
 from studio.compute_tasks.models import AcceptedResponse, TaskOptions
@@ -98,7 +99,7 @@ def submit(
     callbacks.check(request.callback_url)
     job = service.submit(caller, task_type, prepare(), request, job_id, deadline)
     if job.status == "COMPLETED" and job.result is not None:
-        return model.model_validate(service.fresh(job.result)), HTTPStatus.OK
+        return model.model_validate(results.fresh(job.result)), HTTPStatus.OK
     if job.status in ("FAILED", "CANCELLED"):
         raise service.failure(job)
     return service.accepted(job), HTTPStatus.ACCEPTED

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from pymongo.errors import PyMongoError
 
-from studio.compute_tasks import service
+from studio.compute_tasks import executions, recovery
 from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.worker import run_job
 from studio.mongo import insist
@@ -38,13 +38,13 @@ def main() -> int:
             job = insist(lambda: _claim(job_id))
             status = run_job(job_id, job.attempt)
             if status is None:
-                live = insist(lambda: service.find_live(job_id))
+                live = insist(lambda: executions.find_live(job_id))
                 if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
                     return FINAL
                 status = live.status
             if status not in ("COMPLETED", "FAILED") and is_stopping():
                 return STOPPED
-        except service.JobOverError as over:
+        except executions.JobOverError as over:
             logger.warning("nothing to do", reason=str(over))
             return COMPLETED if over.status == "COMPLETED" else FINAL
         except SystemExit:
@@ -71,13 +71,13 @@ def is_stopping() -> bool:
 
 def _claim(job_id: str) -> Job:
     """Return the job with an attempt that is ours to begin: where another one runs, its container is gone."""
-    job = service.find_live(job_id)
+    job = executions.find_live(job_id)
     if job.status == "QUEUED":
         return job
-    lost = service.lose(job, JobError(code="WORKER_LOST", message="its container was killed"), start=False)
+    lost = recovery.lose(job, JobError(code="WORKER_LOST", message="its container was killed"), start=False)
     if lost and lost.status == "FAILED":
-        raise service.JobOverError(job_id, lost)
-    return lost or service.find_live(job_id)
+        raise executions.JobOverError(job_id, lost)
+    return lost or executions.find_live(job_id)
 
 
 def _stop(_: int, __: FrameType | None) -> NoReturn:
@@ -89,7 +89,7 @@ def _give_up(job: Job) -> None:
     """Leave the job to another attempt; it stays as it is where it was cancelled, which is one reason to be stopped."""
     error = JobError(code="WORKER_STOPPED", message="its container was stopped")
     try:
-        service.lose(job, error, start=False)
+        recovery.lose(job, error, start=False)
     except PyMongoError:
         logger.exception("that the container was stopped could not be written")
 

@@ -1,19 +1,16 @@
-"""Jobs: start, watch, cancel, and see to it that every one of them ends."""
+"""Jobs: start, watch and cancel."""
 
-import json
 import math
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
-from studio import storage
+from studio import results, storage
 from studio.caller import Caller
-from studio.compute_tasks import callbacks, dispatch, repository
+from studio.compute_tasks import callbacks, dispatch, recovery, repository
 from studio.compute_tasks.models import (
     FINAL,
     AcceptedResponse,
@@ -34,47 +31,16 @@ from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import new_id, utc_now
 from studio.errors import (
     ConflictError,
-    GoneError,
     InvalidFieldError,
     NotFoundError,
     StudioError,
     TooManyRequestsError,
     UnavailableError,
 )
-from studio.mongo import insist
-from studio.observability import count, logger
 
-_CLEANED_AT_ONCE = 200
-_CHECKED_EVERY = timedelta(minutes=5)
-_CAUSE_LENGTH = 500
 _POLL_SECONDS = 0.5
 _JOB_RETRY_SECONDS = 5  # when to ask again where there are too many: a job's usual time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
-# What a result has of objects, and what each is told as.
-_URLS = {
-    "result_key": "image_url",
-    "manifest_key": "manifest_url",
-    "film_key": "film_url",
-    "poster_key": "poster_url",
-    "edl_key": "edl_url",
-    "srt_key": "srt_url",
-    "webvtt_key": "webvtt_url",
-}
-
-
-class JobOverError(Exception):
-    """There is nothing to do: no such job, or one that is over.
-
-    Attributes
-    ----------
-    status : str or None
-        Of the job; None where there is none.
-    """
-
-    def __init__(self, job_id: str, job: Job | None) -> None:
-        super().__init__(f"there is no job {job_id}" if job is None else f"the job {job_id} is {job.status}")
-        self.status = job.status if job else None
 
 
 def choose_target(task_type: str, asked: Target | None) -> Target:
@@ -177,130 +143,8 @@ def submit(
         dispatch.start(job)
         return _wait(job, wait)
     if not dispatch.run(job, wait):
-        lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
+        recovery.lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
     return repository.find_job(job.id) or job
-
-
-def find_live(job_id: str) -> Job:
-    """Find the job that an execution works on, which follows its execution where that was redriven.
-
-    Parameters
-    ----------
-    job_id : str
-
-    Returns
-    -------
-    Job
-        QUEUED or PROCESSING.
-
-    Raises
-    ------
-    JobOverError
-        If there is none, or it is over.
-    """
-    job = repository.find_job(job_id)
-    if job and job.execution_arn and job.status != "COMPLETED":
-        # Not told by the execution's own state: a redriven Map gives its children the input of before.
-        execution = _look_at_execution(job)
-        if execution and execution["status"] == "RUNNING" and execution["redriveCount"] > job.redrives:
-            job = repository.reopen_job(job_id, execution["redriveCount"], utc_now()) or repository.find_job(job_id)
-    if job is None or job.status in FINAL:
-        raise JobOverError(job_id, job)
-    return job
-
-
-def begin(job_id: str) -> Job:
-    """Return a job that runs in an execution's steps: from now on, or already.
-
-    Parameters
-    ----------
-    job_id : str
-
-    Returns
-    -------
-    Job
-        PROCESSING.
-
-    Raises
-    ------
-    JobOverError
-        If there is none, or it is over.
-    """
-    job: Job | None = find_live(job_id)
-    if job and job.status == "QUEUED":
-        job = repository.start_job(job_id, job.attempt, utc_now()) or repository.find_job(job_id)
-    if job is None or job.status != "PROCESSING":
-        raise JobOverError(job_id, job)
-    return job
-
-
-def complete(job: Job, result: dict[str, Any]) -> None:
-    """Complete a job: by the last state of its execution.
-
-    Parameters
-    ----------
-    job : Job
-        As `begin` returned it.
-    result : dict
-
-    Raises
-    ------
-    JobOverError
-        If it failed or was cancelled meanwhile.
-    """
-    if callbacks.announce(insist(lambda: repository.complete_job(job.id, job.attempt, result, utc_now()))):
-        return
-    found = insist(lambda: repository.find_job(job.id))
-    if found is None or found.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
-        raise JobOverError(job.id, found)
-
-
-def prepare_container(job_id: str) -> dict[str, Any]:
-    """Return what Batch must know to run a job: the first state of its execution.
-
-    Parameters
-    ----------
-    job_id : str
-
-    Returns
-    -------
-    dict
-        As `container_needs` returns it.
-
-    Raises
-    ------
-    JobOverError
-        If there is nothing to do.
-    InvalidFieldError
-        If it is no job for Batch.
-    """
-    job = insist(lambda: find_live(job_id))
-    if job.target != "BATCH":
-        raise InvalidFieldError(f"the job {job_id} runs as {job.target}")
-    return container_needs(TASKS[job.task_type])
-
-
-def container_needs(task: Task) -> dict[str, Any]:
-    """Return what Batch must know of a task's containers.
-
-    Parameters
-    ----------
-    task : Task
-
-    Returns
-    -------
-    dict
-        ``vcpu`` and ``memory_mb`` as texts, as Batch has them; ``attempt_seconds``, after which an attempt is ended
-        from outside; ``timeout_seconds`` for all of it, waiting for containers included.
-    """
-    attempt_seconds = math.ceil(task.timeout_seconds) + 60  # the worker itself ends it first, and says so
-    queue_seconds = ComputeTaskSettings.load().batch_queue_seconds
-    return {
-        "vcpu": f"{task.resources.vcpu:g}",
-        "memory_mb": str(task.resources.memory_mb),
-        "attempt_seconds": attempt_seconds,
-        "timeout_seconds": queue_seconds + task.attempts * (attempt_seconds + _START_SECONDS),
-    }
 
 
 def describe(caller: Caller, job_id: str) -> JobResponse:
@@ -387,7 +231,7 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     if job.result is None:
         why = f": {job.error.code}: {job.error.message}" if job.error else ""
         raise ConflictError(f"the job is {job.status} and has no result{why}", code=f"JOB_{job.status}")
-    return renew(job.result)
+    return results.renew(job.result)
 
 
 def cancel(caller: Caller, job_id: str) -> JobResponse:
@@ -415,174 +259,6 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
     dispatch.stop(cancelled)
     return tell(cancelled)
-
-
-def lose(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = False) -> Job | None:
-    """Replace an attempt that was lost by another one, or fail the job where there are no more.
-
-    Parameters
-    ----------
-    job : Job
-        With the attempt that was lost.
-    error : JobError
-        Why, as far as known.
-    start : bool
-        Whether the other attempt must be started; a container's is, by Batch.
-    unless_heard : bool
-        Leave it if its worker has given a sign of life since the job was read.
-
-    Returns
-    -------
-    Job or None
-        None where the job is over or another attempt has begun meanwhile.
-    """
-    attempts = TASKS[job.task_type].attempts if job.task_type in TASKS else 1
-    attempt = job.attempt - job.spent_attempts
-    silent_since = repository.silence(job) if unless_heard else None
-    if attempt < attempts:
-        queued = repository.requeue_job(job.id, job.attempt, utc_now(), silent_since)
-        if queued:
-            count("JobAttemptLost")
-            logger.warning("a job's attempt was lost", job_id=job.id, attempt=job.attempt, reason=error.message)
-            if start:
-                dispatch.start(queued)
-        return queued
-    spent = error.model_copy(update={"message": f"{error.message} (attempt {attempt} of {attempts})"})
-    return callbacks.announce(repository.fail_job(job.id, job.attempt, spent, utc_now(), silent_since))
-
-
-def reconcile(job_id: str, attempt: int) -> Status | None:
-    """Replace an attempt whose worker crashed.
-
-    Parameters
-    ----------
-    job_id : str
-    attempt : int
-
-    Returns
-    -------
-    str or None
-        What the job is now; None where it is over or another attempt has it.
-    """
-    job = repository.find_job(job_id)
-    if job is None or job.attempt != attempt:
-        return None
-    left = lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
-    return left.status if left else None
-
-
-def reconcile_execution(job_id: str, execution: Mapping[str, Any]) -> Status | None:
-    """Record that a job's execution ended or was redriven, where the job does not know it.
-
-    A job is completed by its own work, which stores the result along with that: one whose execution has succeeded
-    without it has no result, and fails.
-
-    Parameters
-    ----------
-    job_id : str
-    execution : mapping
-        With ``status`` and ``redriveCount``, and ``error`` and ``cause`` where there are any.
-
-    Returns
-    -------
-    str or None
-        What the job is now; None where it knew.
-    """
-    status, redrives = execution["status"], execution.get("redriveCount") or 0
-    if status == "RUNNING":
-        reopened = repository.reopen_job(job_id, redrives, utc_now())
-        return reopened.status if reopened else None
-    if status == "ABORTED":
-        told = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
-        error = JobError(code="ABORTED", message=(told or "its execution was stopped")[:_CAUSE_LENGTH], status=409)
-        ended = repository.end_job(job_id, "CANCELLED", error, redrives, utc_now())
-    else:
-        ended = repository.end_job(job_id, "FAILED", _explain(job_id, execution), redrives, utc_now())
-    callbacks.announce(ended)
-    return ended.status if ended else None
-
-
-def clean_up() -> int:
-    """Start again, replace or fail every job whose worker never started or has gone silent.
-
-    Returns
-    -------
-    int
-        How many there were.
-    """
-    settings, now = ComputeTaskSettings.load(), utc_now()
-    stale = repository.find_stale(
-        now - timedelta(seconds=settings.stale_queued_seconds),
-        now - timedelta(seconds=settings.stale_processing_seconds),
-        now - _CHECKED_EVERY,
-        _CLEANED_AT_ONCE,
-    )
-    is_answered = True  # by Step Functions; that it is not takes seconds to find out
-    for job in stale:
-        if job.execution_arn and not is_answered:
-            continue
-        try:
-            execution = dispatch.find_execution(job) if job.execution_arn else None
-        except (BotoCoreError, ClientError) as failed:
-            logger.exception("Step Functions does not answer; the job waits for the next clean-up", job_id=job.id)
-            is_answered = isinstance(failed, ClientError)
-            continue
-        if execution:
-            if execution["status"] == "RUNNING":
-                repository.mark_checked(job.id, now)
-            else:  # its event did not come
-                reconcile_execution(job.id, execution)
-        elif job.status == "QUEUED":
-            if now - job.queued_at < timedelta(seconds=settings.never_started_seconds):
-                # Lambda may still come to it, and then finds it done: an attempt has one worker.
-                repository.mark_checked(job.id, now)
-                dispatch.start(job)
-                continue
-            message = f"it waited for {settings.never_started_seconds:g} s; its worker may never have started"
-            error = JobError(code="NEVER_STARTED", message=message, status=503)
-            callbacks.announce(repository.fail_job(job.id, job.attempt, error, now, repository.silence(job)))
-        else:
-            message = f"its worker gave no sign of life for {settings.stale_processing_seconds:g} s"
-            lose(job, JobError(code="WORKER_LOST", message=message), unless_heard=True)
-    return len(stale)
-
-
-def fresh(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with new presigned URLs, where it has stored pictures or files.
-
-    Parameters
-    ----------
-    result : dict
-    """
-    renewed = dict(result)
-    for key_name, url_name in _URLS.items():
-        if key := result.get(key_name):
-            renewed[url_name], expires_at = storage.presign_download(key)
-            renewed["expires_at"] = expires_at.isoformat()
-    return renewed
-
-
-def renew(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result of before with a new presigned URL, unless what it leads to has expired.
-
-    Parameters
-    ----------
-    result : dict
-
-    Raises
-    ------
-    GoneError
-        If its picture or manifest is no more: objects live shorter than what names them, and a cache can be purged.
-    """
-    key = _result_key(result)
-    if key and storage.get_size(key) is None:
-        message = "the result has expired; ask for it anew, with another Idempotency-Key where there was one"
-        raise GoneError(message, code="RESULT_EXPIRED")
-    return fresh(result)
-
-
-def _result_key(result: Mapping[str, Any]) -> str | None:
-    return next((key for name in _URLS if (key := result.get(name))), None)
 
 
 def failure(job: Job) -> StudioError:
@@ -653,44 +329,6 @@ def _wait(job: Job, seconds: float) -> Job:
         time.sleep(min(_POLL_SECONDS, left))
         job = repository.find_job(job.id) or job
     return job
-
-
-def _explain(job_id: str, execution: Mapping[str, Any]) -> JobError:
-    """Return why a job fails with its execution, or without a result in spite of it."""
-    status, told, cause = execution["status"], execution.get("error") or "", execution.get("cause") or ""
-    if status == "SUCCEEDED":
-        return JobError(code="NO_RESULT", message="its execution succeeded, but left no result of the job")
-    if status == "TIMED_OUT" or told == "States.Timeout":
-        job = repository.find_job(job_id)
-        is_running = job is not None and job.status == "PROCESSING"
-        why = "it took too long" if is_running else "it waited for too long; its container may never have started"
-        return JobError(code="EXECUTION_TIMED_OUT", message=why, status=504)
-    logger.error("an execution failed", job_id=job_id, error=told, cause=cause)
-    return JobError(code="EXECUTION_FAILED", message=_read_cause(cause)[:_CAUSE_LENGTH])
-
-
-def _read_cause(cause: str) -> str:
-    """Return what Batch says of a container that failed. All else is ours, and not for users."""
-    try:
-        found = json.loads(cause)
-    except ValueError:  # none, or cut at Step Functions' limit
-        found = {}
-    container = found.get("Container") or {}
-    parts = [found.get("StatusReason"), container.get("Reason")]
-    if "ExitCode" in container:
-        parts.append(f"exit code {container['ExitCode']}")
-    return ", ".join(part for part in parts if part) or "something went wrong on our side"
-
-
-def _look_at_execution(job: Job) -> dict[str, Any] | None:
-    """Return what Step Functions says of a job's execution; None, too, where it does not and the job goes on."""
-    try:
-        return dispatch.find_execution(job)
-    except (BotoCoreError, ClientError):
-        if job.status in FINAL:  # nobody knows whether it was redriven
-            raise
-        logger.exception("Step Functions does not answer; the job goes on as it is", job_id=job.id)
-        return None
 
 
 def _find(caller: Caller, job_id: str) -> Job:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from studio.compute_tasks import callbacks, repository, service
+from studio.compute_tasks import callbacks, recovery, repository
 from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.compute_tasks.settings import ComputeTaskSettings
@@ -77,7 +77,7 @@ def _end(job: Job, error: JobError) -> Status | None:
 
 
 def _lose(job: Job, code: str, message: str) -> Status | None:
-    left = insist(lambda: service.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
+    left = insist(lambda: recovery.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
     return left.status if left else None
 
 

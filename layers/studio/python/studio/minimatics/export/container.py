@@ -14,8 +14,8 @@ import cv2
 from botocore.exceptions import BotoCoreError, ClientError
 
 from studio import storage
+from studio.compute_tasks import executions
 from studio.compute_tasks import repository as jobs
-from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.container import AGAIN, COMPLETED, FINAL, STOPPED, ending_on_sigterm
 from studio.compute_tasks.models import Job, Progress
 from studio.compute_tasks.registry import TASKS
@@ -65,8 +65,8 @@ def main() -> int:
     logger.append_keys(job_id=job_id, segment=segment, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
     with ending_on_sigterm():
         try:
-            job = insist(lambda: compute_tasks.begin(job_id))
-        except compute_tasks.JobOverError as over:
+            job = insist(lambda: executions.begin(job_id))
+        except executions.JobOverError as over:
             logger.warning("nothing to do", reason=str(over))
             return COMPLETED if over.status == "COMPLETED" else FINAL
         except SystemExit:

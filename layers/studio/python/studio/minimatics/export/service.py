@@ -11,9 +11,8 @@ from pydantic import ValidationError
 
 from studio import storage
 from studio.caller import Caller
-from studio.compute_tasks import api, callbacks
+from studio.compute_tasks import api, callbacks, executions
 from studio.compute_tasks import repository as jobs
-from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError
 from studio.compute_tasks.registry import TASKS
 from studio.compute_tasks.settings import ComputeTaskSettings
@@ -112,7 +111,7 @@ def plan(job_id: str, execution_arn: str, given: Mapping[str, Any]) -> dict[str,
     job = insist(lambda: jobs.find_job(job_id) or _register(job_id, execution_arn, given))
     if (job.task_type, job.execution_arn) != (TASK, execution_arn):
         raise InvalidFieldError(f"the job {job_id} is not this execution's")
-    job = insist(lambda: compute_tasks.begin(job_id))
+    job = insist(lambda: executions.begin(job_id))
     try:
         project, order = insist(lambda: load(job))
         if problems := insist(lambda: _find_missing(job.caller, project)):
@@ -126,7 +125,7 @@ def plan(job_id: str, execution_arn: str, given: Mapping[str, Any]) -> dict[str,
         "job_id": job_id,
         "segments": [str(segment.index) for segment in order.plan.segments],
         "concurrency": ExportSettings.load().export_concurrency,
-        **compute_tasks.container_needs(TASKS[TASK]),
+        **executions.container_needs(TASKS[TASK]),
     }
 
 
@@ -171,17 +170,15 @@ def complete(job_id: str) -> str:
         If there is no film.
     """
     film = insist(lambda: repository.find_film(job_id))
-    try:
-        job = insist(lambda: compute_tasks.begin(job_id))
-    except compute_tasks.JobOverError as over:
-        found = insist(lambda: jobs.find_job(job_id))
-        if over.status != "COMPLETED" or found is None or film is None:
-            raise
-        job = found  # this state was here before, and did not come to its end
+    job = insist(lambda: executions.begin_unless_complete(job_id))
+    if job is None:  # this state was here before, and did not come to its end
+        job = insist(lambda: jobs.find_job(job_id))
+        if job is None or film is None:
+            raise executions.JobOverError(job_id, job)
     else:
         if film is None or storage.get_size(film["film_key"]) is None:
             raise GoneError(f"the job {job_id} has no film")
-        compute_tasks.complete(job, film)
+        executions.complete(job, film)
     _delete_parts(job)
     key: str = film["film_key"]
     return key

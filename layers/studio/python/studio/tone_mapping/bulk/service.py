@@ -9,7 +9,7 @@ from pymongo.errors import PyMongoError
 
 from studio import storage
 from studio.caller import Caller
-from studio.compute_tasks import callbacks
+from studio.compute_tasks import callbacks, executions
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
@@ -91,7 +91,7 @@ def start(job_id: str) -> dict[str, Any]:
     JobOverError
         If there is nothing to do.
     """
-    job = insist(lambda: compute_tasks.begin(job_id))
+    job = insist(lambda: executions.begin(job_id))
     order = BulkJob.model_validate(job.payload)
     return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
 
@@ -157,13 +157,10 @@ def complete(job_id: str) -> dict[str, int] | None:
     JobOverError
         If the job failed or was cancelled.
     """
-    try:
-        # Which asks whether it was redriven, even where nobody has told that it had ended.
-        job = insist(lambda: compute_tasks.begin(job_id))
-    except compute_tasks.JobOverError as over:
-        if over.status == "COMPLETED":
-            return None
-        raise
+    # Which asks whether it was redriven, even where nobody has told that it had ended.
+    job = insist(lambda: executions.begin_unless_complete(job_id))
+    if job is None:
+        return None
     keys = _read_order(BulkJob.model_validate(job.payload).manifest_key)
     found = insist(lambda: {item.index: item for item in repository.find_items(job_id)})
     items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
@@ -172,7 +169,7 @@ def complete(job_id: str) -> dict[str, int] | None:
     result_key = job_key(job.user_id, job_id, "result.json")
     told = json.dumps({"job_id": job_id, "counts": counts, "items": items}).encode()
     storage.write(result_key, told, "application/json", tags={"kind": "result"})
-    compute_tasks.complete(job, {"counts": counts, "manifest_key": result_key})
+    executions.complete(job, {"counts": counts, "manifest_key": result_key})
     return counts
 
 
@@ -209,14 +206,7 @@ def _tell(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
 def _find_running(job_id: str) -> Job | None:
     """Return a job that runs, which it does again where its execution was redriven; None where it is complete."""
     job = jobs.find_job(job_id)
-    if job and job.status == "PROCESSING":
-        return job
-    try:
-        return compute_tasks.begin(job_id)
-    except compute_tasks.JobOverError as over:
-        if over.status == "COMPLETED":
-            return None
-        raise
+    return job if job and job.status == "PROCESSING" else executions.begin_unless_complete(job_id)
 
 
 def _find_ungraded(job_id: str, index: int) -> Job | None:
