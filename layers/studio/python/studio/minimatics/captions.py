@@ -9,11 +9,10 @@ from unicodedata import bidirectional
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from studio.minimatics.fonts import load_font
-from studio.minimatics.models import Caption, CaptionStyle
+from studio.minimatics.models import Caption, CaptionStyle, bgr_of
 from studio.minimatics.motion import Pixels
 
 _SHRINKING = 0.9
@@ -168,10 +167,7 @@ def _painted(
         ImageDraw.Draw(around).text(place, line.text, 255, font, anchor, direction=line.direction, stroke_width=outline)
     box = around.getbbox() or (0, 0, 1, 1)
     inner, outer = (np.asarray(mask.crop(box), np.float32)[..., None] / 255 for mask in (letters, around))
-    text = _bgr(style.colour) * inner + _bgr(style.outline_colour) * np.maximum(outer - inner, 0)
+    colour, outline_colour = (np.array(bgr_of(each), np.float32) for each in (style.colour, style.outline_colour))
+    text = colour * inner + outline_colour * np.maximum(outer - inner, 0)
     rest = np.repeat(1 - np.maximum(inner, outer), 3, axis=2) * 255
     return _Patch(box[0], box[1], np.rint(text).astype(np.uint8), np.rint(rest).astype(np.uint8))
-
-
-def _bgr(colour: str) -> NDArray[np.float32]:
-    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)[::-1].astype(np.float32)

@@ -105,6 +105,18 @@ Frames = Annotated[int, Field(ge=1, le=_MOST_FRAMES)]
 Seconds = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
 
 
+def bgr_of(colour: Colour) -> tuple[int, int, int]:
+    """Return blue, green and red of a colour, 0..255.
+
+    Parameters
+    ----------
+    colour : str
+        ``#rrggbb``.
+    """
+    red, green, blue = bytes.fromhex(colour[1:])
+    return blue, green, red
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, strict=True)
 

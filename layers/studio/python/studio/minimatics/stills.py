@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from studio.minimatics.errors import MediaError
-from studio.minimatics.models import Project, Shot, ShotGrade
+from studio.minimatics.models import Project, Shot, ShotGrade, bgr_of
 from studio.minimatics.motion import Path, Pixels, Still, camera_path, needed_size
 from studio.minimatics.sources import Sources, missing
 from studio.tone_mapping.decode import Photo
@@ -38,7 +38,7 @@ def load_still(project: Project, number: int, sources: Sources) -> Still:
     shot = project.shots[number]
     look_for = _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
     field = f"shots.{number}.image_key"
-    background = _bgr(project.background)
+    background = bgr_of(project.background)
     try:
         data = sources.image(shot.image_key)
         path = _path(project, shot, data)
@@ -88,11 +88,6 @@ def _problem(field: str, key: str, sources: Sources) -> str | None:
 def _path(project: Project, shot: Shot, data: bytes) -> Path:
     picture = probe(data).displayed_size
     return camera_path(shot.motion, shot.duration_frames, picture, project.size, project.fit)
-
-
-def _bgr(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour[1:])
-    return blue, green, red
 
 
 def _chooser(grade: ShotGrade, field: str, sources: Sources) -> Chooser:

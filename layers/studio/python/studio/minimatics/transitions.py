@@ -1,13 +1,15 @@
 """Two pictures into one: what is seen while a shot follows another."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.minimatics.models import Cut, Dissolve, Fade, Push, Transition, Wipe
+from studio.minimatics.models import Cut, Dissolve, Fade, Push, Transition, Wipe, bgr_of
 from studio.minimatics.motion import Pixels
+from studio.tone_mapping.colour import to_linear
+
+_LIGHT = to_linear(np.arange(256.0) / 255)  # of every code
+_BETWEEN_CODES = to_linear((np.arange(255) + 0.5) / 255)  # where light is nearer to the next code
 
 
 def join(transition: Transition, progress: float, leaving: Pixels, entering: Pixels) -> Pixels:
@@ -30,8 +32,7 @@ def join(transition: Transition, progress: float, leaving: Pixels, entering: Pix
         case Dissolve():
             return mix(leaving, entering, progress)
         case Fade(colour=colour):
-            red, green, blue = bytes.fromhex(colour[1:])
-            plain = np.full_like(leaving, (blue, green, red))
+            plain = np.full_like(leaving, bgr_of(colour))
             if progress < 0.5:
                 return mix(leaving, plain, 2 * progress)
             return mix(plain, entering, 2 * progress - 1)
@@ -67,16 +68,6 @@ def _mixing_table(share: float) -> NDArray[np.uint8]:
     light = ((1 - share) * _LIGHT[:, None] + share * _LIGHT[None, :]).ravel()
     table: NDArray[np.uint8] = np.searchsorted(_BETWEEN_CODES, light).astype(np.uint8)
     return table
-
-
-def _to_light(code: NDArray[Any]) -> NDArray[np.float64]:
-    """Follow IEC 61966-2-1 (sRGB), from codes 0..255 to light 0..1."""
-    value = code / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-_LIGHT = _to_light(np.arange(256.0))
-_BETWEEN_CODES = _to_light(np.arange(255) + 0.5)  # where light is nearer to the next code
 
 
 def _turned(direction: str, *pictures: Pixels) -> list[Pixels]:
