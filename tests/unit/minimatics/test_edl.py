@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from studio.minimatics.edl import timecode, write_edl
 from studio.minimatics.models import Fade, Project
-from studio.minimatics.timeline import Look, Timeline
+from studio.minimatics.timeline import ShotFrame, Timeline
 from tests.unit.minimatics.conftest import make_project
 from tests.unit.minimatics.test_timeline import projects
 
@@ -153,9 +153,9 @@ def test_an_edit_list_shows_what_the_film_shows(project: Project) -> None:
             moment = timeline.moment(frame)
             assert (moment.second is not None) == (passed < row.frames)
             if entered is not None:
-                assert Look(entered, row.source + passed) == (moment.second or moment.first)
+                assert ShotFrame(entered, row.source + passed) == (moment.second or moment.first)
             if gone is not None and leaving and moment.second:
-                assert Look(gone, leaving.source + passed) == moment.first
+                assert ShotFrame(gone, leaving.source + passed) == moment.first
             if moment.second and None in (entered, gone):
                 assert isinstance(moment.transition, Fade)
                 assert (moment.progress < 0.5) == (entered is None)

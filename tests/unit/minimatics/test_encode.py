@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 
 from studio.minimatics.encode import encode_segment, to_deep_planes, to_planes
-from studio.minimatics.models import Output, Size
+from studio.minimatics.models import FilmOutput, Size
 from tests.unit.minimatics import judge
 
 BARS = ["#ffffff", "#ffff00", "#00ffff", "#00ff00", "#ff00ff", "#ff0000", "#0000ff", "#000000", "#808080", "#c06020"]
 COLOURS = np.array([list(bytes.fromhex(colour[1:]))[::-1] for colour in BARS], np.uint8)
 SIZE = Size(width=320, height=180)
-PRORES = Output.model_validate({"codec": "prores", "quality": "high"})
+PRORES = FilmOutput.model_validate({"codec": "prores", "quality": "high"})
 
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60)])
 @pytest.mark.parametrize(("codec", "tag"), [("h264", "avc1"), ("hevc", "hvc1"), ("vp9", "vp09"), ("prores", "apch")])
 def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: str, fps: Fraction) -> None:
-    output = Output.model_validate({"codec": codec, "quality": "high"})
+    output = FilmOutput.model_validate({"codec": codec, "quality": "high"})
     bars = np.repeat(np.repeat(COLOURS[None], 32, axis=1), 180, axis=0)
     encode_segment([bars] * 9, tmp_path / "bars.mp4", output, SIZE, fps, 2)
     stream = judge.probe(tmp_path / "bars.mp4")["video"]
@@ -47,7 +47,7 @@ def test_colours_and_tags_are_those_of_bt_709(tmp_path: Path, codec: Any, tag: s
 def test_the_encoders_threads_do_not_share_a_frame(tmp_path: Path) -> None:
     """On a busy machine, slices of a frame that are encoded at once are not always the same."""
     path = tmp_path / "grey.mp4"
-    encode_segment([np.full((180, 320, 3), 90, np.uint8)] * 3, path, Output(), SIZE, Fraction(25), 2)
+    encode_segment([np.full((180, 320, 3), 90, np.uint8)] * 3, path, FilmOutput(), SIZE, Fraction(25), 2)
     assert b" threads=2 " in path.read_bytes()
     assert b" sliced_threads=0 " in path.read_bytes()
 
@@ -55,7 +55,7 @@ def test_the_encoders_threads_do_not_share_a_frame(tmp_path: Path) -> None:
 def test_a_header_says_nothing_of_the_machine(tmp_path: Path) -> None:
     """The segments of two machines have the same one, or they are not joined."""
     path = tmp_path / "grey.mp4"
-    output = Output.model_validate({"codec": "hevc"})
+    output = FilmOutput.model_validate({"codec": "hevc"})
     encode_segment([np.full((180, 320, 3), 90, np.uint8)] * 3, path, output, SIZE, Fraction(25), 2)
     assert b"x265" not in path.read_bytes()
     assert b"cpuid" not in path.read_bytes()
@@ -108,11 +108,11 @@ from fractions import Fraction
 from pathlib import Path
 import skimage.data
 from studio.minimatics.encode import encode_segment
-from studio.minimatics.models import Output, Size
+from studio.minimatics.models import FilmOutput, Size
 
 picture = skimage.data.coffee()
 frames = [picture[number : number + 90, number : number + 160] for number in range(20)]
-output = Output.model_validate({"codec": sys.argv[1], "quality": "draft" if sys.argv[1] == "vp9" else "standard"})
+output = FilmOutput.model_validate({"codec": sys.argv[1], "quality": "draft" if sys.argv[1] == "vp9" else "standard"})
 encode_segment(frames, Path(sys.argv[2]), output, Size(width=160, height=90), Fraction(24), 2)
 """
 
@@ -141,7 +141,7 @@ def test_whatever_ends_the_encoding_ends_it_at_once(tmp_path: Path) -> None:
 
     size, rate = Size(width=64, height=64), Fraction(24)
     with pytest.raises(LookupError, match=r"shots\.1"):
-        encode_segment(broken(), tmp_path / "grey.mp4", Output(), size, rate, 2)
+        encode_segment(broken(), tmp_path / "grey.mp4", FilmOutput(), size, rate, 2)
 
     def stop(*_: object) -> None:
         raise Stopped
@@ -151,7 +151,7 @@ def test_whatever_ends_the_encoding_ends_it_at_once(tmp_path: Path) -> None:
         for milliseconds in range(2, 62):
             with pytest.raises(Stopped):  # noqa: PT012 the signal may come before the first frame
                 signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
-                encode_segment(itertools.repeat(grey), tmp_path / "grey.mp4", Output(), size, rate, 2)
+                encode_segment(itertools.repeat(grey), tmp_path / "grey.mp4", FilmOutput(), size, rate, 2)
     finally:
         signal.signal(signal.SIGALRM, before)
     deadline = time.monotonic() + 5

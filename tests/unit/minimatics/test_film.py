@@ -212,12 +212,12 @@ from pathlib import Path
 import av
 import numpy as np
 from studio.minimatics.gif import write_gif
-from studio.minimatics.models import Output, Size
+from studio.minimatics.models import FilmOutput, Size
 
 count = int(sys.argv[1])
 picture = np.zeros((360, 640, 3), np.uint8)
 frames = lambda: (av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="gbrp") for _ in range(count))
-output = Output(codec="gif", container="gif")
+output = FilmOutput(codec="gif", container="gif")
 write_gif(frames, count, Path(sys.argv[2]), output, Size(width=640, height=360), Fraction(25))
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

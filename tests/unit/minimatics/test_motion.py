@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from studio.minimatics.models import MOTIONS, Camera, Motion, Size
-from studio.minimatics.motion import Path, Still, View, camera_path, needed_size
+from studio.minimatics.motion import CameraPath, Still, View, camera_path, needed_size
 
 Pixels = NDArray[Any]
 
@@ -171,7 +171,7 @@ def test_a_far_zoom_into_a_huge_picture_takes_bounded_memory() -> None:
     path = camera_path(Motion(start=Camera(), to=Camera(zoom=10)), 10, (12_000, 8000), FILM, "cover")
     needed = needed_size(path, FILM)
     assert needed[0] * needed[1] < 10 * FILM.width * FILM.height
-    assert needed_size(Path(View(0.5, 0.5, 1, 1), View(0.5, 0.5, 1, 1), "linear", 10), FILM) == (480, 270)
+    assert needed_size(CameraPath(View(0.5, 0.5, 1, 1), View(0.5, 0.5, 1, 1), "linear", 10), FILM) == (480, 270)
 
 
 @pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from studio.minimatics.models import Project
 from studio.minimatics.subtitles import write_srt, write_webvtt
-from studio.minimatics.timeline import Look, Timeline
+from studio.minimatics.timeline import ShotFrame, Timeline
 from tests.unit.minimatics.conftest import make_project
 
 DISSOLVE = {"type": "dissolve", "duration_frames": 4}
@@ -40,7 +40,7 @@ def test_every_frame_of_every_shot_is_seen_once_and_in_order(project: Project) -
     timeline = Timeline(project)
     shots = project.shots
     assert timeline.frames == sum(s.duration_frames for s in shots) - sum(s.transition.duration_frames for s in shots)
-    seen: list[Look] = []
+    seen: list[ShotFrame] = []
     for frame in range(timeline.frames):
         moment = timeline.moment(frame)
         looks = [look for look in (moment.first, moment.second) if look]
@@ -51,7 +51,7 @@ def test_every_frame_of_every_shot_is_seen_once_and_in_order(project: Project) -
             assert 0 < moment.progress < 1
         seen += looks
     assert sorted(seen, key=lambda look: (look.shot, look.frame)) == [
-        Look(shot, frame) for shot in range(len(shots)) for frame in range(shots[shot].duration_frames)
+        ShotFrame(shot, frame) for shot in range(len(shots)) for frame in range(shots[shot].duration_frames)
     ]
 
 

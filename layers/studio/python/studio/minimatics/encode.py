@@ -13,7 +13,7 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from studio.minimatics.models import Output, Size
+from studio.minimatics.models import FilmOutput, Size
 from studio.minimatics.motion import Pixels
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ _TO_YUV = np.vstack(
 
 
 def add_video_stream(
-    container: "OutputContainer", output: Output, size: Size, fps: Fraction, threads: int
+    container: "OutputContainer", output: FilmOutput, size: Size, fps: Fraction, threads: int
 ) -> "VideoStream":
     """Open an encoder: the same settings whichever segment it is for, so that segments can be joined.
 
     Parameters
     ----------
     container : OutputContainer
-    output : Output
+    output : FilmOutput
     size : Size
     fps : Fraction
     threads : int
@@ -121,7 +121,7 @@ def _bounded(encoder: Codec, threads: int) -> dict[str, str]:
 
 
 def encode_segment(
-    frames: Iterable[Pixels], path: Path, output: Output, size: Size, fps: Fraction, threads: int
+    frames: Iterable[Pixels], path: Path, output: FilmOutput, size: Size, fps: Fraction, threads: int
 ) -> None:
     """Encode frames to a file of video alone: QuickTime for ProRes, else an MP4, whatever the film will be.
 
@@ -131,7 +131,7 @@ def encode_segment(
         (height, width, 3) BGR uint8, sRGB.
     path : Path
         Replaced if it exists.
-    output : Output
+    output : FilmOutput
     size : Size
     fps : Fraction
     threads : int

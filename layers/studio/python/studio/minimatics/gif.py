@@ -12,7 +12,7 @@ import av
 from av.filter import Graph
 from av.filter.context import FilterContext
 
-from studio.minimatics.models import Output, Size
+from studio.minimatics.models import FilmOutput, Size
 
 # Quality -> how many colours, and how those between them are made. Bayer's pattern stays where it is from frame to
 # frame, and is packed the better for it.
@@ -28,7 +28,7 @@ def write_gif(
     frames: Callable[[], Iterable[av.VideoFrame]],
     count: int,
     path: Path,
-    output: Output,
+    output: FilmOutput,
     size: Size,
     fps: Fraction,
     report: Callable[[int], None] = lambda frames: None,
@@ -43,7 +43,7 @@ def write_gif(
         How many frames there are.
     path : Path
         Replaced if it exists.
-    output : Output
+    output : FilmOutput
     size : Size
     fps : Fraction
         Of 50 at most: GIF counts in hundredths of a second, and viewers slow down what takes less than two.

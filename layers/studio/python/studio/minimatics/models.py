@@ -298,7 +298,7 @@ class AudioClip(_Part):
     duck_db: float = Field(default=-12, ge=-60, le=0, description="Of music: how much quieter it is under a voice.")
 
 
-class Output(_Part):
+class FilmOutput(_Part):
     """How the film is written."""
 
     codec: Literal["h264", "hevc", "vp9", "prores", "gif"] = Field(
@@ -341,7 +341,7 @@ class Project(_Part):
     # Not by `min_length`: pydantic counts the shots that are right, and told of none where all are wrong.
     shots: tuple[Shot, ...] = Field(strict=False, max_length=2000, json_schema_extra={"minItems": 1})
     audio: tuple[AudioClip, ...] = Field(strict=False, default=(), max_length=PROJECT_CLIPS_MAX)
-    output: Output = Output()
+    output: FilmOutput = FilmOutput()
 
     @property
     def has_sound(self) -> bool:
@@ -474,7 +474,7 @@ def _length_problems(given: Mapping[str, Any], frames: int) -> list[InitErrorDet
 def _codec_problems(given: Mapping[str, Any], frames: int, seconds: Fraction | None) -> list[InitErrorDetails]:
     """Tell what a film has more of than its codec takes."""
     try:
-        output = Output.model_validate(given.get("output", {}))
+        output = FilmOutput.model_validate(given.get("output", {}))
         size = _SIZE.validate_python(given.get("size", _DEFAULT_SIZE))
     except ValidationError:
         return []  # told elsewhere

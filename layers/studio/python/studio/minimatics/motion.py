@@ -33,7 +33,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Path:
+class CameraPath:
     """A camera's way over a picture.
 
     Attributes
@@ -82,7 +82,7 @@ def _eased(progress: float, easing: str) -> float:
 
 def camera_path(
     motion: Motion, frames: int, picture: tuple[int, int], size: Size, fit: Literal["contain", "cover", "stretch"]
-) -> Path:
+) -> CameraPath:
     """Lay a motion over a picture.
 
     Parameters
@@ -102,7 +102,7 @@ def camera_path(
         across = down = min(across, down) if fit == "contain" else max(across, down)
     # At zoom 1 the film's width is this share of the picture's; above 1 where there are bars.
     width, height = size.width / across / picture[0], size.height / down / picture[1]
-    return Path(_view(motion.start, width, height), _view(motion.to, width, height), motion.easing, frames)
+    return CameraPath(_view(motion.start, width, height), _view(motion.to, width, height), motion.easing, frames)
 
 
 def _view(camera: Camera, width: float, height: float) -> View:
@@ -126,7 +126,7 @@ class Still:
     ----------
     picture : ndarray of uint8
         (h, w, 3) BGR; best not much larger than `needed_size` says.
-    path : Path
+    path : CameraPath
         All that will be seen of it.
     size : Size
         Of the film.
@@ -134,7 +134,7 @@ class Still:
         BGR, of bars.
     """
 
-    def __init__(self, picture: Pixels, path: Path, size: Size, background: tuple[int, int, int]) -> None:
+    def __init__(self, picture: Pixels, path: CameraPath, size: Size, background: tuple[int, int, int]) -> None:
         self._path = path
         self._size = size
         finest = _copy_what_is_seen(picture, path, size, background)
@@ -176,7 +176,7 @@ class Still:
         return self._path.view(first) == self._path.view(second)
 
 
-def needed_size(path: Path, size: Size) -> tuple[int, int]:
+def needed_size(path: CameraPath, size: Size) -> tuple[int, int]:
     """Tell the width and height that a whole picture needs, in pixels, for nothing of it to be missed."""
     nearest = min(path.start.width, path.to.width), min(path.start.height, path.to.height)
     seen = _seen(path)
@@ -197,7 +197,7 @@ class _Level:
     offset: tuple[float, float]
 
 
-def _seen(path: Path) -> tuple[float, float, float, float]:
+def _seen(path: CameraPath) -> tuple[float, float, float, float]:
     """Return the left, top, right and bottom of all that is seen: edges move one way only, so the ends tell."""
     ends = (path.start, path.to)
     return (
@@ -208,7 +208,7 @@ def _seen(path: Path) -> tuple[float, float, float, float]:
     )
 
 
-def _copy_what_is_seen(picture: Pixels, path: Path, size: Size, background: tuple[int, int, int]) -> _Level:
+def _copy_what_is_seen(picture: Pixels, path: CameraPath, size: Size, background: tuple[int, int, int]) -> _Level:
     left, top, right, bottom = _seen(path)
     height, width = picture.shape[:2]
     needed = needed_size(path, size)

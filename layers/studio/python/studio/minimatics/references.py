@@ -9,11 +9,11 @@ from studio.object_keys import is_own, own_prefix
 from studio.tone_mapping.presets import repository as presets
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 
-Path = tuple[str | int, ...]
-Problem = tuple[Path, Mapping[str, Any]]
+FieldPath = tuple[str | int, ...]
+Problem = tuple[FieldPath, Mapping[str, Any]]
 
 
-def find_missing(caller: Caller, given: Mapping[str, Any], refused: set[Path]) -> list[Problem]:
+def find_missing(caller: Caller, given: Mapping[str, Any], refused: set[FieldPath]) -> list[Problem]:
     """Find what a project names and the caller does not have.
 
     Parameters
@@ -43,14 +43,14 @@ def find_missing(caller: Caller, given: Mapping[str, Any], refused: set[Path]) -
     return problems
 
 
-def _objects(given: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _objects(given: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for part, name in (("shots", "image_key"), ("audio", "audio_key")):
         for number, item in _items(given, part):
             if isinstance(key := item.get(name), str):
                 yield (part, number, name), key
 
 
-def _presets(given: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _presets(given: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     for number, shot in _items(given, "shots"):
         grade = shot.get("grade")
         if isinstance(grade, Mapping) and isinstance(preset_id := grade.get("preset_id"), str):

@@ -7,7 +7,7 @@ from studio.minimatics.models import Project
 from studio.minimatics.motion import Pixels, Still
 from studio.minimatics.sources import Sources
 from studio.minimatics.stills import load_still
-from studio.minimatics.timeline import Look, Timeline
+from studio.minimatics.timeline import ShotFrame, Timeline
 from studio.minimatics.transitions import join
 
 
@@ -60,9 +60,9 @@ class Renderer:
             Where a picture, preset or font has not what the project asks of it.
         """
         moment = self.timeline.moment(number)
-        looks = [look for look in (moment.first, moment.second) if look]
-        self._forget_all_but({look.shot for look in looks})
-        pictures = [self._look(look) for look in looks]
+        seen = [shown for shown in (moment.first, moment.second) if shown]
+        self._forget_all_but({shown.shot for shown in seen})
+        pictures = [self._picture(shown) for shown in seen]
         picture = join(moment.transition, moment.progress, *pictures) if moment.transition else pictures[0]
         if moment.captions and self._project.output.captions != "sidecar":
             picture = draw(moment.captions, picture)
@@ -73,14 +73,14 @@ class Renderer:
             del self._stills[shot]
             self._last.pop(shot, None)
 
-    def _look(self, look: Look) -> Pixels:
-        if look.shot not in self._stills:
-            self._stills[look.shot] = load_still(self._project, look.shot, self._sources)
-        still = self._stills[look.shot]
-        if look.shot in self._last:
-            frame, picture = self._last[look.shot]
-            if still.is_still(frame, look.frame):
+    def _picture(self, shown: ShotFrame) -> Pixels:
+        if shown.shot not in self._stills:
+            self._stills[shown.shot] = load_still(self._project, shown.shot, self._sources)
+        still = self._stills[shown.shot]
+        if shown.shot in self._last:
+            frame, picture = self._last[shown.shot]
+            if still.is_still(frame, shown.frame):
                 return picture
-        picture = still.frame(look.frame)
-        self._last[look.shot] = look.frame, picture
+        picture = still.frame(shown.frame)
+        self._last[shown.shot] = shown.frame, picture
         return picture

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from studio.minimatics.errors import MediaError
 from studio.minimatics.models import Project, Shot, ShotGrade, bgr_of
-from studio.minimatics.motion import Path, Pixels, Still, camera_path, needed_size
+from studio.minimatics.motion import CameraPath, Pixels, Still, camera_path, needed_size
 from studio.minimatics.sources import Sources, missing
 from studio.tone_mapping.decode import Photo
 from studio.tone_mapping.errors import ImageError
@@ -85,7 +85,7 @@ def _problem(field: str, key: str, sources: Sources) -> str | None:
     return None
 
 
-def _path(project: Project, shot: Shot, data: bytes) -> Path:
+def _path(project: Project, shot: Shot, data: bytes) -> CameraPath:
     picture = probe(data).displayed_size
     return camera_path(shot.motion, shot.duration_frames, picture, project.size, project.fit)
 

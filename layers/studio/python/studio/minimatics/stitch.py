@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 
 from studio.minimatics.audio import Samples
 from studio.minimatics.gif import write_gif
-from studio.minimatics.models import SAMPLE_RATE, Output, Size
+from studio.minimatics.models import SAMPLE_RATE, FilmOutput, Size
 
 _FINEST_TIMESCALE = 10_000_000
 _SOUND = {
@@ -30,7 +30,7 @@ def stitch(
     segments: Sequence[tuple[Path, int]],
     sound: Iterable[Samples] | None,
     path: Path,
-    output: Output,
+    output: FilmOutput,
     size: Size,
     fps: Fraction,
     report: Callable[[int], None] = lambda frames: None,
@@ -45,7 +45,7 @@ def stitch(
         (n, 2) each, as `audio.mix` yields them; None for a silent film.
     path : Path
         Where to; replaced if it exists.
-    output : Output
+    output : FilmOutput
     size : Size
     fps : Fraction
     report : callable

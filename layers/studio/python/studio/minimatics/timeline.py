@@ -9,7 +9,7 @@ from studio.minimatics.models import SAMPLE_RATE, Caption, Project, Shot, Transi
 
 
 @dataclass(frozen=True)
-class Look:
+class ShotFrame:
     """A shot at one of its frames.
 
     Attributes
@@ -30,9 +30,9 @@ class Moment:
 
     Attributes
     ----------
-    first : Look
+    first : ShotFrame
         The shot, or the one that a transition leaves.
-    second : Look | None
+    second : ShotFrame | None
         The one that a transition enters.
     transition : Transition | None
         Where there is a second.
@@ -42,8 +42,8 @@ class Moment:
         Those that stand, lowest first.
     """
 
-    first: Look
-    second: Look | None = None
+    first: ShotFrame
+    second: ShotFrame | None = None
     transition: Transition | None = None
     progress: float = 0
     captions: tuple[Caption, ...] = ()
@@ -118,15 +118,15 @@ class Timeline:
         if not 0 <= frame < self.frames:
             raise IndexError(f"the film has frames 0 to {self.frames - 1}, not {frame}")
         latest = bisect_right(self.starts, frame) - 1
-        look = Look(latest, frame - self.starts[latest])
+        entering = ShotFrame(latest, frame - self.starts[latest])
         cues = (self._cue_of_shot.get(shot) for shot in (latest - 1, latest))
         captions = tuple(cue.caption for cue in cues if cue and cue.start <= frame < cue.end)
         if latest == 0 or frame >= self.end(latest - 1):
-            return Moment(look, captions=captions)
+            return Moment(entering, captions=captions)
         transition = self.project.shots[latest - 1].transition
-        leaving = Look(latest - 1, frame - self.starts[latest - 1])
-        progress = (look.frame + 1) / (transition.duration_frames + 1)
-        return Moment(leaving, look, transition, progress, captions)
+        leaving = ShotFrame(latest - 1, frame - self.starts[latest - 1])
+        progress = (entering.frame + 1) / (transition.duration_frames + 1)
+        return Moment(leaving, entering, transition, progress, captions)
 
     def _find_cues(self) -> tuple[Cue, ...]:
         cues: list[Cue] = []

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from studio.compute_tasks.models import TaskOptions
 from studio.errors import ErrorDetail
 from studio.minimatics.api_models import Version
-from studio.minimatics.models import FilmSize, Output, Rate, Size
+from studio.minimatics.models import FilmOutput, FilmSize, Rate, Size
 from studio.minimatics.segments import Plan, Segment
 
 
@@ -25,7 +25,7 @@ class ExportOrder(BaseModel):
     )
     version: Version | None = Field(default=None, description="Of the project; the latest by default.")
     size: FilmSize | None = Field(default=None, description="In place of the project's.")
-    output: Output | None = Field(default=None, description="In place of the project's, all of it.")
+    output: FilmOutput | None = Field(default=None, description="In place of the project's, all of it.")
 
 
 class ExportVideoRequest(TaskOptions, ExportOrder):
@@ -41,7 +41,7 @@ class ExportJob(BaseModel):
     project_id: str
     version: int
     size: Size | None
-    output: Output | None
+    output: FilmOutput | None
     plan: Plan
 
 
@@ -63,7 +63,7 @@ class ExportPlanResponse(BaseModel):
     version: int
     size: Size
     fps: Rate
-    output: Output
+    output: FilmOutput
     frames: int
     duration_seconds: float
     concurrency: int = Field(description="Segments that are rendered at once, at most.")
@@ -92,7 +92,7 @@ class ExportResponse(BaseModel):
     expires_at: datetime = Field(description="Of the URLs.")
     size: Size
     fps: Rate
-    output: Output
+    output: FilmOutput
     frames: int
     duration_seconds: float
     size_bytes: int

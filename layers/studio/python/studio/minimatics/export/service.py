@@ -31,7 +31,7 @@ from studio.minimatics.export.models import (
     ExportVideoRequest,
 )
 from studio.minimatics.export.settings import ExportSettings
-from studio.minimatics.models import Output, Project, Size
+from studio.minimatics.models import FilmOutput, Project, Size
 from studio.minimatics.segments import Plan, plan_film
 from studio.minimatics.service import find_version
 from studio.minimatics.timeline import Timeline
@@ -245,7 +245,7 @@ def _order(user_id: str, order: ExportOrder) -> tuple[Project, ExportJob]:
     )
 
 
-def _project(stored: StoredProject, size: Size | None, output: Output | None) -> Project:
+def _project(stored: StoredProject, size: Size | None, output: FilmOutput | None) -> Project:
     """Make a stored version the project that is exported."""
     changes = {name: given.model_dump() for name, given in {"size": size, "output": output}.items() if given}
     try:
