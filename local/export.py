@@ -20,7 +20,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 import cv2
 from pydantic import ValidationError
 
-from studio.minimatics.api_models import without_told
+from studio.minimatics.api_models import without_response_fields
 from studio.minimatics.errors import MediaError
 from studio.minimatics.film import Film, check_sources, film_files, finish_film, render_segment
 from studio.minimatics.models import Project
@@ -150,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(file: Path) -> Project:
     given = json.loads(file.read_bytes())
-    return Project.model_validate_json(json.dumps(without_told(given, Project) if isinstance(given, dict) else given))
+    return Project.model_validate_json(
+        json.dumps(without_response_fields(given, Project) if isinstance(given, dict) else given)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

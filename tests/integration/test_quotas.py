@@ -18,7 +18,7 @@ from studio.documents import new_id
 from studio.errors import StudioError
 from studio.http import Handler, create_app, create_handler
 from studio.mongo import get_database
-from studio.quotas import take
+from studio.quotas import count_request
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.presets import service as presets
 from studio.tone_mapping.presets.models import CreatePresetRequest
@@ -89,7 +89,7 @@ def test_requests_at_once_are_all_counted(configure: Callable[..., None]) -> Non
     configure(MONGODB_TIMEOUT_MS="25000")
     get_database()
     with ThreadPoolExecutor(THREADS) as pool:
-        quotas = list(pool.map(lambda _: take("key_3", 5), range(THREADS)))
+        quotas = list(pool.map(lambda _: count_request("key_3", 5), range(THREADS)))
     assert sorted(quota.used for quota in quotas) == list(range(1, THREADS + 1))
     assert [quota.is_exceeded for quota in quotas].count(False) == 5
 

@@ -237,11 +237,11 @@ def _count_request(
 ) -> dict[str, Any]:
     """Serve a request if its key may send one more this minute; before all else, so that wrong ones count too."""
     # Not at the top: it brings MongoDB's library, which some functions do without as long as there is no limit.
-    from studio.quotas import take
+    from studio.quotas import count_request
 
     request_id = event["requestContext"]["requestId"]
     try:
-        quota = take(event["requestContext"]["authorizer"]["lambda"]["key_id"], limit)
+        quota = count_request(event["requestContext"]["authorizer"]["lambda"]["key_id"], limit)
     except Exception as error:  # a quota that cannot be looked at is not one that is left
         return _to_event(_refuse(error if isinstance(error, StudioError) else _explain_failure(error), request_id))
     if quota.is_exceeded:

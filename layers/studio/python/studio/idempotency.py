@@ -29,7 +29,7 @@ from studio.documents import new_id, utc_now
 from studio.errors import ConflictError, InvalidFieldError, StudioError
 from studio.mongo import Record, get_collection
 from studio.observability import count, logger
-from studio.results import renew
+from studio.results import presign_if_stored
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "idempotency-replayed"
@@ -208,7 +208,7 @@ def _tolerated() -> Iterator[None]:
 
 def _renew(response: Record, idempotent_data: DataRecord) -> Record:
     """Make an answer of before fit to be given again: a presigned URL in it may have ended."""
-    return {**response, "body": _dump(renew(json.loads(response["body"]))), "replayed": True}
+    return {**response, "body": _dump(presign_if_stored(json.loads(response["body"]))), "replayed": True}
 
 
 def _dump(body: Any) -> str:

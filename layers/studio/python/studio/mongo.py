@@ -20,7 +20,7 @@ from studio.settings import Settings, forget_secrets, get_secret
 Record = dict[str, Any]
 Answer = TypeVar("Answer")
 
-_INSIST_SECONDS = 20.0  # longer than another primary takes to be elected
+_RETRY_SECONDS = 20.0  # longer than another primary takes to be elected
 _AUTHENTICATION_FAILED = {18, 8000}  # the server's code, and Atlas's
 _WRITE_CONFLICT = 112
 _STUCK_SECONDS = 1.0  # longer than transactions that follow each other take
@@ -99,7 +99,7 @@ def get_collection(name: str) -> Collection[Record]:
     return get_database()[name]
 
 
-def insist(action: Callable[[], Answer]) -> Answer:
+def retry_until_up(action: Callable[[], Answer]) -> Answer:
     """Repeat what reads or makes a guarded change until MongoDB answers: jobs outlast a restart of the database.
 
     Parameters
@@ -117,7 +117,7 @@ def insist(action: Callable[[], Answer]) -> Answer:
     pymongo.errors.PyMongoError
         If MongoDB is away for more than 20 s.
     """
-    deadline = time.monotonic() + _INSIST_SECONDS
+    deadline = time.monotonic() + _RETRY_SECONDS
     while True:
         try:
             return action()

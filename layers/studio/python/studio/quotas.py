@@ -48,7 +48,7 @@ class Quota:
         }
 
 
-def take(name: str, limit: int, window_seconds: int = _WINDOW_SECONDS) -> Quota:
+def count_request(name: str, limit: int, window_seconds: int = _WINDOW_SECONDS) -> Quota:
     """Count a request.
 
     Parameters

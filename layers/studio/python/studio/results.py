@@ -18,7 +18,7 @@ _URLS = {
 }
 
 
-def fresh(result: dict[str, Any]) -> dict[str, Any]:
+def presign_urls(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result with new presigned URLs, where it has stored pictures or files.
 
     Parameters
@@ -33,7 +33,7 @@ def fresh(result: dict[str, Any]) -> dict[str, Any]:
     return renewed
 
 
-def renew(result: dict[str, Any]) -> dict[str, Any]:
+def presign_if_stored(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result of before with a new presigned URL, unless what it leads to has expired.
 
     Parameters
@@ -49,7 +49,7 @@ def renew(result: dict[str, Any]) -> dict[str, Any]:
     if key and storage.get_size(key) is None:
         message = "the result has expired; ask for it anew, with another Idempotency-Key where there was one"
         raise GoneError(message, code="RESULT_EXPIRED")
-    return fresh(result)
+    return presign_urls(result)
 
 
 def _result_key(result: Mapping[str, Any]) -> str | None:

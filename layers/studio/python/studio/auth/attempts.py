@@ -18,7 +18,7 @@ from studio.auth.settings import AuthSettings
 from studio.documents import utc_now
 from studio.errors import StudioError, TooManyRequestsError
 from studio.mongo import get_collection
-from studio.quotas import take
+from studio.quotas import count_request
 
 # An _id is a hash: no list of who tried to log in, and from where.
 INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0, name="ttl")]}
@@ -76,7 +76,7 @@ def count_registration(address: str) -> None:
     limit = AuthSettings.load().registrations_per_hour
     if not limit:
         return
-    quota = take(_key("registration", _network(address)), limit, _HOUR)
+    quota = count_request(_key("registration", _network(address)), limit, _HOUR)
     if quota.is_exceeded:
         wait = quota.seconds_left
         message = f"there may be {limit:,} registrations an hour from one address; try again in {wait:,} s"

@@ -114,7 +114,7 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
     key = key.model_copy(update={"is_login": True})
     repository.insert_login_key(key, AuthSettings.load().login_keys_max, utc_now())
     audit.record("login_succeeded", user_id=user.id, key_id=key.id, address=address)
-    return _show(key, secret)
+    return _to_response(key, secret)
 
 
 def describe_user(caller: Caller) -> CurrentUserResponse:
@@ -202,7 +202,7 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
             f"a user may have {limit:,} working keys; revoke one, and try again a minute later", code="TOO_MANY_KEYS"
         )
     audit.record("key_created", user_id=caller.user_id, key_id=key.id, by_key_id=caller.key_id)
-    return _show(key, secret)
+    return _to_response(key, secret)
 
 
 def list_api_keys(caller: Caller, limit: int, cursor: str | None) -> ListApiKeysResponse:
@@ -264,7 +264,7 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     if not repository.rotate_api_key(key, api_keys.hash_secret(secret), until, now):
         raise ConflictError("the key was rotated or revoked just now; look at it again", code="KEY_CHANGED")
     audit.record("key_rotated", user_id=caller.user_id, key_id=key.id, by_key_id=caller.key_id)
-    return _show(key, secret)
+    return _to_response(key, secret)
 
 
 def revoke_api_key(caller: Caller, key_id: str) -> None:
@@ -417,7 +417,7 @@ def _make_key(user_id: str, name: str, scopes: list[Scope], expires_at: datetime
     return key, parts.secret
 
 
-def _show(key: ApiKey, secret: str) -> ApiKeyResponse:
+def _to_response(key: ApiKey, secret: str) -> ApiKeyResponse:
     return ApiKeyResponse(
         key_id=key.id,
         api_key=api_keys.join(api_keys.KeyParts(key.prefix, secret)),

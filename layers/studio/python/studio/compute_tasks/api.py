@@ -99,7 +99,7 @@ def submit(
     callbacks.check(request.callback_url)
     job = service.submit(caller, task_type, prepare(), request, job_id, deadline)
     if job.status == "COMPLETED" and job.result is not None:
-        return model.model_validate(results.fresh(job.result)), HTTPStatus.OK
+        return model.model_validate(results.presign_urls(job.result)), HTTPStatus.OK
     if job.status in ("FAILED", "CANCELLED"):
-        raise service.failure(job)
-    return service.accepted(job), HTTPStatus.ACCEPTED
+        raise service.to_error(job)
+    return service.to_accepted(job), HTTPStatus.ACCEPTED

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from studio.compute_tasks import executions, recovery
 from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.worker import run_job
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.observability import logger
 
 COMPLETED, AGAIN, FINAL, STOPPED = 0, 1, 64, 143
@@ -35,10 +35,10 @@ def main() -> int:
     logger.append_keys(job_id=job_id, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
     with ending_on_sigterm():
         try:
-            job = insist(lambda: _claim(job_id))
+            job = retry_until_up(lambda: _claim(job_id))
             status = run_job(job_id, job.attempt)
             if status is None:
-                live = insist(lambda: executions.find_live(job_id))
+                live = retry_until_up(lambda: executions.find_live(job_id))
                 if live.attempt > job.attempt:  # another container has it; a next attempt of ours would take it back
                     return FINAL
                 status = live.status
@@ -74,7 +74,7 @@ def _claim(job_id: str) -> Job:
     job = executions.find_live(job_id)
     if job.status == "QUEUED":
         return job
-    lost = recovery.lose(job, JobError(code="WORKER_LOST", message="its container was killed"), start=False)
+    lost = recovery.retry_or_fail(job, JobError(code="WORKER_LOST", message="its container was killed"), start=False)
     if lost and lost.status == "FAILED":
         raise executions.JobOverError(job_id, lost)
     return lost or executions.find_live(job_id)
@@ -89,7 +89,7 @@ def _give_up(job: Job) -> None:
     """Leave the job to another attempt; it stays as it is where it was cancelled, which is one reason to be stopped."""
     error = JobError(code="WORKER_STOPPED", message="its container was stopped")
     try:
-        recovery.lose(job, error, start=False)
+        recovery.retry_or_fail(job, error, start=False)
     except PyMongoError:
         logger.exception("that the container was stopped could not be written")
 

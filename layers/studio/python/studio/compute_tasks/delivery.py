@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from studio.compute_tasks import callbacks, repository
 from studio.compute_tasks.models import FINAL, Callback, Job
-from studio.compute_tasks.service import tell
+from studio.compute_tasks.service import to_response
 from studio.compute_tasks.settings import CallbackSettings
 from studio.documents import utc_now
 from studio.errors import InvalidFieldError
@@ -78,7 +78,7 @@ def retry_delay(tries: int) -> int:
 
 def _try(job: Job, callback: Callback, *, is_last: bool) -> Callback:
     """Post once, and return how that went."""
-    body = tell(job).model_dump_json(exclude={"callback"}).encode()
+    body = to_response(job).model_dump_json(exclude={"callback"}).encode()
     headers = {
         "content-type": "application/json",
         "user-agent": "Studio",

@@ -11,7 +11,7 @@ from studio.compute_tasks.registry import TASKS, Task
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import utc_now
 from studio.errors import InvalidFieldError
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.observability import logger
 
 _START_SECONDS = 300  # for Batch to start a container: mostly pulling the image
@@ -122,9 +122,9 @@ def complete(job: Job, result: dict[str, Any]) -> None:
     JobOverError
         If it failed or was cancelled meanwhile.
     """
-    if callbacks.announce(insist(lambda: repository.complete_job(job.id, job.attempt, result, utc_now()))):
+    if callbacks.announce(retry_until_up(lambda: repository.complete_job(job.id, job.attempt, result, utc_now()))):
         return
-    found = insist(lambda: repository.find_job(job.id))
+    found = retry_until_up(lambda: repository.find_job(job.id))
     if found is None or found.status != "COMPLETED":  # else by us, whom MongoDB's answer did not reach
         raise JobOverError(job.id, found)
 
@@ -148,7 +148,7 @@ def prepare_container(job_id: str) -> dict[str, Any]:
     InvalidFieldError
         If it is no job for Batch.
     """
-    job = insist(lambda: find_live(job_id))
+    job = retry_until_up(lambda: find_live(job_id))
     if job.target != "BATCH":
         raise InvalidFieldError(f"the job {job_id} runs as {job.target}")
     return container_needs(TASKS[job.task_type])

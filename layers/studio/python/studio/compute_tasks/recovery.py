@@ -19,7 +19,7 @@ _CHECKED_EVERY = timedelta(minutes=5)
 _CAUSE_LENGTH = 500
 
 
-def lose(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = False) -> Job | None:
+def retry_or_fail(job: Job, error: JobError, *, start: bool = True, unless_heard: bool = False) -> Job | None:
     """Replace an attempt that was lost by another one, or fail the job where there are no more.
 
     Parameters
@@ -69,7 +69,7 @@ def reconcile(job_id: str, attempt: int) -> Status | None:
     job = repository.find_job(job_id)
     if job is None or job.attempt != attempt:
         return None
-    left = lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
+    left = retry_or_fail(job, JobError(code="WORKER_LOST", message="the worker crashed"))
     return left.status if left else None
 
 
@@ -145,7 +145,7 @@ def clean_up() -> int:
             callbacks.announce(repository.fail_job(job.id, job.attempt, error, now, repository.silence(job)))
         else:
             message = f"its worker gave no sign of life for {settings.stale_processing_seconds:g} s"
-            lose(job, JobError(code="WORKER_LOST", message=message), unless_heard=True)
+            retry_or_fail(job, JobError(code="WORKER_LOST", message=message), unless_heard=True)
     return len(stale)
 
 

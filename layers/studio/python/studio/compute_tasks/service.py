@@ -143,7 +143,7 @@ def submit(
         dispatch.start(job)
         return _wait(job, wait)
     if not dispatch.run(job, wait):
-        recovery.lose(job, JobError(code="WORKER_LOST", message="the worker crashed"))
+        recovery.retry_or_fail(job, JobError(code="WORKER_LOST", message="the worker crashed"))
     return repository.find_job(job.id) or job
 
 
@@ -165,10 +165,10 @@ def describe(caller: Caller, job_id: str) -> JobResponse:
         If the caller has no such job.
     """
     job = _find(caller, job_id)
-    told = tell(job)
+    response = to_response(job)
     if job.progress.preview_key:
-        told.progress.preview_url, _ = storage.presign_download(job.progress.preview_key)
-    return told
+        response.progress.preview_url, _ = storage.presign_download(job.progress.preview_key)
+    return response
 
 
 def list_jobs(
@@ -198,7 +198,7 @@ def list_jobs(
     found = repository.list_jobs(caller.user_id, before, limit + 1, filters)
     last = found[limit - 1] if len(found) > limit else None
     return ListJobsResponse(
-        items=[tell(job) for job in found[:limit]],
+        items=[to_response(job) for job in found[:limit]],
         next_cursor=f"{(last.created_at - _EPOCH) // timedelta(milliseconds=1)}-{last.id}" if last else None,
     )
 
@@ -231,7 +231,7 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     if job.result is None:
         why = f": {job.error.code}: {job.error.message}" if job.error else ""
         raise ConflictError(f"the job is {job.status} and has no result{why}", code=f"JOB_{job.status}")
-    return results.renew(job.result)
+    return results.presign_if_stored(job.result)
 
 
 def cancel(caller: Caller, job_id: str) -> JobResponse:
@@ -258,10 +258,10 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
         job = _find(caller, job_id)
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
     dispatch.stop(cancelled)
-    return tell(cancelled)
+    return to_response(cancelled)
 
 
-def failure(job: Job) -> StudioError:
+def to_error(job: Job) -> StudioError:
     """Return the error of a failed or cancelled job as the request would have been answered it.
 
     Parameters
@@ -274,7 +274,7 @@ def failure(job: Job) -> StudioError:
     return answer
 
 
-def accepted(job: Job) -> AcceptedResponse:
+def to_accepted(job: Job) -> AcceptedResponse:
     """Tell a job that goes on.
 
     Parameters
@@ -284,7 +284,7 @@ def accepted(job: Job) -> AcceptedResponse:
     return AcceptedResponse(job_id=job.id, status=job.status, status_url=_url(job, "status"))
 
 
-def tell(job: Job) -> JobResponse:
+def to_response(job: Job) -> JobResponse:
     """Tell a job as the API does.
 
     Parameters

@@ -13,7 +13,7 @@ from studio.compute_tasks.registry import TASKS, Reporter
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import utc_now
 from studio.errors import StudioError
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.observability import logger
 
 
@@ -38,7 +38,7 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     str or None
         What the job came to by this attempt; None where it was not or no longer this attempt's.
     """
-    job = insist(lambda: repository.start_job(job_id, attempt, utc_now()))
+    job = retry_until_up(lambda: repository.start_job(job_id, attempt, utc_now()))
     if job is None:
         logger.info("nothing to do: the job is over, or another attempt has it", job_id=job_id, attempt=attempt)
         return None
@@ -61,23 +61,25 @@ def run_job(job_id: str, attempt: int) -> Status | None:
         return _end(job, JobError(code="TASK_TIMED_OUT", message=message, status=504))
     except StudioError as error:
         if error.status >= 500:
-            return _lose(job, error.code, error.message)
+            return _retry_or_fail(job, error.code, error.message)
         return _end(job, JobError(code=error.code, message=error.message, status=int(error.status)))
     except Exception:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
-        return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
-    done = callbacks.announce(insist(lambda: repository.complete_job(job_id, attempt, answer, utc_now())))
+        return _retry_or_fail(job, "INTERNAL_ERROR", "something went wrong on our side")
+    done = callbacks.announce(retry_until_up(lambda: repository.complete_job(job_id, attempt, answer, utc_now())))
     return done.status if done else None
 
 
 def _end(job: Job, error: JobError) -> Status | None:
     """Fail for good: another attempt would come to the same."""
-    failed = callbacks.announce(insist(lambda: repository.fail_job(job.id, job.attempt, error, utc_now())))
+    failed = callbacks.announce(retry_until_up(lambda: repository.fail_job(job.id, job.attempt, error, utc_now())))
     return failed.status if failed else None
 
 
-def _lose(job: Job, code: str, message: str) -> Status | None:
-    left = insist(lambda: recovery.lose(job, JobError(code=code, message=message), start=job.target == "LAMBDA"))
+def _retry_or_fail(job: Job, code: str, message: str) -> Status | None:
+    left = retry_until_up(
+        lambda: recovery.retry_or_fail(job, JobError(code=code, message=message), start=job.target == "LAMBDA")
+    )
     return left.status if left else None
 
 

@@ -113,7 +113,7 @@ class ListProjectsResponse(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last.")
 
 
-def without_told(given: Mapping[str, Any], model: type[Project]) -> dict[str, Any]:
+def without_response_fields(given: Mapping[str, Any], model: type[Project]) -> dict[str, Any]:
     """Leave out what only answers have: what a GET answers can be sent back as it is.
 
     Parameters
@@ -123,5 +123,5 @@ def without_told(given: Mapping[str, Any], model: type[Project]) -> dict[str, An
     model : type
         What it is to be.
     """
-    told = ProjectResponse.model_fields.keys() - model.model_fields.keys()
-    return {name: value for name, value in given.items() if name not in told}
+    of_responses = ProjectResponse.model_fields.keys() - model.model_fields.keys()
+    return {name: value for name, value in given.items() if name not in of_responses}

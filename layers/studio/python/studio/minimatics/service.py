@@ -19,7 +19,7 @@ from studio.minimatics.api_models import (
     ProjectSummary,
     StoredProject,
     UpdateProjectRequest,
-    without_told,
+    without_response_fields,
 )
 from studio.minimatics.models import PROJECT_CLIPS_MAX, Project
 from studio.minimatics.settings import ProjectSettings
@@ -113,7 +113,7 @@ def get_project(caller: Caller, project_id: str, version: int | None) -> Project
     """
     caller.require("export")
     latest = _find(caller.user_id, project_id)
-    return _tell(_find_version(latest, version), latest.version)
+    return _to_response(_find_version(latest, version), latest.version)
 
 
 def find_version(user_id: str, project_id: str, version: int | None, field: str = "project_id") -> StoredProject:
@@ -171,7 +171,7 @@ def update_project(caller: Caller, project_id: str, given: Mapping[str, Any]) ->
         changes["stored_bytes"] += latest.stored_bytes
         new = latest.model_copy(update=changes)
         if repository.replace_project(latest, new):
-            return _tell(new, new.version)
+            return _to_response(new, new.version)
     raise ConflictError("the project is being changed by others; try again", code="PROJECT_CHANGED", retry_after=1)
 
 
@@ -258,7 +258,7 @@ def film_fields(project: Project) -> dict[str, Any]:
 
 def _check(caller: Caller, model: type[_Request], given: Mapping[str, Any]) -> _Request:
     """Validate a body and what it names, and refuse it with all that is wrong."""
-    given = without_told(given, model)
+    given = without_response_fields(given, model)
     _check_size(given)
     problems: list[references.Problem] = []
     request = None
@@ -319,7 +319,7 @@ def _insert(project: StoredProject) -> ProjectResponse:
     limit = ProjectSettings.load().projects_max
     if not repository.insert_project(project, limit):
         raise ConflictError(f"a user may have {limit:,} projects, and you have as many", code="TOO_MANY_PROJECTS")
-    return _tell(project, project.version)
+    return _to_response(project, project.version)
 
 
 def _check_room(user_id: str, size: int) -> None:
@@ -364,7 +364,7 @@ def _no_such(project_id: str, field: str = "project_id") -> NotFoundError:
     return NotFoundError(f"you have no project {project_id[:100]}", code="PROJECT_NOT_FOUND", field=field)
 
 
-def _tell(project: StoredProject, latest_version: int) -> ProjectResponse:
+def _to_response(project: StoredProject, latest_version: int) -> ProjectResponse:
     return ProjectResponse(
         project_id=project.id,
         name=project.name,

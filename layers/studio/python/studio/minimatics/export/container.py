@@ -34,7 +34,7 @@ from studio.minimatics.motion import Pixels
 from studio.minimatics.segments import Segment
 from studio.minimatics.stitch import SegmentError
 from studio.minimatics.timeline import Timeline
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.object_keys import job_key
 from studio.observability import logger
 from studio.tone_mapping.jpeg import encode_jpeg
@@ -65,7 +65,7 @@ def main() -> int:
     logger.append_keys(job_id=job_id, segment=segment, batch_attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT"))
     with ending_on_sigterm():
         try:
-            job = insist(lambda: executions.begin(job_id))
+            job = retry_until_up(lambda: executions.begin(job_id))
         except executions.JobOverError as over:
             logger.warning("nothing to do", reason=str(over))
             return COMPLETED if over.status == "COMPLETED" else FINAL
@@ -94,10 +94,10 @@ def main() -> int:
         except StudioError as error:
             if error.status < 500:
                 return _end(job, error.code, error.message, int(error.status))
-            return _lose(job, error.code, error.message)
+            return _retry_or_fail(job, error.code, error.message)
         except Exception:
             logger.exception("a part of an export failed")
-            return _lose(job, "INTERNAL_ERROR", "something went wrong on our side")
+            return _retry_or_fail(job, "INTERNAL_ERROR", "something went wrong on our side")
     return COMPLETED
 
 
@@ -106,7 +106,7 @@ def _end(job: Job, code: str, message: str, status: int) -> int:
     return FINAL
 
 
-def _lose(job: Job, code: str, message: str) -> int:
+def _retry_or_fail(job: Job, code: str, message: str) -> int:
     """Leave it to another container; the last one says why."""
     number, attempts = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1")), TASKS[service.TASK].attempts
     if number < attempts:
@@ -115,7 +115,7 @@ def _lose(job: Job, code: str, message: str) -> int:
 
 
 def _render(job: Job, number: int, folder: Path) -> None:
-    project, order = insist(lambda: service.load(job))
+    project, order = retry_until_up(lambda: service.load(job))
     segment, sources = order.plan.segments[number], StoredSources(job.caller, folder)
     watch = _Watch(job, number, order.plan.frames)
     with pulse(watch.report, TASKS[service.TASK].timeout_seconds):
@@ -128,7 +128,7 @@ def _render(job: Job, number: int, folder: Path) -> None:
         file = folder / "segment.mp4"
         render_segment(project, order.plan, segment, sources, file, watch.see)
         storage.upload(service.segment_key(job, number), file, "video/mp4", _TAGS)
-    if not insist(watch.report):
+    if not retry_until_up(watch.report):
         raise JobTakenError
 
 
@@ -178,7 +178,7 @@ class _Watch:
 
 
 def _join(job: Job, folder: Path) -> None:
-    project, order = insist(lambda: service.load(job))
+    project, order = retry_until_up(lambda: service.load(job))
     sources, joined, started = StoredSources(job.caller, folder), 0, time.monotonic()
 
     def report() -> bool:
@@ -203,7 +203,7 @@ def _join(job: Job, folder: Path) -> None:
             if not storage.download(service.segment_key(job, segment.index), segments[-1]):
                 raise SegmentError(f"the segment {segment.index} is not there any more")
         film = finish_film(project, order.plan, segments, sources, folder / f"film.{project.output.container}", see)
-        insist(lambda: service.load(job))  # whoever deleted the project meanwhile wants no film of it
+        retry_until_up(lambda: service.load(job))  # whoever deleted the project meanwhile wants no film of it
         keys = {name: _store(job, file) for name, file in film._asdict().items() if file}
         result = {
             "project_id": order.project_id,
@@ -218,7 +218,7 @@ def _join(job: Job, folder: Path) -> None:
             "duration_seconds": float(order.plan.frames / project.fps),
             "size_bytes": film.video.stat().st_size,
         }
-    if not insist(lambda: repository.record_film(job.id, job.attempt, result)):
+    if not retry_until_up(lambda: repository.record_film(job.id, job.attempt, result)):
         raise JobTakenError
 
 

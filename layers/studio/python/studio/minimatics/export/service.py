@@ -35,7 +35,7 @@ from studio.minimatics.models import FilmOutput, Project, Size
 from studio.minimatics.segments import Plan, plan_film
 from studio.minimatics.service import find_version
 from studio.minimatics.timeline import Timeline
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.object_keys import job_key
 from studio.observability import logger
 
@@ -79,7 +79,7 @@ def submit(
     """
     caller.require("export")
     if request.dry_run:
-        return _tell_plan(caller, *_order(caller.user_id, request)), HTTPStatus.OK
+        return _to_plan_response(caller, *_order(caller.user_id, request)), HTTPStatus.OK
     return api.submit(
         caller, TASK, request, ExportResponse, lambda: _order(caller.user_id, request)[1], deadline, job_id
     )
@@ -108,13 +108,13 @@ def plan(job_id: str, execution_arn: str, given: Mapping[str, Any]) -> dict[str,
     StudioError
         If no film can be made; the job has failed, then.
     """
-    job = insist(lambda: jobs.find_job(job_id) or _register(job_id, execution_arn, given))
+    job = retry_until_up(lambda: jobs.find_job(job_id) or _register(job_id, execution_arn, given))
     if (job.task_type, job.execution_arn) != (TASK, execution_arn):
         raise InvalidFieldError(f"the job {job_id} is not this execution's")
-    job = insist(lambda: executions.begin(job_id))
+    job = retry_until_up(lambda: executions.begin(job_id))
     try:
-        project, order = insist(lambda: load(job))
-        if problems := insist(lambda: _find_missing(job.caller, project)):
+        project, order = retry_until_up(lambda: load(job))
+        if problems := retry_until_up(lambda: _find_missing(job.caller, project)):
             refusal = refuse_fields(problems)
             refusal.code = "MEDIA_INVALID"
             raise refusal
@@ -169,10 +169,10 @@ def complete(job_id: str) -> str:
     GoneError
         If there is no film.
     """
-    film = insist(lambda: repository.find_film(job_id))
-    job = insist(lambda: executions.begin_unless_complete(job_id))
+    film = retry_until_up(lambda: repository.find_film(job_id))
+    job = retry_until_up(lambda: executions.begin_unless_complete(job_id))
     if job is None:  # this state was here before, and did not come to its end
-        job = insist(lambda: jobs.find_job(job_id))
+        job = retry_until_up(lambda: jobs.find_job(job_id))
         if job is None or film is None:
             raise executions.JobOverError(job_id, job)
     else:
@@ -195,7 +195,7 @@ def fail(job: Job, code: str, message: str, status: int) -> None:
         Of HTTP.
     """
     error = JobError(code=code, message=message, status=status)
-    callbacks.announce(insist(lambda: jobs.fail_job(job.id, job.attempt, error, utc_now())))
+    callbacks.announce(retry_until_up(lambda: jobs.fail_job(job.id, job.attempt, error, utc_now())))
 
 
 def segment_key(job: Job, segment: int) -> str:
@@ -287,7 +287,7 @@ def _find_missing(caller: Caller, project: Project) -> list[references.Problem]:
     return references.find_missing(caller, project.model_dump(mode="json", by_alias=True), set())
 
 
-def _tell_plan(caller: Caller, project: Project, order: ExportJob) -> ExportPlanResponse:
+def _to_plan_response(caller: Caller, project: Project, order: ExportJob) -> ExportPlanResponse:
     problems = _find_missing(caller, project)
     return ExportPlanResponse(
         project_id=order.project_id,

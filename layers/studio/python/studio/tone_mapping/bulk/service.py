@@ -18,7 +18,7 @@ from studio.documents import new_id, utc_now
 from studio.errors import InvalidFieldError, StudioError, refuse_fields
 from studio.image_source import ImageSource
 from studio.json_body import read_json
-from studio.mongo import insist
+from studio.mongo import retry_until_up
 from studio.object_keys import job_key, missing, require_own, upload_key
 from studio.observability import logger
 from studio.tone_mapping.bulk import repository
@@ -56,7 +56,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     """
     caller.require("grade")
     if job_id and (begun := jobs.find_job(job_id, caller.user_id)):  # before its manifest is written over
-        return compute_tasks.accepted(begun)
+        return compute_tasks.to_accepted(begun)
     callbacks.check(request.callback_url)
     _check_parameters(caller, request)
     keys = _list_keys(caller, request)
@@ -71,7 +71,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
         manifest_key=manifest_key,
     )
     options = TaskOptions(use_container=True, callback_url=request.callback_url)
-    return compute_tasks.accepted(compute_tasks.submit(caller, "bulk_grade", payload, options, job_id))
+    return compute_tasks.to_accepted(compute_tasks.submit(caller, "bulk_grade", payload, options, job_id))
 
 
 def start(job_id: str) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def start(job_id: str) -> dict[str, Any]:
     JobOverError
         If there is nothing to do.
     """
-    job = insist(lambda: executions.begin(job_id))
+    job = retry_until_up(lambda: executions.begin(job_id))
     order = BulkJob.model_validate(job.payload)
     return {"job_id": job_id, "manifest_key": order.manifest_key, "concurrency": order.concurrency}
 
@@ -116,7 +116,7 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
     JobOverError
         If the job failed or was cancelled: a redrive does again only what has not succeeded.
     """
-    job = insist(lambda: _find_ungraded(job_id, index))
+    job = retry_until_up(lambda: _find_ungraded(job_id, index))
     if job is None:
         return None
     order = BulkJob.model_validate(job.payload)
@@ -129,9 +129,9 @@ def grade_item(job_id: str, index: int, image_key: str) -> str | None:
         finished_at=utc_now(),
         expires_at=job.expires_at,
     )
-    outcome = insist(lambda: _grade(job, order, image_key))
+    outcome = retry_until_up(lambda: _grade(job, order, image_key))
     item = item.model_copy(update={**outcome, "finished_at": utc_now()})
-    if not insist(lambda: _record(item, job_id)):
+    if not retry_until_up(lambda: _record(item, job_id)):
         return None
     try:
         repository.count_item(job_id, order.total, utc_now())
@@ -158,12 +158,12 @@ def complete(job_id: str) -> dict[str, int] | None:
         If the job failed or was cancelled.
     """
     # Which asks whether it was redriven, even where nobody has told that it had ended.
-    job = insist(lambda: executions.begin_unless_complete(job_id))
+    job = retry_until_up(lambda: executions.begin_unless_complete(job_id))
     if job is None:
         return None
     keys = _read_order(BulkJob.model_validate(job.payload).manifest_key)
-    found = insist(lambda: {item.index: item for item in repository.find_items(job_id)})
-    items = [_tell(index, key, found.get(index)) for index, key in enumerate(keys)]
+    found = retry_until_up(lambda: {item.index: item for item in repository.find_items(job_id)})
+    items = [_to_result(index, key, found.get(index)) for index, key in enumerate(keys)]
     completed = sum(item["status"] == "COMPLETED" for item in items)
     counts = {"total": len(items), "completed": completed, "failed": len(items) - completed}
     result_key = job_key(job.user_id, job_id, "result.json")
@@ -195,7 +195,7 @@ def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
     return answer
 
 
-def _tell(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
+def _to_result(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
     told = {"index": index, "image_key": image_key, "status": "FAILED", "result_key": None, "error": None}
     if item is None:
         return told | {"error": {"code": "WORKER_LOST", "message": "its function crashed or could not be started"}}

@@ -102,7 +102,7 @@ def find_or_compute(caller: Caller, key: str, kind: Kind, compute: Callable[[boo
     try:
         found = _find_or_claim(caller, key, kind, claim)
     except _AWAY:
-        _tell_unreachable()
+        _log_unreachable()
         return compute(False), False
     if found == "busy":
         return compute(False), False
@@ -276,9 +276,9 @@ def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
     except _AWAY:
-        _tell_unreachable()
+        _log_unreachable()
 
 
-def _tell_unreachable() -> None:
+def _log_unreachable() -> None:
     logger.exception("the cache does not answer")
     count("CacheUnavailable")

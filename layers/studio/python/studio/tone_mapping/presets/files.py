@@ -68,8 +68,8 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
         if found.lut is not None:
             storage.delete(key)
         raise
-    told = service.tell(preset)
-    return ImportPresetResponse(**told.model_dump(), format=file_format, unmapped=list(found.unmapped[:_MOST_UNMAPPED]))
+    made = service.to_response(preset)
+    return ImportPresetResponse(**made.model_dump(), format=file_format, unmapped=list(found.unmapped[:_MOST_UNMAPPED]))
 
 
 def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str, str]:

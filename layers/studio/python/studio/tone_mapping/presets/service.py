@@ -36,9 +36,11 @@ def list_presets(caller: Caller, limit: int, cursor: str | None) -> ListPresetsR
     caller.require("grade")
     after = cursor or ""
     # "builtin_…" sorts before the "pre_…" of ids, so that one cursor runs through both.
-    items = [_tell_builtin(preset) for preset in BUILTIN_PRESETS.values() if preset.id > after]
+    items = [_builtin_to_response(preset) for preset in BUILTIN_PRESETS.values() if preset.id > after]
     if len(items) <= limit:
-        items += [tell(preset) for preset in repository.list_presets(caller.user_id, after, limit + 1 - len(items))]
+        items += [
+            to_response(preset) for preset in repository.list_presets(caller.user_id, after, limit + 1 - len(items))
+        ]
     next_cursor = items[limit - 1].preset_id if len(items) > limit else None
     return ListPresetsResponse(items=items[:limit], next_cursor=next_cursor)
 
@@ -63,7 +65,7 @@ def create_preset(caller: Caller, request: CreatePresetRequest) -> PresetRespons
     caller.require("grade")
     preset = new_preset(caller, request.name, request.description, request.adjustments, None)
     store(preset)
-    return tell(preset)
+    return to_response(preset)
 
 
 def get_preset(caller: Caller, preset_id: str) -> PresetResponse:
@@ -85,8 +87,8 @@ def get_preset(caller: Caller, preset_id: str) -> PresetResponse:
     """
     caller.require("grade")
     if builtin := BUILTIN_PRESETS.get(preset_id):
-        return _tell_builtin(builtin)
-    return tell(find_own(caller, preset_id))
+        return _builtin_to_response(builtin)
+    return to_response(find_own(caller, preset_id))
 
 
 def update_preset(caller: Caller, preset_id: str, request: UpdatePresetRequest) -> PresetResponse:
@@ -125,7 +127,7 @@ def update_preset(caller: Caller, preset_id: str, request: UpdatePresetRequest) 
     changed = repository.update_preset(preset_id, caller.user_id, changes, utc_now())
     if changed is None:
         raise no_such(preset_id)
-    return tell(changed)
+    return to_response(changed)
 
 
 def delete_preset(caller: Caller, preset_id: str) -> None:
@@ -238,7 +240,7 @@ def _refuse_builtin(preset_id: str) -> None:
         )
 
 
-def tell(preset: Preset) -> PresetResponse:
+def to_response(preset: Preset) -> PresetResponse:
     """Tell a stored preset as the API does.
 
     Parameters
@@ -258,7 +260,7 @@ def tell(preset: Preset) -> PresetResponse:
     )
 
 
-def _tell_builtin(preset: BuiltinPreset) -> PresetResponse:
+def _builtin_to_response(preset: BuiltinPreset) -> PresetResponse:
     return PresetResponse(
         preset_id=preset.id,
         name=preset.name,

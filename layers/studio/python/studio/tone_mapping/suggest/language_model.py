@@ -103,17 +103,17 @@ def ask(instructions: str, words: str, picture: bytes | None, form: type[Answer]
         return _ask_once(instructions, words, picture, form, seconds)
     except _PASSING as error:
         if deadline - time.monotonic() < _WORTH_SECONDS:
-            _tell_failure(error)
+            _raise_failure(error)
     time.sleep(_PAUSE_SECONDS)
     try:
         return _ask_once(instructions, words, picture, form, deadline - time.monotonic())
     except _PASSING as error:
-        _tell_failure(error)
+        _raise_failure(error)
 
 
 def _ask_once(instructions: str, words: str, picture: bytes | None, form: type[Answer], seconds: float) -> Answer:
     if seconds <= 0:
-        _tell_timeout()
+        _raise_timeout()
     client, model = _client(), SuggestSettings.load().openai_model
     content: list[dict[str, str]] = [{"type": "input_text", "text": words}]
     if picture is not None:
@@ -144,11 +144,11 @@ def _ask_once(instructions: str, words: str, picture: bytes | None, form: type[A
         return _read(answered.result(seconds))
     except (TimeoutError, APITimeoutError):
         _client.cache_clear()  # its connection may still be busy
-        _tell_timeout()
+        _raise_timeout()
     except APIStatusError as error:
         if error.status_code in _PASSING_STATUSES or error.status_code >= 500:
             raise
-        _tell_status(error)
+        _raise_status(error)
     except (ValueError, TypeError, AttributeError, RecursionError, APIResponseValidationError) as error:
         raise _UnusableError(type(error).__name__) from None
 
@@ -169,11 +169,11 @@ def _refuse(why: str) -> NoReturn:
     raise InvalidFieldError(f"the language model refused: {why:.300}", code="MODEL_REFUSED", field="prompt")
 
 
-def _tell_timeout() -> NoReturn:
+def _raise_timeout() -> NoReturn:
     _fail(UnavailableError("the language model did not answer in time", code="MODEL_TIMEOUT", retry_after=5))
 
 
-def _tell_failure(error: Exception) -> NoReturn:
+def _raise_failure(error: Exception) -> NoReturn:
     if isinstance(error, _UnusableError):
         message, code = "the language model's answer could not be read", "MODEL_UNUSABLE"
     else:
@@ -181,7 +181,7 @@ def _tell_failure(error: Exception) -> NoReturn:
     _fail(UnavailableError(f"{message}; try again shortly", code=code, retry_after=5), error)
 
 
-def _tell_status(error: APIStatusError) -> NoReturn:
+def _raise_status(error: APIStatusError) -> NoReturn:
     if error.code in _OF_THE_CONTENT:
         _refuse("its provider's rules are against it")
     if isinstance(error, RateLimitError) and error.code not in _OUT_OF_MONEY:
