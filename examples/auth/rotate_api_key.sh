@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# POST /auth/api-keys/{key_id}/rotate: KEY_ID; the secret of before works for an hour more
+# POST /auth/api-keys/{key_id}/rotate: KEY_ID; the previous secret works for an hour more
 set -euo pipefail
 
 curl -sS --fail-with-body "$STUDIO_URL/auth/api-keys/$1/rotate" \

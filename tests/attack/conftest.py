@@ -66,7 +66,7 @@ class Watch:
         self._before = now
         peaks = [_status(pid, "VmHWM") for pid in now]
         for pid in now:
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins again
         return Taken(spent, max(peaks, default=0) / 1024)
 
     def _cpu(self) -> dict[int, float]:

@@ -97,7 +97,7 @@ def test_without_mongodb_every_kind_of_route_is_a_503_and_comes_back(stack: Stac
             break
     assert max(seconds.values()) < SOON, seconds
     after = pids(stack)
-    assert all(set(found) <= set(after[name]) for name, found in before.items()), "a worker was started anew"
+    assert all(set(found) <= set(after[name]) for name, found in before.items()), "a worker was started again"
 
 
 def test_a_picture_is_graded_without_the_cache(stack: Stack, user: Any) -> None:

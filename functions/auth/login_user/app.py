@@ -9,9 +9,10 @@ app = create_app()
     "/auth/login",
     operation_id="login_user",
     summary="Log in",
-    description="Answers email and password with a key that lives some hours. After five failures of a user, and fifty "
-    "from one address, each next try has to wait, ten seconds first and twice as long each time, to a quarter of an "
-    "hour: a 429 `LOGIN_LOCKED`, whether there is such a user or not. Keys work on meanwhile.",
+    description="Returns an API key that is valid for 12 hours by default; `expires_at` says until when. After five "
+    "failures of a user, and fifty from one address, each next try has to wait, ten seconds first and twice as long "
+    "each time, to a quarter of an hour: a 429 `LOGIN_LOCKED`, whether there is such a user or not. Keys keep working "
+    "meanwhile.",
     tags=["Auth"],
     responses=answers(200, 400, 401, 415, 429, 503),
 )

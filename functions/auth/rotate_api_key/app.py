@@ -13,9 +13,9 @@ app = create_app()
     "/auth/api-keys/<key_id>/rotate",
     operation_id="rotate_api_key",
     summary="Rotate an API key",
-    description="Gives the key another secret, shown this once; id, prefix, scopes and expiry stay. The secret of "
-    "before stops working within 60 seconds, the age of the authorizer's cache, or with `grace_seconds` so much later. "
-    "It takes a key that has every scope of the rotated one. The body may be left out.",
+    description="Gives the key another secret, shown this once; id, prefix, scopes and expiry stay. The previous "
+    "secret stops working within 60 s (the authorizer caches its answer that long), or `grace_seconds` later. "
+    "Needs a key that has every scope of the rotated key. The body may be left out.",
     tags=["Auth"],
     responses=answers(200, 400, 403, 404, 409, 415, 503),
 )

@@ -11,8 +11,8 @@ app = create_app()
     summary="Show what your callbacks are signed with",
     description="A callback carries `studio-signature: t=<seconds>,v1=<hexadecimal>`: the HMAC-SHA256 of `<t>.<body>` "
     "with this secret as its key. Refuse one whose signature is another or whose `t` is older than five minutes; every "
-    "try is signed anew and has the same `studio-delivery`. Answer with 2xx within 10 s; another answer is followed by "
-    "seven more tries within some 64 minutes, but for 410, which ends them.",
+    "try is signed again and has the same `studio-delivery`. Answer with 2xx within 10 s; another answer is followed "
+    "by seven more tries within some 64 minutes, but for 410, which ends them.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 503),
 )

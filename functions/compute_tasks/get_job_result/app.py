@@ -12,7 +12,7 @@ app = create_app()
     "/compute-tasks/<job_id>/result",
     operation_id="get_job_result",
     summary="Fetch a job's result",
-    description="What the request would have been answered at once; its URLs are fresh.",
+    description="The response that the request would have had without a job; its URLs are newly presigned.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 409, 410, 503),
 )

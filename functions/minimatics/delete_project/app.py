@@ -13,7 +13,7 @@ app = create_app()
     status_code=204,
     operation_id="delete_project",
     summary="Delete a project",
-    description="With all of its versions; its pictures and recordings stay.",
+    description="Deletes all of its versions; its pictures and recordings stay.",
     tags=["Minimatics"],
     responses=answers(204, 403, 404, 503),
 )

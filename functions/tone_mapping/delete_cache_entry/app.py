@@ -13,7 +13,7 @@ app = create_app()
     status_code=204,
     operation_id="delete_cache_entry",
     summary="Delete a cache entry",
-    description="With its pixels.",
+    description="Also deletes the stored image.",
     tags=["Cache"],
     responses=answers(204, 403, 404, 503),
 )

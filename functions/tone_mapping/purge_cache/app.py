@@ -14,7 +14,7 @@ app = create_app()
     operation_id="purge_cache",
     summary="Purge your cache",
     description="Deletes every entry with its pixels; scope=all deletes everybody's, and takes the scope admin. "
-    "It ends after about 20 s, and says how many entries remain.",
+    "Stops after about 20 s; `remaining` is how many entries are left: call again until it is 0.",
     tags=["Cache"],
     responses=answers(200, 403, 503),
 )

@@ -144,7 +144,7 @@ def test_right_logins_at_the_same_moment_are_no_failures(database: Database[dict
             return error.code
 
     with ThreadPoolExecutor(4) as pool:
-        for _ in range(50):  # the record is gone after each, and two make it anew
+        for _ in range(50):  # the record is gone after each, and two make it again
             assert list(pool.map(succeed, range(4))) == ["OK"] * 4
     assert waits(database) == []
 
@@ -209,7 +209,7 @@ def test_an_address_registers_so_many_users_an_hour(
     name, _, window = hour.partition("#")
     database["requestCounts"].delete_one({"_id": hour})
     database["requestCounts"].insert_one({"_id": f"{name}#{int(window) - 1}", "requests": 4})
-    assert register("new4@example.com") == "OK", "the next hour begins anew"
+    assert register("new4@example.com") == "OK", "the next hour begins again"
     assert "203.0.113" not in str(list(database["requestCounts"].find()))
 
 

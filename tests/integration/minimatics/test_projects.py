@@ -232,7 +232,7 @@ def test_nothing_is_left_of_a_project_that_is_deleted_while_it_is_changed(databa
 def test_deleting_more_than_there_is_time_for_is_gone_on_with(
     database: Database[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Versions go outside the transaction: one that had them all would begin anew each time, and never end."""
+    """Versions go outside the transaction: one that had them all would begin again each time, and never end."""
     project_id = service.create_project(CALLER, body()).project_id
     service.update_project(CALLER, project_id, body())
     service.update_project(CALLER, project_id, body())

@@ -90,7 +90,7 @@ class InvalidCredentialsError(StudioError):
 
 
 class ForbiddenError(StudioError):
-    """The caller's key has not the scope for this."""
+    """The caller's key lacks the required scope."""
 
     status = HTTPStatus.FORBIDDEN
     code = "FORBIDDEN"

@@ -216,7 +216,7 @@ class _PinnedConnection(http.client.HTTPConnection):
 
     @contextmanager
     def cut_at_deadline(self) -> Iterator[None]:
-        """Cut the connection at the deadline: a socket's own timeout begins anew with every byte of a dripping server.
+        """Cut the connection at the deadline: a socket's own timeout restarts with every byte of a dripping server.
 
         Raises
         ------

@@ -59,7 +59,7 @@ def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextM
     Returns
     -------
     Response
-        With the header ``idempotency-replayed`` where it is an answer of before; the URLs of results are fresh.
+        With the header ``idempotency-replayed`` where it is a previous answer; the URLs of results are newly presigned.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def run_once(app: APIGatewayHttpResolver, caller: Caller, next_middleware: NextM
     ConflictError
         If the key came with another request before, or with this one and that still runs.
     GoneError
-        If the first answer leads to an object that is no more: a URL to nothing would be of no use.
+        If the first answer leads to an object that no longer exists: a URL to nothing would be of no use.
     """
     key = app.current_event.headers[HEADER]
     if not re.fullmatch(KEY_PATTERN, key):
@@ -207,7 +207,7 @@ def _tolerated() -> Iterator[None]:
 
 
 def _renew(response: Record, idempotent_data: DataRecord) -> Record:
-    """Make an answer of before fit to be given again: a presigned URL in it may have ended."""
+    """Make a previous answer fit to be given again: a presigned URL in it may have ended."""
     return {**response, "body": _dump(presign_if_stored(json.loads(response["body"]))), "replayed": True}
 
 

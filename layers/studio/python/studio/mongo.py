@@ -79,7 +79,7 @@ class _RotationListener(CommandListener):
 
     def failed(self, event: CommandFailedEvent) -> None:
         if event.failure.get("code") in _AUTHENTICATION_FAILED:
-            logger.warning("MongoDB refused the password; its secret is read anew")
+            logger.warning("MongoDB refused the password; its secret is read again")
             get_database.cache_clear()
             forget_secrets()
 

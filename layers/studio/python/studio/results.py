@@ -34,7 +34,7 @@ def presign_urls(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def presign_if_stored(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result of before with a new presigned URL, unless what it leads to has expired.
+    """Return a previous result with a new presigned URL, unless what it leads to has expired.
 
     Parameters
     ----------
@@ -43,11 +43,12 @@ def presign_if_stored(result: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     GoneError
-        If its picture or manifest is no more: objects live shorter than what names them, and a cache can be purged.
+        If its picture or manifest no longer exists: objects live shorter than what names them, and a cache can be
+        purged.
     """
     key = _result_key(result)
     if key and storage.get_size(key) is None:
-        message = "the result has expired; ask for it anew, with another Idempotency-Key where there was one"
+        message = "the result has expired; ask for it again, with another Idempotency-Key where there was one"
         raise GoneError(message, code="RESULT_EXPIRED")
     return presign_urls(result)
 

@@ -54,5 +54,5 @@ def get_secret(arn: str) -> str:
 
 
 def forget_secrets() -> None:
-    """Read every secret anew on its next use."""
+    """Read every secret again on its next use."""
     _secrets.cache_clear()

@@ -69,7 +69,7 @@ class RotateApiKeyRequest(BaseModel):
         default=0,
         ge=0,
         le=7 * 24 * 3600,
-        description="How long the secret of before works on; it may take 60 seconds more until it stops.",
+        description="Seconds for which the previous secret keeps working; up to 60 s more, for the authorizer's cache.",
     )
 
 

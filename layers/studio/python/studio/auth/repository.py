@@ -245,7 +245,7 @@ def rotate_api_key(key: ApiKey, secret_hash: str, previous_until: datetime, now:
     secret_hash : str
         Of the new secret.
     previous_until : datetime
-        How long the secret of before works.
+        How long the previous secret works.
     now : datetime
     """
     changed = get_collection("apiKeys").update_one(

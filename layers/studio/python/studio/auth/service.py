@@ -188,7 +188,7 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     Raises
     ------
     ForbiddenError
-        If a scope is asked for that the caller's key has not.
+        If a scope is asked for that the caller's key lacks.
     ConflictError
         If the caller has as many working keys as there may be.
     """
@@ -250,7 +250,7 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     NotFoundError
         If the caller has no such key, or it is revoked or expired.
     ForbiddenError
-        If it has a scope that the caller's key has not.
+        If it has a scope that the caller's key lacks.
     ConflictError
         If somebody else rotates it at the same time.
     """
@@ -280,7 +280,7 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     NotFoundError
         If the caller has no such key, or it is revoked or expired already.
     ForbiddenError
-        If it has a scope that the caller's key has not; any key may revoke itself.
+        If it has a scope that the caller's key lacks; any key may revoke itself.
     """
     now = utc_now()
     key = repository.find_working_key(key_id, caller.user_id, now)
@@ -326,7 +326,7 @@ def authorize(api_key: str, address: str) -> Caller | None:
         return None
     if key.last_used_at is None or now - key.last_used_at > TOUCH_EVERY:
         repository.touch_api_key(key.id, now, now - TOUCH_EVERY)
-    # What was taken from a user since is no more in their keys either.
+    # A scope that was taken from a user since no longer counts in their keys either.
     return Caller(user_id=key.user_id, key_id=key.id, scopes=frozenset(key.scopes) & frozenset(user.scopes))
 
 

@@ -50,7 +50,7 @@ def find_live(job_id: str) -> Job:
     """
     job = repository.find_job(job_id)
     if job and job.execution_arn and job.status != "COMPLETED":
-        # Not told by the execution's own state: a redriven Map gives its children the input of before.
+        # Not told by the execution's own state: a redriven Map gives its children the previous input.
         execution = _look_at_execution(job)
         if execution and execution["status"] == "RUNNING" and execution["redriveCount"] > job.redrives:
             job = repository.reopen_job(job_id, execution["redriveCount"], utc_now()) or repository.find_job(job_id)

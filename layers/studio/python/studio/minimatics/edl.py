@@ -39,7 +39,7 @@ def write_edl(timeline: Timeline, title: str) -> str:
     in this format; a comment tells how many a longer one has. Moves, grades, captions and sound are left out.
 
     Timecodes count from 00:00:00:00, at the rate, or at the next whole one. Those of 30000/1001 and 60000/1001 are
-    drop-frame, so that they keep up with the clock. Events past the 999th, which the format has not, are numbered on.
+    drop-frame, so that they keep up with the clock. Events past the 999th, which the format lacks, are numbered on.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def timecode(frame: int, fps: Fraction) -> str:
     Parameters
     ----------
     frame : int
-        From 0; those of a day and more begin anew.
+        From 0; those of a day and more begin again.
     fps : Fraction
         Frames a second. Their count in a second is this, or the next whole number.
 

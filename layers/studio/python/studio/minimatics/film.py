@@ -105,7 +105,7 @@ def render_segment(
     Raises
     ------
     MediaError
-        Where a picture, preset or font has not what the project asks of it.
+        Where a picture, preset or font lacks what the project asks of it.
     """
     frames = Renderer(project, sources).frames(segment.start_frame, segment.end_frame)
     encode_segment(_counted(frames, report), path, project.output, project.size, project.fps, plan.encoder_threads)

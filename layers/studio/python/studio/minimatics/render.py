@@ -57,7 +57,7 @@ class Renderer:
         Raises
         ------
         MediaError
-            Where a picture, preset or font has not what the project asks of it.
+            Where a picture, preset or font lacks what the project asks of it.
         """
         moment = self.timeline.moment(number)
         seen = [shown for shown in (moment.first, moment.second) if shown]

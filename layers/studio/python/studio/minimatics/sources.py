@@ -38,7 +38,7 @@ class Sources(Protocol):
 
 
 def missing(field: str, key: str, error: LookupError | OSError) -> MediaError:
-    """Say that a source has not what a field names.
+    """Say that a source lacks what a field names.
 
     Parameters
     ----------

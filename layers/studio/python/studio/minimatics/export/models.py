@@ -73,7 +73,7 @@ class ExportPlanResponse(BaseModel):
 
 
 class ExportResponse(BaseModel):
-    """A film. Its URLs are fresh; its files expire after days."""
+    """A film. Its URLs are newly presigned; its files expire after days."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,7 +83,9 @@ class ExportResponse(BaseModel):
     film_url: str
     poster_key: str
     poster_url: str
-    edl_key: str | None = Field(default=None, description="Edit decision list, CMX 3600; of films from before, none.")
+    edl_key: str | None = Field(
+        default=None, description="Edit decision list, CMX 3600; null for films exported before EDLs were written."
+    )
     edl_url: str | None = None
     srt_key: str | None = None
     srt_url: str | None = None

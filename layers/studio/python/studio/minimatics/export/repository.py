@@ -20,11 +20,11 @@ def report_frames(
         Of the job.
     segment : int
     frames : int
-        Of the segment. Where it is rendered again, those of before count until there are more of them.
+        Of the segment. Where it is rendered again, the previous ones count until there are more of them.
     total : int
         Of the film.
     preview_key : str or None
-        Of the newest picture; None leaves the one of before.
+        Of the newest picture; None leaves the previous one.
     now : datetime
 
     Returns

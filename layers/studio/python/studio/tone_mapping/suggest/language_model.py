@@ -138,7 +138,7 @@ def _ask_once(instructions: str, words: str, picture: bytes | None, form: type[A
         else:
             answered.set_result(response)
 
-    # The SDK counts its timeout anew with every byte, and some servers send blanks while they think.
+    # The SDK restarts its timeout with every byte, and some servers send blanks while they think.
     threading.Thread(target=send, name="language-model", daemon=True).start()
     try:
         return _read(answered.result(seconds))
@@ -187,7 +187,7 @@ def _raise_status(error: APIStatusError) -> NoReturn:
     if isinstance(error, RateLimitError) and error.code not in _OUT_OF_MONEY:
         message = "the language model has too much to do; try again later"
         _fail(UnavailableError(message, code="MODEL_BUSY", retry_after=_retry_after(error)), error)
-    # The next request reads the key anew: it may have been rotated.
+    # The next request reads the key again: it may have been rotated.
     _client.cache_clear()
     forget_secrets()
     message = "the language model's provider refuses this deployment: its operators must look into the logs"
