@@ -109,9 +109,7 @@ def get_deadline(app: APIGatewayHttpResolver) -> float:
     return time.monotonic() + left_seconds - _ANSWER_SECONDS
 
 
-def answers(
-    success: HTTPStatus | int, *errors: HTTPStatus | int, models: dict[int, type[BaseModel]] | None = None
-) -> dict[int, OpenAPIResponse]:
+def answers(success: int, *errors: int, models: dict[int, type[BaseModel]] | None = None) -> dict[int, OpenAPIResponse]:
     """Document what a route answers.
 
     Parameters
@@ -128,14 +126,14 @@ def answers(
     dict
         For a route's ``responses``.
     """
-    documented: dict[int, OpenAPIResponse] = {int(success): {"description": HTTPStatus(success).phrase}}
+    documented: dict[int, OpenAPIResponse] = {success: {"description": HTTPStatus(success).phrase}}
     if success == HTTPStatus.NO_CONTENT:
-        documented[int(success)]["content"] = {}
+        documented[success]["content"] = {}
     for status, model in (models or {}).items():
         content: Any = {"application/json": {"model": model}}
         documented[status] = {"description": HTTPStatus(status).phrase, "content": content}
     for status in sorted({*errors, 422, 500}):
-        documented[int(status)] = {
+        documented[status] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"model": ErrorResponse}},
         }
