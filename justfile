@@ -102,6 +102,7 @@ bench: install
 	@python -m tests.performance.bench_tone_mapping
 	@python -m tests.performance.bench_cache
 	@python -m tests.performance.bench_offload
+	@python -m tests.performance.bench_bulk
 	@python -m tests.performance.bench_export
 	@python -m tests.performance.bench_quotas
 
