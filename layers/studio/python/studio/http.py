@@ -53,6 +53,11 @@ def get_caller(app: APIGatewayHttpResolver) -> Caller:
     Returns
     -------
     Caller
+
+    Raises
+    ------
+    ForbiddenError
+        If the authorizer named nobody: on a route that has none.
     """
     authorizer = app.current_event.request_context.authorizer
     found = authorizer.get_lambda if authorizer else {}

@@ -21,6 +21,16 @@ def retryable(state: State) -> State:
     ----------
     state : callable
         May be done several times.
+
+    Returns
+    -------
+    callable
+        Takes and answers the same.
+
+    Raises
+    ------
+    TransientError
+        By what is returned; every other error of the state is raised as it is.
     """
 
     @wraps(state)

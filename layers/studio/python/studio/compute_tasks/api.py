@@ -92,6 +92,25 @@ def submit(
         Until when to wait for the job where the request asks for that, of `time.monotonic`.
     job_id : str, optional
         For the job; where there is one of that id already, it is answered.
+
+    Returns
+    -------
+    answer : pydantic.BaseModel
+    status : int
+        200 with the task's answer, 202 with the job where it goes on.
+
+    Raises
+    ------
+    ForbiddenError
+        If the caller's key lacks the task's scope.
+    InvalidFieldError
+        If the task is disabled or does not run where it is asked to, or the callback URL is refused.
+    UnavailableError
+        If the task's state machine, or callbacks that are asked for, are not configured.
+    TooManyRequestsError
+        If the caller has as many jobs as allowed that are not over.
+    StudioError
+        What `prepare` refuses; or why the job that was waited for failed or was cancelled.
     """
     # Before anything is stored for the job.
     caller.require(TASKS[task_type].scope)

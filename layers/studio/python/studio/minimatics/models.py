@@ -112,6 +112,10 @@ def bgr_of(colour: Colour) -> tuple[int, int, int]:
     ----------
     colour : str
         ``#rrggbb``.
+
+    Returns
+    -------
+    (int, int, int)
     """
     red, green, blue = bytes.fromhex(colour[1:])
     return blue, green, red

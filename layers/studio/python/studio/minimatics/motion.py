@@ -57,6 +57,15 @@ class CameraPath:
         The size goes exponentially, so that the picture grows by the same rate all the way. The centre goes with the
         size: every point of the picture then moves on a straight line, and what both ends see inside the picture,
         all frames between them do.
+
+        Parameters
+        ----------
+        frame : int
+            0 up to and without `frames`.
+
+        Returns
+        -------
+        View
         """
         progress = _eased(frame / (self.frames - 1) if self.frames > 1 else 0, self.easing)
         rate = log(self.to.width / self.start.width)
@@ -96,6 +105,11 @@ def camera_path(
         Of the film.
     fit : {"contain", "cover", "stretch"}
         What zoom 1 shows.
+
+    Returns
+    -------
+    CameraPath
+        It stays on the picture; where it sees more than that, in its middle.
     """
     across, down = size.width / picture[0], size.height / picture[1]
     if fit != "stretch":
@@ -172,12 +186,35 @@ class Still:
         return max(log(pixels / DENSITY) / log(_STEP) - 1, 0)
 
     def is_still(self, first: int, second: int) -> bool:
-        """Tell whether two frames are the same."""
+        """Tell whether two frames are the same.
+
+        Parameters
+        ----------
+        first, second : int
+            Counted from the shot's first.
+
+        Returns
+        -------
+        bool
+        """
         return self._path.view(first) == self._path.view(second)
 
 
 def needed_size(path: CameraPath, size: Size) -> tuple[int, int]:
-    """Tell the width and height that a whole picture needs, in pixels, for nothing of it to be missed."""
+    """Tell what size a whole picture needs, for nothing of it to be missed.
+
+    Parameters
+    ----------
+    path : CameraPath
+    size : Size
+        Of the film.
+
+    Returns
+    -------
+    width, height : int
+        In pixels, at least 1: `DENSITY` a pixel of the film where the camera is nearest, fewer where a copy of all that
+        is ever seen would have too many.
+    """
     nearest = min(path.start.width, path.to.width), min(path.start.height, path.to.height)
     seen = _seen(path)
     # The copy's sides at full density, by the share of the picture that is seen at all: it never has more pixels.
