@@ -89,12 +89,10 @@ def _facts(stack: Stack, api_key: str) -> str:
 
 def _welcome(url: str, api_key: str) -> str:
     return f"""
-Studio runs at {url} (documentation: {url}/docs). Ctrl-C stops it.
+Studio runs at {url} (documentation: {url}/docs). Ctrl-C stops it. In another terminal:
 
-  curl {url}/health
-  curl {url}/uploads -H 'X-API-KEY: {api_key}'
-  curl {url}/tone-mapping/auto-correct -H 'X-API-KEY: {api_key}' -H 'Content-Type: application/json' \\
-    -d "{{\\"image\\": \\"$(base64 -w0 photo.jpg)\\"}}"
+  export STUDIO_URL={url} STUDIO_API_KEY={api_key}
+  examples/tone_mapping/auto_correct.sh photo.jpg graded.jpg
 
 Functions log here and to .local/logs/; .local/stack.json holds these facts for scripts.
 """

@@ -18,7 +18,7 @@ from studio.object_keys import upload_key
 from tests.api.test_compute_tasks import ADJUST, body, slow, until
 
 ATTEMPTS = 3
-README = (Path(__file__).parents[2] / "README.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "functions/README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +89,11 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def verify() -> Callable[[str, str, bytes], bool]:
-    """What README tells receivers to do."""
-    found = re.search(r"^    import hashlib.*?(?=^\S)", README, re.MULTILINE | re.DOTALL)
+    """What the API guide tells receivers to do."""
+    found = re.search(r"^```python\n(import hashlib.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     assert found
     names: dict[str, Any] = {}
-    exec("\n".join(line.removeprefix("    ") for line in found[0].splitlines()), names)
+    exec(found[1], names)
     check: Callable[[str, str, bytes], bool] = names["is_from_studio"]
     return check
 

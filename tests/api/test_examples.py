@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +152,19 @@ def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -
                 assert image.size == Image.open(PHOTO).size
         case _:
             assert json.loads(printed)
+
+
+def test_readmes_first_request_works(stack: Stack, user: Any, tmp_path: Path) -> None:
+    [script] = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert "out/before.jpg" in script
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "out").mkdir()
+    shutil.copy(PHOTO, tmp_path / "out/before.jpg")
+    environment = {"PATH": os.environ["PATH"], "STUDIO_URL": stack.url, "STUDIO_API_KEY": user.api_key}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    assert json.loads((tmp_path / "out/graded.json").read_text())["steps"]
+    with Image.open(tmp_path / "out/graded.jpg") as image:
+        assert image.size == Image.open(PHOTO).size
 
 
 def test_every_endpoint_has_a_script() -> None:
