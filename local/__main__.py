@@ -7,14 +7,11 @@ import signal
 import threading
 from pathlib import Path
 
-import httpx
-
 from local.layers import ROOT
 from local.stack import Stack
+from local.users import make_api_key
 
 FACTS = ROOT / ".local" / "stack.json"
-# Nobody else reaches a stack on loopback, and its data may be kept: the same user comes back.
-LOCAL_USER = {"email": "me@studio.example", "password": "local development only"}
 
 
 def main() -> None:
@@ -57,22 +54,6 @@ def run_dev(port: int, data: Path | None, facts: Path) -> None:
         if facts.exists() and facts.read_text() == written:
             facts.unlink()
     print("stopped", flush=True)
-
-
-def make_api_key(url: str) -> str:
-    """Return an API key of the local user, who is registered when there is none yet."""
-    with httpx.Client(base_url=url, timeout=30) as http:
-        registered = http.post("/auth/register", json=LOCAL_USER)
-        if registered.status_code != httpx.codes.CONFLICT:
-            registered.raise_for_status()
-        login = http.post("/auth/login", json=LOCAL_USER).raise_for_status().json()
-        made = http.post(
-            "/auth/api-keys",
-            json={"name": "local", "scopes": ["grade", "export"]},
-            headers={"X-API-KEY": login["api_key"]},
-        )
-        key: str = made.raise_for_status().json()["api_key"]
-        return key
 
 
 def _facts(stack: Stack, api_key: str) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from local.__main__ import make_api_key
 from local.layers import ROOT
 from local.stack import Stack
+from local.users import make_api_key
 
 OUT = ROOT / "out"
 CHORD = (220, 277.18, 329.63)  # Hz: A major

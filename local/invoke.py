@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from samtranslator.yaml_helper import yaml_parse
@@ -31,15 +32,6 @@ from local.template import REGION, FunctionResource, Template
 BUILD = ROOT / ".aws-sam/build"
 EVENTS = ROOT / "events"
 FUNCTIONS = ROOT / "functions"
-
-
-@dataclass
-class Backend:
-    """Where a stack's parts are."""
-
-    mongodb_uri: str
-    aws_endpoint_url: str
-    bucket_name: str
 
 
 @dataclass(frozen=True)
@@ -74,14 +66,14 @@ def folder_of(function: FunctionResource) -> Path:
 
 
 @contextmanager
-def find_backend() -> Iterator[Backend]:
+def find_backend() -> Iterator[fixtures.Backend]:
     """Yield the stack that `just dev` runs, or one started for as long as it takes."""
     facts = json.loads(FACTS.read_text()) if FACTS.exists() else None
     if facts and _listens(facts["url"]):
-        yield Backend(facts["mongodb_uri"], facts["aws_endpoint_url"], facts["bucket_name"])
+        yield SimpleNamespace(**facts)
     else:
         with Stack(scheduled=False) as stack:
-            yield Backend(stack.mongodb_uri, stack.aws_endpoint_url, stack.bucket_name)
+            yield stack
 
 
 @contextmanager

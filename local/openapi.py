@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, License
 
 import studio
+from local.layers import ROOT
 from studio.idempotency import HEADER, KEPT_SECONDS, KEY_PATTERN, REPLAYED_HEADER
 
-ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "functions/web/serve_pages/openapi.json"
 PUBLIC_PATHS = {"/health", "/auth/register", "/auth/login"}
 IDEMPOTENCY_KEY = {
