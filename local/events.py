@@ -32,12 +32,10 @@ class EventInvoker:
     ----------
     functions
         What is invoked, by name; it may be filled later.
-    send
-        What takes a queue's ARN and a message for it.
     """
 
-    def __init__(self, functions: Mapping[str, WorkerPool], send: Callable[[str, str], None]) -> None:
-        self._functions, self._send = functions, send
+    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
+        self._functions = functions
         self._closed = threading.Event()
 
     def submit(self, name: str, payload: bytes) -> str:
@@ -65,10 +63,7 @@ class EventInvoker:
                 return
         if destination := function.failure_destination:
             record = json.dumps(_failure_record(name, payload, request_id, outcome, attempt))
-            if ":sqs:" in destination:
-                self._send(destination, record)
-            else:
-                self.submit(destination.rpartition(":")[2], record.encode())
+            self.submit(destination, record.encode())
 
 
 class Scheduler:
@@ -79,10 +74,10 @@ class Scheduler:
     schedules
         What there is to keep.
     deliver
-        What takes a target's ARN and an event for it.
+        What takes a function and an event for it.
     """
 
-    def __init__(self, schedules: Sequence[Schedule], deliver: Callable[[str, str], None]) -> None:
+    def __init__(self, schedules: Sequence[Schedule], deliver: Callable[[str, bytes], object]) -> None:
         self._schedules, self._deliver = schedules, deliver
         self._closed = threading.Event()
 
@@ -94,17 +89,17 @@ class Scheduler:
             else:
                 threading.Thread(target=self._keep, args=(schedule,), name=schedule.name, daemon=True).start()
 
-    def fire(self, target: str) -> None:
-        """Deliver the event of a target's schedules now.
+    def fire(self, function: str) -> None:
+        """Deliver the event of a function's schedules now.
 
         Raises
         ------
         LookupError
-            If no schedule has that target.
+            If the function has no schedule.
         """
-        schedules = [schedule for schedule in self._schedules if schedule.target == target]
+        schedules = [schedule for schedule in self._schedules if schedule.function == function]
         if not schedules:
-            raise LookupError(f"no schedule of {target}")
+            raise LookupError(f"no schedule of {function}")
         for schedule in schedules:
             self._fire(schedule)
 
@@ -118,7 +113,7 @@ class Scheduler:
             self._fire(schedule)
 
     def _fire(self, schedule: Schedule) -> None:
-        self._deliver(schedule.target, schedule.input or json.dumps(_scheduled_event(schedule)))
+        self._deliver(schedule.function, json.dumps(_scheduled_event(schedule)).encode())
 
 
 class QueuePoller:
@@ -193,15 +188,15 @@ class QueuePoller:
         return refused if refused <= everything else everything  # a name that is unknown fails the whole batch
 
 
-def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable[[str, str], None]) -> None:
-    """Deliver an event to the targets of the rules that it matches."""
+def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable[[str, bytes], object]) -> None:
+    """Deliver an event to the functions of the rules that it matches."""
     for rule in rules:
         if matches(rule.pattern, event):
-            deliver(rule.target, rule.input or json.dumps(event))
+            deliver(rule.function, json.dumps(event).encode())
 
 
 def matches(pattern: Mapping[str, Any], event: object) -> bool:
-    """Return whether an event has a pattern of EventBridge's; known are values, prefixes, and numbers above one."""
+    """Return whether an event has a pattern of EventBridge's; known are values, and numbers above one."""
     if not isinstance(event, dict):
         return False
     for name, wanted in pattern.items():
@@ -218,8 +213,6 @@ def _equals(wanted: Any, value: object) -> bool:
     if not isinstance(wanted, dict):
         return bool(wanted == value)
     match wanted:
-        case {"prefix": prefix}:
-            return isinstance(value, str) and value.startswith(prefix)
         case {"numeric": [">", number]}:
             return isinstance(value, int | float) and value > number
     raise NotImplementedError(f"event pattern {wanted}")
@@ -241,9 +234,6 @@ def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str,
 
 
 def _scheduled_event(schedule: Schedule) -> dict[str, object]:
-    if schedule.is_scheduler:
-        arn = f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/{schedule.name}"
-        return event_of("aws.scheduler", "Scheduled Event", arn, "{}")
     arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
     return event_of("aws.events", "Scheduled Event", arn, {})
 

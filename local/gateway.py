@@ -180,8 +180,6 @@ class Gateway:
         headers["access-control-allow-origin"] = "*" if "*" in allowed else origin
         if "*" not in allowed:
             headers["vary"] = "origin"
-        if self._cors.get("AllowCredentials"):
-            headers["access-control-allow-credentials"] = "true"
         if request.method == "OPTIONS":
             headers["access-control-allow-methods"] = ",".join(self._cors.get("AllowMethods", []))
             headers["access-control-allow-headers"] = ",".join(self._cors.get("AllowHeaders", []))

@@ -22,7 +22,7 @@ from local.aws import AwsServer, connect
 from local.batch import Batch
 from local.events import EventInvoker, QueuePoller, Scheduler, put_event
 from local.gateway import Gateway
-from local.lambda_runtime import WorkerPool, function_arn
+from local.lambda_runtime import WorkerPool
 from local.layers import ROOT
 from local.mongod import Mongod
 from local.openai_server import OpenAiServer
@@ -85,7 +85,7 @@ class Stack:
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
         self._batch: Batch | None = None
-        self._events = EventInvoker(self.functions, self._send)
+        self._events = EventInvoker(self.functions)
         self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
 
     @property
@@ -101,11 +101,7 @@ class Stack:
 
     def fire(self, function: str) -> None:
         """Invoke a function as its schedules do, without waiting for their time or for its answer."""
-        self._scheduler.fire(function_arn(function))
-
-    def put_event(self, event: dict[str, object]) -> None:
-        """Deliver an event, in EventBridge's envelope, to all whose rules it matches."""
-        put_event(event, self._rules, self._deliver)
+        self._scheduler.fire(function)
 
     def __enter__(self) -> Self:
         """Start everything; whatever had started is stopped again when something does not."""
@@ -169,11 +165,13 @@ class Stack:
             self._batch = aws.batch = Batch(definitions, environment, LOGS / "batch.log", echo=self._echo)
             self._cleanup.callback(self._batch.close)
 
-        self._rules = template.rules()
         if machines := template.state_machines():
             from local.state_machines import StateMachines  # here, since it takes a second to load
 
-            steps = StateMachines(self.client("stepfunctions"), self.put_event)
+            rules = template.rules()
+            steps = StateMachines(
+                self.client("stepfunctions"), lambda event: put_event(event, rules, self._events.submit)
+            )
             self._cleanup.callback(steps.close)
             steps.create(machines)
 
@@ -186,7 +184,7 @@ class Stack:
         queues.start()
         self._cleanup.callback(queues.close)
 
-        self._scheduler = Scheduler(template.schedules(), self._deliver)
+        self._scheduler = Scheduler(template.schedules(), self._events.submit)
         if self._scheduled:
             self._scheduler.start()
         self._cleanup.callback(self._scheduler.close)
@@ -212,17 +210,6 @@ class Stack:
         for queue, url in zip(queues, urls, strict=True):  # afterwards, since one may name another
             sqs.set_queue_attributes(QueueUrl=url, Attributes=queue.attributes)
             self._cleanup.callback(sqs.delete_queue, QueueUrl=url)
-
-    def _send(self, queue: str, message: str) -> None:
-        sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"]
-        sqs.send_message(QueueUrl=url, MessageBody=message)
-
-    def _deliver(self, target: str, event: str) -> None:
-        if ":stateMachine:" in target:
-            self.client("stepfunctions").start_execution(stateMachineArn=target, input=event)
-        else:
-            self._events.submit(target.rpartition(":")[2], event.encode())
 
     def _close_workers(self) -> None:
         for pool in self.functions.values():

@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 NO_VALUE = object()
+EVENT_TYPES = {"EventBridgeRule", "HttpApi", "SQS", "Schedule"}
 PSEUDO_PARAMETERS: dict[str, Any] = {
     "AWS::AccountId": ACCOUNT_ID,
     "AWS::NoValue": NO_VALUE,
@@ -62,22 +63,19 @@ class Route:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What invokes a function, or starts a state machine, over and over."""
+    """What invokes a function over and over."""
 
     name: str
-    target: str
-    is_scheduler: bool
+    function: str
     every: timedelta | None
-    input: str | None
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What invokes a function, or starts a state machine, on events of a pattern."""
+    """What invokes a function on events of a pattern."""
 
-    target: str
+    function: str
     pattern: dict[str, Any]
-    input: str | None
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,13 @@ class Template:
             value = parameters.get(name, declared.get("Default"))
             if value is None:
                 raise ValueError(f"template parameter {name} has no value")
-            is_list = declared["Type"] in ("CommaDelimitedList", "List<Number>")
-            self._values[name] = str(value).split(",") if is_list else str(value)
+            match declared["Type"]:
+                case "String" | "Number":
+                    self._values[name] = str(value)
+                case "CommaDelimitedList":
+                    self._values[name] = str(value).split(",")
+                case other:
+                    raise NotImplementedError(f"template parameter of type {other}")
         self._global_function: dict[str, Any] = self.resolve(self._document.get("Globals", {}).get("Function", {}))
         self._resolved = cache(self._resolve_properties)
 
@@ -173,37 +176,27 @@ class Template:
         }
         return [
             Route(
-                method=event["Properties"]["Method"].upper(),
-                path=event["Properties"]["Path"],
+                method=event["Method"].upper(),
+                path=event["Path"],
                 function=function,
-                authorizer=authorizers.get(
-                    event["Properties"].get("Auth", {}).get("Authorizer", auth.get("DefaultAuthorizer"))
-                ),
-                timeout=float(event["Properties"].get("TimeoutInMillis", 30_000)) / 1000,
+                authorizer=authorizers.get(event.get("Auth", {}).get("Authorizer", auth.get("DefaultAuthorizer"))),
+                timeout=float(event.get("TimeoutInMillis", 30_000)) / 1000,
             )
-            for function, properties in self.resources("AWS::Serverless::Function").items()
-            for event in properties.get("Events", {}).values()
-            if event["Type"] == "HttpApi"
+            for function, _, event in self._events("HttpApi")
         ]
 
     def schedules(self) -> list[Schedule]:
         """Return every schedule; one that is disabled, or no rate, has no `every`."""
         return [
-            Schedule(
-                name=name,
-                target=target,
-                is_scheduler=event["Type"] == "ScheduleV2",
-                every=_rate(event["Properties"]),
-                input=event["Properties"].get("Input"),
-            )
-            for name, target, event in self._events("Schedule", "ScheduleV2")
+            Schedule(f"{function}{name}", function, _rate(_without(event, "Input")))
+            for function, name, event in self._events("Schedule")
         ]
 
     def rules(self) -> list[Rule]:
         """Return every rule for events."""
         return [
-            Rule(target, event["Properties"]["Pattern"], event["Properties"].get("Input"))
-            for _, target, event in self._events("EventBridgeRule", "CloudWatchEvent")
+            Rule(function, _without(event, "Input")["Pattern"])
+            for function, _, event in self._events("EventBridgeRule")
         ]
 
     def queues(self) -> list[QueueResource]:
@@ -223,13 +216,11 @@ class Template:
         return [
             QueueMapping(
                 function=function,
-                queue_arn=event["Properties"]["Queue"],
-                batch_size=int(event["Properties"].get("BatchSize", 10)),
-                reports_failures="ReportBatchItemFailures" in event["Properties"].get("FunctionResponseTypes", []),
+                queue_arn=event["Queue"],
+                batch_size=int(event.get("BatchSize", 10)),
+                reports_failures="ReportBatchItemFailures" in event.get("FunctionResponseTypes", []),
             )
-            for function, properties in self.resources("AWS::Serverless::Function").items()
-            for event in properties.get("Events", {}).values()
-            if event["Type"] == "SQS"
+            for function, _, event in self._events("SQS")
         ]
 
     def state_machines(self) -> list[StateMachineResource]:
@@ -237,7 +228,7 @@ class Template:
         return [
             StateMachineResource(
                 name=self._attribute(name, "Name"),
-                definition=json.dumps(self._definition(own)),
+                definition=json.dumps(self._definition(_without(own, "Definition", "Events"))),
             )
             for name, own in self.resources("AWS::Serverless::StateMachine").items()
         ]
@@ -259,16 +250,16 @@ class Template:
 
     def cors(self) -> dict[str, Any]:
         """Return the HTTP API's CORS configuration; empty where it has none."""
-        configuration: dict[str, Any] = self._http_api().get("CorsConfiguration", {})
-        return configuration
+        return _without(self._http_api().get("CorsConfiguration", {}), "AllowCredentials")
 
-    def _events(self, *types: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Yield name, target's ARN and declaration of every event of some types."""
-        for kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
-            for target, properties in self.resources(kind).items():
-                for name, event in properties.get("Events", {}).items():
-                    if event["Type"] in types:
-                        yield f"{target}{name}", self._attribute(target, "Arn"), event
+    def _events(self, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield function, name and properties of every event of a type."""
+        for function, own in self.resources("AWS::Serverless::Function").items():
+            for name, event in own.get("Events", {}).items():
+                if event["Type"] not in EVENT_TYPES:
+                    raise NotImplementedError(f"event of type {event['Type']}")
+                if event["Type"] == kind:
+                    yield function, name, event["Properties"]
 
     def _http_api(self) -> dict[str, Any]:
         return next(iter(self.resources("AWS::Serverless::HttpApi").values()), {})
@@ -302,8 +293,6 @@ class Template:
         return next((found for found in configurations if found["FunctionName"] == function), {})
 
     def _definition(self, own: dict[str, Any]) -> Any:
-        if "DefinitionUri" not in own:
-            return own["Definition"]
         text = (self._folder / own["DefinitionUri"]).read_text()
         for name, value in own.get("DefinitionSubstitutions", {}).items():
             text = text.replace(f"${{{name}}}", _text(value))
@@ -409,18 +398,24 @@ class Template:
 
 
 def _failure_destination(asynchronous: dict[str, Any]) -> str:
-    """Return the function or the queue that events go to when they have failed; empty where there is none."""
+    """Return the function that events go to when they have failed; empty where there is none."""
     destination = asynchronous.get("DestinationConfig", {}).get("OnFailure", {})
-    if destination.get("Type", "Lambda") not in ("Lambda", "SQS"):
+    if destination.get("Type", "Lambda") != "Lambda":
         raise NotImplementedError(f"failure destination of type {destination['Type']}")
-    return str(destination.get("Destination", ""))
+    return str(destination.get("Destination", "")).rpartition(":")[2]
+
+
+def _without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return properties; what they must not have is not ignored, for the stack would not do as the template says."""
+    if found := properties.keys() & names:
+        raise NotImplementedError(f"template property {', '.join(sorted(found))}")
+    return properties
 
 
 def _rate(schedule: dict[str, Any]) -> timedelta | None:
     if schedule.get("State") == "DISABLED" or schedule.get("Enabled") is False:
         return None
-    expression = schedule.get("Schedule") or schedule["ScheduleExpression"]
-    if not (rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)):
+    if not (rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule["Schedule"])):
         return None
     return timedelta(**{f"{rate[2]}s": int(rate[1])})
 

@@ -50,7 +50,7 @@ Outputs:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = AwsServer({}, EventInvoker({}, lambda *_: None))
+    server = AwsServer({}, EventInvoker({}))
     server.start()
     yield server.endpoint_url
     server.stop()

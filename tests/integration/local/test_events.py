@@ -65,15 +65,6 @@ def test_an_event_may_have_one_attempt_only(aws_lambda: "LambdaClient", records:
     assert len(records.of("WorkOnceFunction")) == 1
 
 
-def test_the_destination_may_be_a_queue(event_stack: Stack, aws_lambda: "LambdaClient", records: Records) -> None:
-    request_id = send(aws_lambda, "WorkToQueueFunction", {"fail": 9})
-    sqs = event_stack.client("sqs")
-    name = event_stack.functions["WorkToQueueFunction"].environment["QUEUE_NAME"]
-    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
-    assert json.loads(message["Body"])["requestContext"]["requestId"] == request_id
-
-
 @pytest.fixture
 def queue_url(event_stack: Stack, records: Records) -> str:
     return event_stack.functions["TakeFunction"].environment["QUEUE_URL"]
@@ -148,23 +139,12 @@ def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> 
         event_stack.fire("WorkFunction")
 
 
-def test_a_schedule_of_the_scheduler_may_have_its_own_input(event_stack: Stack, records: Records) -> None:
-    event_stack.fire("ScheduledTwiceFunction")
-    events = [record["event"] for record in records.wait("ScheduledTwiceFunction", 2)]
-    assert {"told": "so"} in events
-    [other] = [event for event in events if "told" not in event]
-    assert (other["source"], other["detail"]) == ("aws.scheduler", "{}")
-    assert other["resources"] == [
-        "arn:aws:scheduler:us-east-1:123456789012:schedule/default/ScheduledTwiceFunctionDaily"
-    ]
-
-
 def test_a_schedule_fires_again_and_again_until_it_is_closed(wait_until: WaitUntil) -> None:
-    fired: list[str] = []
-    schedule = Schedule("Often", "arn", is_scheduler=False, every=timedelta(milliseconds=1), input="{}")
-    scheduler = Scheduler([schedule], lambda target, event: fired.append(f"{target} {event}"))
+    fired: list[tuple[str, str]] = []
+    schedule = Schedule("Often", "OftenFunction", every=timedelta(milliseconds=1))
+    scheduler = Scheduler([schedule], lambda function, event: fired.append((function, json.loads(event)["source"])))
     scheduler.start()
     wait_until(lambda: len(fired) > 2)
     scheduler.close()
     wait_until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
-    assert set(fired) == {"arn {}"}
+    assert set(fired) == {("OftenFunction", "aws.events")}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.events import event_of
 from local.stack import Stack
 from tests.integration.local.conftest import EVENTS, Records, WaitUntil
 
@@ -144,13 +143,6 @@ def test_a_stop_is_told(machine: Machine, steps: "SFNClient", records: Records) 
     [record] = records.wait("EndFunction")
     detail = record["event"]["detail"]
     assert (detail["status"], detail["error"], detail["cause"]) == ("ABORTED", "Cancelled", "as asked")
-
-
-def test_a_rule_may_start_a_machine(event_stack: Stack, machine: Machine, records: Records) -> None:
-    event_stack.put_event(event_of("test", "start", "resource", {}))
-    [record] = records.wait("EndFunction")
-    detail = record["event"]["detail"]
-    assert json.loads(detail["input"])["source"] == "test"
 
 
 def test_stacks_do_not_see_each_others_machines(event_stack: Stack, arn: str, tmp_path: Path) -> None:

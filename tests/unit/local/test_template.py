@@ -127,6 +127,32 @@ def test_names_what_it_cannot_work_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "properties", "unknown"),
+    [
+        ("Function", "Events: {E: {Type: ScheduleV2, Properties: {}}}", "ScheduleV2"),
+        ("Function", "Events: {E: {Type: CloudWatchEvent, Properties: {}}}", "CloudWatchEvent"),
+        ("Function", "Events: {E: {Type: Schedule, Properties: {Schedule: rate(1 day), Input: '{}'}}}", "Input"),
+        ("Function", "Events: {E: {Type: EventBridgeRule, Properties: {Pattern: {}, Input: '{}'}}}", "Input"),
+        ("Function", "EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SQS, Destination: q}}}", "SQS"),
+        ("StateMachine", "Definition: {}", "Definition"),
+        ("StateMachine", "Events: {E: {Type: Schedule, Properties: {}}}", "Events"),
+        ("HttpApi", "CorsConfiguration: {AllowCredentials: true}", "AllowCredentials"),
+    ],
+)
+def test_names_what_it_does_not_do(kind: str, properties: str, unknown: str, tmp_path: Path) -> None:
+    own = f"{{CodeUri: a, Handler: b, {properties}}}"
+    path = write(tmp_path, f"Resources: {{R: {{Type: AWS::Serverless::{kind}, Properties: {own}}}}}")
+    template = Template(path, {})
+    with pytest.raises(NotImplementedError, match=unknown):
+        _ = [template.functions(), template.schedules(), template.rules(), template.state_machines(), template.cors()]
+
+
+def test_names_a_type_of_parameters_that_it_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(NotImplementedError, match="List<Number>"):
+        Template(write(tmp_path, "{Parameters: {P: {Type: List<Number>}}, Resources: {}}"), {"P": "1,2"})
+
+
+@pytest.mark.parametrize(
     ("properties", "every"),
     [
         ("Schedule: rate(1 minute)", timedelta(minutes=1)),
@@ -142,7 +168,7 @@ def test_reads_the_rate_of_a_schedule(properties: str, every: timedelta | None, 
     resource = f"{{Type: AWS::Serverless::Function, Properties: {{Events: {{E: {event}}}}}}}"
     [schedule] = Template(write(tmp_path, f"Resources: {{F: {resource}}}"), {}).schedules()
     assert schedule.every == every
-    assert (schedule.name, schedule.target) == ("FE", "arn:aws:lambda:us-east-1:123456789012:function:F")
+    assert (schedule.name, schedule.function) == ("FE", "F")
 
 
 def test_an_event_invoke_config_may_be_a_resource_of_its_own(tmp_path: Path) -> None:
@@ -163,8 +189,5 @@ Resources:
       DestinationConfig: {OnFailure: {Destination: !GetAtt Other.Arn}}
 """
     functions = {function.name: function for function in Template(write(tmp_path, text), {}).functions()}
-    assert (functions["Worker"].event_retries, functions["Worker"].failure_destination) == (
-        0,
-        "arn:aws:lambda:us-east-1:123456789012:function:Other",
-    )
+    assert (functions["Worker"].event_retries, functions["Worker"].failure_destination) == (0, "Other")
     assert (functions["Other"].event_retries, functions["Other"].failure_destination) == (2, "")
