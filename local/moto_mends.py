@@ -118,7 +118,6 @@ def apply() -> None:
     stop_with_a_reason()
     name_executions()
     describe_all()
-    page_the_history()
     redrive()
 
 
@@ -615,21 +614,6 @@ def redrive_state(execution: Any) -> dict[str, Any]:
         reason = f"Execution is {execution.status} and cannot be redriven"
         state |= {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
     return state
-
-
-def page_the_history() -> None:
-    """Give the history as it is asked for: GetExecutionHistory ignored reverseOrder and maxResults."""
-
-    @_method_of(StepFunctionResponse)
-    def get_execution_history(self: Any) -> ActionResult:
-        history = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))["events"]
-        if self._get_param("reverseOrder"):
-            history = history[::-1]
-        first, size = int(self._get_param("nextToken") or 0), self._get_param("maxResults") or 1000
-        answer = {"events": history[first : first + size]}
-        if len(history) > first + size:
-            answer["nextToken"] = str(first + size)
-        return ActionResult(answer)
 
 
 class ExecutionNotRedrivableError(AWSError):

@@ -94,8 +94,8 @@ class Machines:
         assert described["status"] == "SUCCEEDED", (described.get("error"), described.get("cause"))
         return json.loads(described["output"])
 
-    def history(self, execution: str, **more: Any) -> list[Any]:
-        return list(self.steps.get_execution_history(executionArn=execution, **more)["events"])
+    def history(self, execution: str) -> list[Any]:
+        return list(self.steps.get_execution_history(executionArn=execution)["events"])
 
 
 @pytest.fixture
@@ -397,19 +397,6 @@ def test_executions_without_a_name_get_one(machines: Machines) -> None:
     assert len(executions) == 2
     for execution in executions:
         assert json.loads(machines.wait(execution)["output"]) == {"name": execution.rpartition(":")[2]}
-
-
-def test_the_history_comes_as_it_is_asked_for(machines: Machines) -> None:
-    execution = machines.start(program(PASS))
-    machines.wait(execution)
-    types = [event["type"] for event in machines.history(execution)]
-    assert types == ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]
-    [last] = machines.history(execution, reverseOrder=True, maxResults=1)
-    assert last["type"] == "ExecutionSucceeded"
-    pages = machines.steps.get_paginator("get_execution_history").paginate(
-        executionArn=execution, PaginationConfig={"PageSize": 3}
-    )
-    assert [event["type"] for page in pages for event in page["events"]] == types
 
 
 def test_a_redrive_begins_with_the_state_that_had_failed(machines: Machines, records: Records) -> None:
