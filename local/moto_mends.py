@@ -37,7 +37,6 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.item_reader_decl import ItemReader
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
     DistributedIterationComponent,
 )
@@ -110,7 +109,6 @@ def apply() -> None:
     loop_over_items()
     run_children()
     write_results()
-    name_failures_of_the_reader()
     shape_parameters_and_responses()
     end_batch_jobs()
     start_as_a_whole()
@@ -379,18 +377,6 @@ def write_results() -> None:
         manifest = put("manifest.json", {"DestinationBucket": bucket, "MapRunArn": arn, "ResultFiles": files})
         details = {"Bucket": bucket, "Key": manifest["Key"]}
         env.stack.append({"MapRunArn": arn, "ResultWriterDetails": details})
-
-
-def name_failures_of_the_reader() -> None:
-    """Fail with States.ItemReaderFailed where an ItemReader cannot read: it was States.Runtime."""
-    original = ItemReader._eval_body
-
-    @_method_of(ItemReader)
-    def _eval_body(self: Any, env: Any) -> None:
-        try:
-            original(self, env)
-        except Exception as error:
-            raise _failure(env, "States.ItemReaderFailed", str(error)) from error
 
 
 def _failure(env: Any, error: str, cause: str) -> Exception:

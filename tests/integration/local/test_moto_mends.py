@@ -341,16 +341,6 @@ def test_a_distributed_map_reads_and_writes_s3(
     assert (counts["total"], counts["succeeded"], counts["failed"], counts["running"]) == (3, 2, 1, 0)
 
 
-def test_a_reader_that_cannot_read_is_named(machines: Machines, event_stack: Stack) -> None:
-    reader = {
-        "Resource": "arn:aws:states:::s3:getObject",
-        "ReaderConfig": {"InputType": "JSON"},
-        "Parameters": {"Bucket": event_stack.bucket_name, "Key": "nowhere.json"},
-    }
-    described = machines.run(program(distributed(program(PASS), ItemReader=reader)))
-    assert (described["status"], described["error"]) == ("FAILED", "States.ItemReaderFailed")
-
-
 def test_services_take_and_give_what_states_hold(machines: Machines, event_stack: Stack) -> None:
     target = {"Bucket": event_stack.bucket_name, "Key": "state.json"}
     definition = {
