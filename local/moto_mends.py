@@ -59,7 +59,6 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramStopped,
     ProgramTimedOut,
 )
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -104,7 +103,6 @@ def apply() -> None:
     keep_names_of_states_errors()
     keep_the_first_end()
     stop_at_once()
-    accept_whole_percentages()
     give_one_value_for_one_path()
     loop_over_items()
     run_children()
@@ -214,15 +212,6 @@ def _copy_history(source: Any, target: Any) -> Any:
     target._history_event_list.extend(source.get_event_history())
     target._event_id_gen._next_id = len(target._history_event_list) + 1
     return target
-
-
-def accept_whole_percentages() -> None:
-    """Accept whole numbers for ToleratedFailurePercentage: a definition with one was refused."""
-    original = AmazonStateLanguageParser.parse
-
-    @_method_of(AmazonStateLanguageParser, staticmethod)
-    def parse(definition: str) -> Any:
-        return original(re.sub(r'("ToleratedFailurePercentage"\s*:\s*\d+)(?=\s*[,}])', r"\1.0", definition))
 
 
 def give_one_value_for_one_path() -> None:

@@ -282,13 +282,13 @@ def test_children_of_a_distributed_map_have_executions_of_their_own(machines: Ma
     ("tolerance", "succeeds"),
     [
         ({}, False),
-        ({"ToleratedFailurePercentage": 20}, False),
-        ({"ToleratedFailurePercentage": 25}, True),
+        ({"ToleratedFailurePercentage": 20.0}, False),
+        ({"ToleratedFailurePercentage": 25.0}, True),
         ({"ToleratedFailureCount": 1}, True),
     ],
 )
 def test_a_distributed_map_tolerates_what_it_is_told_to(
-    machines: Machines, records: Records, tolerance: dict[str, int], succeeds: bool
+    machines: Machines, records: Records, tolerance: dict[str, float], succeeds: bool
 ) -> None:
     described = machines.run(program(distributed(NUMBERS_ONLY, MaxConcurrency=2, **tolerance)), [1, "bad", 2, 3])
     if not succeeds:
@@ -306,7 +306,7 @@ def test_a_distributed_map_reads_and_writes_s3(
     s3.put_object(Bucket=bucket, Key="jobs/items.json", Body=json.dumps([1, "bad", 2]))
     state = distributed(
         NUMBERS_ONLY,
-        ToleratedFailurePercentage=50,
+        ToleratedFailurePercentage=50.0,
         ItemReader={
             "Resource": "arn:aws:states:::s3:getObject",
             "ReaderConfig": {"InputType": "JSON"},
