@@ -34,6 +34,29 @@ def saved() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
+def tiff_file() -> Callable[..., bytes]:
+    """Write samples as they are in one strip: ``tiff_file(samples, photometric, {tag: (type, value, ...)})``."""
+
+    def write(samples: NDArray[Any], photometric: int, more: dict[int, tuple[int, ...]] | None = None) -> bytes:
+        height, width, channels = samples.shape
+        bits = (3, *[8 * samples.itemsize] * channels)
+        offset = 8 + 6 * 64
+        tags = {256: (3, width), 257: (3, height), 258: bits, 259: (3, 1), 262: (3, photometric), 273: (4, offset)}
+        tags |= {277: (3, channels), 278: (3, height), 279: (4, samples.nbytes), **(more or {})}
+        entries, values = [], b""
+        for tag, (kind, *value) in sorted(tags.items()):
+            packed = struct.pack(f"<{len(value)}{'HI'[kind == 4]}", *value)
+            if len(packed) > 4:
+                at = offset + samples.nbytes + len(values)
+                packed, values = struct.pack("<I", at), values + packed
+            entries.append(struct.pack("<HHI", tag, kind, len(value)) + packed.ljust(4, b"\0"))
+        directory = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+        return directory.ljust(offset, b"\0") + samples.tobytes() + values
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def scene_file() -> Callable[..., bytes]:
     """Write linear light: ``scene_file(".hdr", light)``, or ``(".exr", light, more_attributes)``."""
 

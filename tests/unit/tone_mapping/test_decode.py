@@ -197,6 +197,41 @@ def test_orientation_of_a_16_bit_tiff() -> None:
     assert (photo.pixels == cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE)).all()
 
 
+def test_white_is_zero_in_a_16_bit_tiff(tiff_file: Saved) -> None:
+    grey = np.random.default_rng(0).integers(0, 65536, (20, 30, 1), dtype=np.uint16)
+    for photometric, shown in ((0, 65535 - grey), (1, grey)):
+        assert (decoded(tiff_file(grey, photometric)).pixels == shown).all()
+
+
+def test_premultiplied_colours_of_a_16_bit_tiff_become_straight(tiff_file: Saved) -> None:
+    random = np.random.default_rng(0)
+    straight = random.integers(0, 65536, (600, 30, 3), dtype=np.uint16)
+    alpha = random.integers(2000, 65536, (600, 30, 1), dtype=np.uint16)
+    multiplied = np.rint(straight * (alpha / 65535)).astype(np.uint16)
+    alpha[0], multiplied[0] = 0, 0
+    multiplied[1], alpha[1] = 65535, 300  # as nothing should be
+
+    data = np.dstack([multiplied, alpha])
+    photo, plain = (decoded(tiff_file(data, 2, {338: (3, kind)})) for kind in (1, 2))
+
+    for one in (photo, plain):
+        assert one.alpha is not None
+        assert (one.alpha == alpha[..., 0]).all()
+    assert (plain.pixels[..., ::-1] == multiplied).all()
+    assert difference(photo.pixels[2:, :, ::-1], straight[2:]) <= 17  # half a step of 65535 / 2000
+    assert photo.pixels[0].max() == 0
+    assert photo.pixels[1].min() == 65535
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_tiffs_of_few_bits(tiff_file: Saved, bits: int) -> None:
+    packed = np.random.default_rng(0).integers(0, 256, (20, 30, 1), dtype=np.uint8)
+    shifts = np.arange(8 - bits, -1, -bits)
+    grey = ((packed >> shifts) & (2**bits - 1)).reshape(20, -1) * (255 // (2**bits - 1))
+    photo = decoded(tiff_file(packed, 1, {256: (3, grey.shape[1]), 258: (3, bits)}))
+    assert difference(photo.pixels[..., 0], grey) == 0
+
+
 def test_cmyk_jpeg_with_and_without_adobe_marker(picture: Image.Image, saved: Saved) -> None:
     cmyk = picture.convert("CMYK")
     with_marker = saved(cmyk, "JPEG", quality=95)

@@ -111,6 +111,33 @@ def test_floating_point_tiff_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("channels", "photometric", "more", "named"),
+    [
+        (3, 2, {258: (3, 12, 12, 12)}, "up to 8 bits, or of 16"),
+        (1, 1, {258: (3, 12)}, "12-bit"),
+        (3, 2, {258: (3, 10, 10, 10)}, "10-bit"),
+        (3, 2, {284: (3, 2)}, "in one plane"),
+        (4, 2, {284: (3, 2), 338: (3, 2)}, "in one plane"),
+        (4, 5, {}, "grey, RGB"),
+        (2, 1, {338: (3, 2)}, "RGB with alpha"),
+        (5, 2, {338: (3, 2, 0)}, "RGB with alpha"),
+        (3, 6, {}, "grey, RGB"),
+        (3, 2, {259: (3, 50000)}, "none, LZW, Deflate, PackBits, JPEG and CCITT"),
+        (3, 2, {259: (3, 34925)}, "none, LZW"),
+        (3, 2, {259: (3, 50001)}, "none, LZW"),
+    ],
+)
+def test_tiffs_that_opencv_misreads_are_named_with_what_is_accepted(
+    tiff_file: Saved, channels: int, photometric: int, more: dict[int, tuple[int, ...]], named: str
+) -> None:
+    data = tiff_file(np.zeros((4, 6, channels), np.uint16), photometric, more)
+    with pytest.raises(UnsupportedImageError, match=named) as caught:
+        probe(data)
+    assert caught.value.code == "UNSUPPORTED_FORMAT"
+    assert "Accepted" in caught.value.message
+
+
+@pytest.mark.parametrize(
     "start", [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\x64\0\0\0WEBPVP8 ", b"II*\0\x08\0\0\0"]
 )
 @pytest.mark.parametrize("rest", [b"", bytes(64), b"\xff" * 64])

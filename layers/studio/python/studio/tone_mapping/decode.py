@@ -181,7 +181,7 @@ def _is_for_pillow(header: ImageHeader) -> bool:
         return True
     if header.mode == "L" and (header.has_alpha or _is_grey_profile(header.icc_profile)):
         return True
-    return header.format == "tiff" and header.mode not in ("L", "RGB")
+    return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8)
 
 
 def _is_grey_profile(profile: bytes | None) -> bool:
@@ -205,7 +205,11 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
         raise undecodable(data, header.format) from error
     if image is None or image.size != width * height * (1 if image.ndim == 2 else image.shape[2]):
         raise undecodable(data, header.format)
-    if 8 < header.bit_depth < 16:  # AVIF's 10 and 12 bits come in the low end of 16
+    if header.is_inverted:
+        image = np.bitwise_not(image, out=image)
+    if header.is_premultiplied:
+        _unmultiply(image)
+    if header.format == "avif" and header.bit_depth > 8:  # its 10 and 12 bits come in the low end of 16
         image = cv2.convertScaleAbs(image) if image.dtype == np.uint8 else _widen(image, header.bit_depth)
     return image, header
 
@@ -213,6 +217,14 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
 def _widen(image: Pixels, bit_depth: int) -> Pixels:
     """Bits repeated from the top, so that full stays full: 10-bit 1023 becomes 65535."""
     return (image << (16 - bit_depth)) | (image >> (2 * bit_depth - 16))
+
+
+def _unmultiply(image: Pixels) -> None:
+    """Divide the colours of uint16 by their alpha, where they are."""
+    for top in range(0, len(image), STRIP):
+        strip = image[top : top + STRIP]
+        straight = strip[..., :3] * (np.float32(65535) / np.maximum(strip[..., 3:], 1))
+        strip[..., :3] = np.rint(np.minimum(straight, 65535))
 
 
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:

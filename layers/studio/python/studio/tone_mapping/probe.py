@@ -68,6 +68,8 @@ class ImageHeader:
         As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
     primaries : tuple[float, ...] | None
         Of OpenEXR and Radiance HDR that say so: x and y of red, green, blue and white.
+    is_inverted, is_premultiplied : bool
+        What OpenCV leaves as it is in a TIFF of 16 bits: zero is white; the colours are multiplied by alpha.
     """
 
     format: InputFormat
@@ -81,6 +83,8 @@ class ImageHeader:
     icc_profile: bytes | None = None
     exif: bytes | None = None
     primaries: tuple[float, ...] | None = None
+    is_inverted: bool = False
+    is_premultiplied: bool = False
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -211,13 +215,17 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
+    is_inverted = is_premultiplied = False
     if kind == "jpeg":
         _check_scans(data)
     elif kind == "png":
         _check_chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
     elif kind == "tiff":
-        bit_depth = _tiff_depth(data)
+        tags = _tiff_directory(data)
+        bit_depth = _tiff_depth(tags)
+        is_inverted = bit_depth == 16 and tags.get(262) == 0
+        is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
     image = _PLUGINS[kind](BytesIO(data))
     if isinstance(image, TiffImageFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
@@ -237,6 +245,8 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         orientation=orientation if orientation in range(1, 9) else 1,
         icc_profile=image.info.get("icc_profile") or None,
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        is_inverted=is_inverted,
+        is_premultiplied=is_premultiplied,
     )
 
 
@@ -280,16 +290,38 @@ def _orientation(exif: bytes | None) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _tiff_depth(data: bytes) -> int:
-    """Bits of a sample, from the directory itself: Pillow calls the kinds that it cannot read damaged."""
-    tags = _tiff_directory(data)
-    if tags.get(262) in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
+# None, CCITT (four kinds), LZW, JPEG (two kinds), Deflate (two kinds), PackBits: those that OpenCV's libtiff has.
+_TIFF_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946)
+# Of 16 bits, by photometric interpretation: two kinds of grey, and RGB.
+_DEEP_SAMPLES: dict[object, tuple[int, ...]] = {0: (1,), 1: (1,), 2: (3, 4)}
+
+
+def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
+    """Bits of a sample, from the directory itself: Pillow calls the kinds that it cannot read damaged.
+
+    OpenCV reads some of them, wrongly.
+    """
+    colours = tags.get(262)
+    if colours in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
         raise _unsupported("camera RAW")
     depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
-    if depth > 16 or sample_format != 1:
+    if depth not in (1, 2, 4, 8, 16) or sample_format != 1:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
-            f"The TIFF holds {depth}-bit or floating-point samples. Accepted are integers up to 16 bits.",
+            f"The TIFF holds {depth}-bit or floating-point samples. Accepted are integers of up to 8 bits, or of 16.",
+        )
+    if tags.get(259, 1) not in _TIFF_COMPRESSIONS:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            "The TIFF is compressed in a way that is not read here. "
+            "Accepted are none, LZW, Deflate, PackBits, JPEG and CCITT.",
+        )
+    samples = tags.get(277, 1)
+    if depth == 16 and (samples not in _DEEP_SAMPLES.get(colours, ()) or (samples > 1 and tags.get(284, 1) != 1)):
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            "The TIFF holds 16-bit samples of a kind that is not read here. "
+            "Accepted with 16 bits are grey, RGB, and RGB with alpha, in one plane (PlanarConfiguration 1).",
         )
     return int(depth)
 
