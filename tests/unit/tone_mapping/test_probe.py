@@ -173,6 +173,24 @@ def test_a_chunk_longer_than_its_png_is_refused_before_it_is_allocated(picture: 
     assert probe(data + b"behind its end").width == picture.width
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+def test_exif_behind_the_pixels_of_a_png_counts(picture: Image.Image, saved: Saved, mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    image = picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode)
+    data = saved(image, "PNG", exif=exif)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+
+    before, behind = probe(data), probe(moved)
+
+    assert moved.index(b"IDAT") < moved.index(b"eXIf")
+    assert before == behind
+    assert behind.orientation == 6
+    assert b"Maker" in (behind.exif or b"")
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_any_cut_is_an_error_of_ours_or_a_header(picture: Image.Image, saved: Saved, kind: str) -> None:
     data = saved(picture, kind, icc_profile=PROFILE)

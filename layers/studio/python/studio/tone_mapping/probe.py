@@ -216,10 +216,11 @@ def _unsupported(what: str) -> UnsupportedImageError:
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
     is_inverted = is_premultiplied = False
+    chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
         _check_scans(data)
     elif kind == "png":
-        _check_chunks(data)
+        chunks = _chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
     elif kind == "tiff":
         tags = _tiff_directory(data)
@@ -232,7 +233,8 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         frames, exif, orientation = _tiff_pages(image), _tiff_exif(image), image.tag_v2.get(ORIENTATION, 1)
     else:
         width, height = image.size
-        frames, exif = getattr(image, "n_frames", 1), image.info.get("exif")
+        frames = getattr(image, "n_frames", 1)
+        exif = chunks.get(b"eXIf") or image.info.get("exif")  # Pillow finds a PNG's only before the pixels
         orientation = _orientation(exif)
     return ImageHeader(
         format=kind,
@@ -271,14 +273,23 @@ def _check_scans(data: bytes) -> None:
         )
 
 
-def _check_chunks(data: bytes) -> None:
-    """Raise ValueError where a PNG's chunk is longer than the file: OpenCV would allocate up to 4 GB for it."""
-    at, kind = 8, b""
+_KEPT_CHUNKS = (b"eXIf",)
+
+
+def _chunks(data: bytes) -> dict[bytes, bytes]:
+    """Return those of a PNG's chunks that are kept, the first of each kind, wherever they are.
+
+    Raises ValueError where one is longer than the file: OpenCV would allocate up to 4 GB for it.
+    """
+    at, kind, kept = 8, b"", dict[bytes, bytes]()
     while at + 12 <= len(data) and kind != b"IEND":
-        kind = data[at + 4 : at + 8]
+        kind, body = data[at + 4 : at + 8], at + 8
         at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in _KEPT_CHUNKS and kind not in kept:
+            kept[kind] = data[body : at - 4]
     if at > len(data):
         raise ValueError("a chunk ends beyond the file")
+    return kept
 
 
 def _orientation(exif: bytes | None) -> int:
