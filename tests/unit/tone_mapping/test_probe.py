@@ -191,6 +191,37 @@ def test_exif_behind_the_pixels_of_a_png_counts(picture: Image.Image, saved: Sav
     assert b"Maker" in (behind.exif or b"")
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("damaged", [b"junkjunkjunk", b"", b"II*\0", b"MM\0*" + b"\xff" * 4, b"II*\0\x08\0\0\0\x09\0"])
+def test_damaged_exif_is_no_damaged_picture(picture: Image.Image, saved: Saved, kind: str, damaged: bytes) -> None:
+    header = probe(saved(picture, kind, exif=b"Exif\0\0" + damaged))
+    assert (header.width, header.height, header.orientation) == (48, 32, 1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("entry", "orientation"),
+    [
+        ((3, 1, 6), 6),
+        ((4, 1, 6), 6),
+        ((1, 1, 6), 6),
+        ((3, 1, 9), 1),
+        ((3, 1, 0), 1),
+        ((3, 2, 6), 1),
+        ((2, 1, 6), 1),
+        ((5, 1, 6), 1),
+    ],
+)
+def test_orientation_is_an_integer_of_any_size(
+    picture: Image.Image, saved: Saved, order: str, entry: tuple[int, int, int], orientation: int
+) -> None:
+    kind, count, value = entry
+    packed = struct.pack(order + {1: "B3x", 3: "Hxx"}.get(kind, "I"), value)
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    exif = magic + struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, count) + packed + bytes(4)
+    assert probe(saved(picture, "JPEG", exif=b"Exif\0\0" + exif)).orientation == orientation
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_any_cut_is_an_error_of_ours_or_a_header(picture: Image.Image, saved: Saved, kind: str) -> None:
     data = saved(picture, kind, icc_profile=PROFILE)

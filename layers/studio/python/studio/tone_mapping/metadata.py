@@ -11,6 +11,7 @@ TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 
 _EXTRA_SAMPLES, _ICC_PROFILE = 338, 34675
 _UNDEFINED = 7  # TIFF's type of opaque bytes
+_INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types, as `struct` calls them
 _SEGMENT = 65533  # the most that a JPEG segment can carry
 
 
@@ -32,6 +33,26 @@ def usable_profile(profile: bytes | None) -> bytes | None:
     size = int.from_bytes(profile[:4], "big")
     is_rgb = profile[16:20] == b"RGB " and profile[36:40] == b"acsp"
     return profile[:size] if is_rgb and size <= len(profile) else None
+
+
+def exif_orientation(exif: bytes | None) -> int:
+    """Return the orientation that EXIF has, 1 where it has none or is damaged: the picture need not be.
+
+    It is looked for without reading anything else, which may be large, or make Pillow decode a whole PNG.
+    """
+    if exif is None or exif[:2] not in (b"II", b"MM"):
+        return 1
+    order = "<" if exif[:2] == b"II" else ">"
+    try:
+        (at,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, at)
+        for entry in range(at + 2, at + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", exif, entry)
+            if tag == ORIENTATION and kind in _INTEGERS and count == 1:
+                return int(struct.unpack_from(order + _INTEGERS[kind], exif, entry + 8)[0])
+    except struct.error:
+        pass
+    return 1
 
 
 def upright_exif(exif: bytes | None) -> bytes | None:

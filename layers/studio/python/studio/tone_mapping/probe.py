@@ -13,7 +13,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
-from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS
+from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS, exif_orientation
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
@@ -235,7 +235,8 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         width, height = image.size
         frames = getattr(image, "n_frames", 1)
         exif = chunks.get(b"eXIf") or image.info.get("exif")  # Pillow finds a PNG's only before the pixels
-        orientation = _orientation(exif)
+        exif = exif.removeprefix(b"Exif\0\0") if exif else None
+        orientation = exif_orientation(exif)
     return ImageHeader(
         format=kind,
         width=width,
@@ -246,7 +247,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         frames=frames,
         orientation=orientation if orientation in range(1, 9) else 1,
         icc_profile=image.info.get("icc_profile") or None,
-        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        exif=exif or None,
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
     )
@@ -290,15 +291,6 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     if at > len(data):
         raise ValueError("a chunk ends beyond the file")
     return kept
-
-
-def _orientation(exif: bytes | None) -> int:
-    """Read the orientation without Pillow's `getexif`, which decodes a whole PNG to look for EXIF behind the pixels."""
-    tags = Image.Exif()
-    if exif:
-        tags.load(exif)
-    value = tags.get(ORIENTATION, 1)
-    return value if isinstance(value, int) else 1
 
 
 # None, CCITT (four kinds), LZW, JPEG (two kinds), Deflate (two kinds), PackBits: those that OpenCV's libtiff has.
@@ -371,7 +363,7 @@ def _tiff_exif(image: TiffImageFile) -> bytes | None:
     for ifd in (EXIF_IFD, GPS_IFD):
         if tags := source.get_ifd(ifd):
             kept[ifd] = tags
-    return kept.tobytes() if len(kept) else None
+    return kept.tobytes().removeprefix(b"Exif\0\0") if len(kept) else None
 
 
 def _probe_avif(data: bytes) -> ImageHeader:
