@@ -7,8 +7,17 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 
-from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
+from studio.tone_mapping.metadata import (
+    add_to_jpeg,
+    add_to_tiff,
+    own_exif,
+    tiff_directory,
+    upright_exif,
+    usable_profile,
+)
+from studio.tone_mapping.probe import probe
 
 Saved = Callable[..., bytes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -30,7 +39,18 @@ def test_upright_exif_patches_two_values_and_nothing_else(order: str) -> None:
     assert len(after or b"") == len(before)
 
 
-@pytest.mark.parametrize("broken", [None, b"", b"nonsense", b"MM\0*\xff\xff\xff\xff", exif_block()[:20]])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        b"",
+        b"nonsense",
+        b"MM*\0" + exif_block()[4:],
+        b"II" + exif_block()[2:],
+        b"MM\0*\xff\xff\xff\xff",
+        exif_block()[:20],
+    ],
+)
 def test_broken_exif_is_left_out(broken: bytes | None) -> None:
     assert upright_exif(broken) is None
 
@@ -83,3 +103,103 @@ def test_tiffs_keep_their_pixels_and_get_the_rest(dtype: type, channels: int) ->
     else:
         read: Any = cv2.imdecode(np.frombuffer(tiff, np.uint8), cv2.IMREAD_UNCHANGED)
         assert (read == pixels).all()
+
+
+def exif_of(directories: dict[int, list[tuple[int, int, bytes]]], order: str = "<") -> bytes:
+    """EXIF of a maker and of directories, each of (tag, type, value)."""
+
+    def directory(entries: list[tuple[int, int, bytes]], at: int) -> bytes:
+        sizes = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
+        packed, values = struct.pack(order + "H", len(entries)), b""
+        for tag, kind, value in entries:
+            packed += struct.pack(order + "HHI", tag, kind, len(value) // sizes[kind])
+            if len(value) > 4:
+                packed += struct.pack(order + "I", at + 2 + 12 * len(entries) + 4 + len(values))
+                values += value
+            else:
+                packed += value.ljust(4, b"\0")
+        return packed + bytes(4) + values
+
+    blocks, pointers = b"", []
+    for tag, entries in directories.items():
+        pointers.append((tag, 4, struct.pack(order + "I", 8 + len(blocks))))
+        blocks += directory(entries, 8 + len(blocks))
+    main = directory([(0x010F, 2, b"Abc\0"), *pointers], 8 + len(blocks))
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(blocks)) + blocks + main
+
+
+def directories_in(tiff: bytes) -> dict[int, dict[int, tuple[int, Any]]]:
+    """What a TIFF has of EXIF and GPS: types and values."""
+    main, found = tiff_directory(tiff), {}
+    for tag in (0x8769, 0x8825):
+        if tag in main:
+            directory = tiff_directory(tiff, main[tag])
+            found[tag] = {key: (directory.tagtype[key], directory[key]) for key in directory}
+    return found
+
+
+TIFF = cv2.imencode(".tiff", NOISE)[1].tobytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_values_in_a_tiff_keep_their_types(order: str) -> None:
+    exif = exif_of(
+        {
+            0x8769: [
+                (0x829A, 5, struct.pack(order + "II", 1, 125)),
+                (0x8827, 3, struct.pack(order + "H", 200)),
+                (0x9201, 10, struct.pack(order + "ii", -7, 3)),
+                (0x9286, 7, b"ASCII\0\0\0hello"),
+                (0x9214, 3, struct.pack(order + "4H", 1, 2, 3, 4)),
+                (0xA005, 4, struct.pack(order + "I", 8)),
+            ],
+            0x8825: [(0, 1, b"\2\3\0\0"), (1, 2, b"N\0"), (2, 5, struct.pack(order + "6I", 48, 1, 51, 1, 59, 2))],
+        },
+        order,
+    )
+    tiff = add_to_tiff(TIFF, exif, None, has_alpha=False)
+    written = directories_in(tiff)
+    assert written == {
+        0x8769: {
+            0x829A: (5, 1 / 125),
+            0x8827: (3, 200),
+            0x9201: (10, IFDRational(-7, 3)),
+            0x9286: (7, b"ASCII\0\0\0hello"),
+            0x9214: (3, (1, 2, 3, 4)),
+        },
+        0x8825: {0: (1, b"\2\3\0\0"), 1: (2, "N"), 2: (5, (48, 51, 29.5))},
+    }
+    assert directories_in(own_exif(tiff) or b"") == written  # a TIFF that came is copied alike
+    assert probe(tiff).exif == own_exif(tiff)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 7, 9, 10])
+def test_a_tag_of_the_wrong_type_does_not_spoil_a_tiff(kind: int) -> None:
+    value = struct.pack("<6I", 48, 1, 51, 1, 0xFFFFFFFF, 0)
+    gps = [(tag, kind, value) for tag in (0, 1, 2, 5, 7, 29)]
+    tiff = add_to_tiff(TIFF, exif_of({0x8825: gps}), None, has_alpha=False)
+    image = Image.open(BytesIO(tiff))
+    assert (np.asarray(image)[..., ::-1] == NOISE).all()
+    assert image.getexif()[0x010F] == "Abc"
+    assert probe(tiff).width == NOISE.shape[1]
+
+
+@pytest.mark.parametrize("pointer", [0, 5, 2**31, 2**32 - 1])
+def test_a_directory_that_is_nowhere_is_left_out_and_the_other_kept(pointer: int) -> None:
+    exif = exif_of({0x8825: [(1, 2, b"N\0")], 0x8769: [(0x8827, 3, struct.pack("<H", 200))]})
+    at = exif.index(struct.pack("<HHI", 0x8769, 4, 1)) + 8
+    damaged = exif[:at] + struct.pack("<I", pointer) + exif[at + 4 :]
+    tiff = add_to_tiff(TIFF, damaged, None, has_alpha=False)
+    assert directories_in(tiff)[0x8825] == {1: (2, "N")}
+    assert (np.asarray(Image.open(BytesIO(tiff)))[..., ::-1] == NOISE).all()
+    assert probe(tiff).width == NOISE.shape[1]
+    assert add_to_tiff(TIFF, exif[:8], None, has_alpha=False)
+
+
+def test_a_damaged_directory_of_exif_does_not_spoil_the_tiff_that_has_it() -> None:
+    tiff = bytearray(add_to_tiff(TIFF, exif_of({0x8825: [(2, 5, bytes(24))]}), None, has_alpha=False))
+    main = tiff_directory(bytes(tiff))
+    struct.pack_into("<HI", tiff, main[0x8825] + 4, 5, 2**31)
+    header = probe(bytes(tiff))
+    assert (header.width, header.height) == (NOISE.shape[1], NOISE.shape[0])
+    assert b"Abc" in (header.exif or b"")

@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
@@ -13,7 +13,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
-from studio.tone_mapping.metadata import EXIF_IFD, GPS_IFD, ORIENTATION, TIFF_TEXT_TAGS, exif_orientation
+from studio.tone_mapping.metadata import ORIENTATION, exif_orientation, own_exif, tiff_directory
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
@@ -223,14 +223,14 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         chunks = _chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
     elif kind == "tiff":
-        tags = _tiff_directory(data)
+        tags = tiff_directory(data)
         bit_depth = _tiff_depth(tags)
         is_inverted = bit_depth == 16 and tags.get(262) == 0
         is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
     image = _PLUGINS[kind](BytesIO(data))
     if isinstance(image, TiffImageFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
-        frames, exif, orientation = _tiff_pages(image), _tiff_exif(image), image.tag_v2.get(ORIENTATION, 1)
+        frames, exif, orientation = _tiff_pages(image), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
     else:
         width, height = image.size
         frames = getattr(image, "n_frames", 1)
@@ -329,13 +329,6 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
     return int(depth)
 
 
-def _tiff_directory(data: bytes) -> ImageFileDirectory_v2:
-    directory, source = ImageFileDirectory_v2(data[:8]), BytesIO(data)
-    source.seek(directory.next)
-    directory.load(source)
-    return directory
-
-
 _MOST_TIFF_PAGES = 20  # looked at; each costs time before any limit
 
 
@@ -352,18 +345,6 @@ def _tiff_pages(image: TiffImageFile) -> int:
             break
     image.seek(0)
     return max(pages, 1)
-
-
-def _tiff_exif(image: TiffImageFile) -> bytes | None:
-    """EXIF of its own from a TIFF, which spreads it over the directory that also describes the pixels."""
-    source, kept = image.getexif(), Image.Exif()
-    for tag in TIFF_TEXT_TAGS:
-        if tag in source:
-            kept[tag] = source[tag]
-    for ifd in (EXIF_IFD, GPS_IFD):
-        if tags := source.get_ifd(ifd):
-            kept[ifd] = tags
-    return kept.tobytes().removeprefix(b"Exif\0\0") if len(kept) else None
 
 
 def _probe_avif(data: bytes) -> ImageHeader:
@@ -477,7 +458,7 @@ def _ends_early(data: bytes, kind: InputFormat) -> bool:
 def _tiff_ends_early(data: bytes) -> bool:
     """Tell whether the directory, or any strip or tile that it lists, lies beyond the end."""
     try:
-        tags = _tiff_directory(data)
+        tags = tiff_directory(data)
         offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
     except (SyntaxError, ValueError, OSError, EOFError, struct.error):
         return True
