@@ -258,6 +258,13 @@ def test_rgb_profile_is_kept(picture: Image.Image, saved: Saved) -> None:
     assert difference(photo.pixels, bgr(picture)) == 0
 
 
+def test_a_profile_of_rgb_does_not_spoil_grey(picture: Image.Image, saved: Saved) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = decoded(saved(picture.convert("L"), "PNG", transparency=100, icc_profile=profile))
+    assert photo.header.icc_profile == profile
+    assert difference(photo.pixels, bgr(picture.convert("L"))) == 0
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_truncated_files_are_refused(saved: Saved, kind: str, share: float) -> None:

@@ -72,6 +72,109 @@ def test_depth_of_avif(depth: int) -> None:
     assert header.bit_depth == depth
 
 
+def with_chunk(png: bytes, name: bytes, body: bytes) -> bytes:
+    return png[:33] + struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) + png[33:]
+
+
+def told(image: Image.Image, kind: str, primaries: int, transfer: int) -> bytes:
+    """Return a PNG or an AVIF whose colours are told by CICP."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    data = buffer.getvalue()
+    if kind == "PNG":
+        return with_chunk(data, b"cICP", bytes([primaries, transfer, 0, 1]))
+    at = data.index(b"nclx") + 4
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "primaries_xy"),
+    [
+        (12, 13, (0.68, 0.32, 0.265, 0.69, 0.15, 0.06)),
+        (9, 13, (0.708, 0.292, 0.17, 0.797, 0.131, 0.046)),
+        (9, 14, (0.708, 0.292, 0.17, 0.797, 0.131, 0.046)),
+        (5, 6, (0.64, 0.33, 0.29, 0.60, 0.15, 0.06)),
+        (6, 6, (0.63, 0.34, 0.31, 0.595, 0.155, 0.07)),
+        (1, 4, (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)),
+    ],
+)
+def test_colours_told_by_cicp_become_a_profile(
+    picture: Image.Image, kind: str, primaries: int, transfer: int, primaries_xy: tuple[float, ...]
+) -> None:
+    def to_xyz(x_y: tuple[float, ...]) -> NDArray[Any]:
+        columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in zip(x_y[::2], x_y[1::2], strict=True)]).T
+        white = np.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+        scaled: NDArray[Any] = columns * np.linalg.solve(columns, white)
+        return scaled
+
+    profile = probe(told(picture, kind, primaries, transfer)).icc_profile
+    assert profile is not None
+    colours = np.array([[[255, 255, 255], [128, 128, 128], [170, 120, 100], [90, 110, 130], [20, 20, 20]]], np.uint8)
+    seen: Any = ImageCms.profileToProfile(
+        Image.fromarray(colours),
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )
+
+    stored = colours / 255
+    light = (
+        stored**2.2 if transfer == 4 else np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+    )
+    light = light @ np.linalg.solve(to_xyz((0.64, 0.33, 0.3, 0.6, 0.15, 0.06)), to_xyz(primaries_xy)).T
+    expected = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055) * 255
+    assert np.abs(np.asarray(seen) - expected).max() < 1.5
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0)])
+def test_cicp_that_says_srgb_or_nothing_needs_no_profile(
+    picture: Image.Image, kind: str, primaries: int, transfer: int
+) -> None:
+    assert probe(told(picture, kind, primaries, transfer)).icc_profile is None
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+@pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (9, 18), (12, 16), (2, 16), (1, 8), (10, 13), (255, 255)])
+def test_cicp_that_no_profile_can_say_is_named(picture: Image.Image, kind: str, primaries: int, transfer: int) -> None:
+    with pytest.raises(UnsupportedImageError, match=f"primaries {primaries} and transfer {transfer}") as caught:
+        probe(told(picture, kind, primaries, transfer))
+    assert "Accepted are sRGB, Display P3" in caught.value.message
+
+
+def test_a_profile_goes_before_cicp_in_an_avif_and_behind_it_in_a_png(picture: Image.Image, saved: Saved) -> None:
+    avif, png = (saved(picture, kind, icc_profile=PROFILE) for kind in ("AVIF", "PNG"))
+    box_of_p3 = box(b"colr", b"nclx" + struct.pack(">HHHB", 12, 13, 6, 128))
+    assert b"nclx" in avif
+    assert (
+        probe(avif.replace(box(b"colr", b"nclx" + struct.pack(">HHHB", 1, 13, 6, 128)), box_of_p3)).icc_profile
+        == PROFILE
+    )
+    found = probe(with_chunk(png, b"cICP", bytes([12, 13, 0, 1]))).icc_profile
+    assert found not in (None, PROFILE)
+    assert probe(with_chunk(png, b"cICP", bytes([2, 2, 0, 1]))).icc_profile == PROFILE
+
+
+def test_a_png_of_narrow_range_is_refused(picture: Image.Image, saved: Saved) -> None:
+    for matrix, full in ((0, 0), (1, 1)):
+        with pytest.raises(UnsupportedImageError, match="full range"):
+            probe(with_chunk(saved(picture, "PNG"), b"cICP", bytes([1, 13, matrix, full])))
+
+
+def test_a_png_of_linear_light_is_refused(picture: Image.Image, saved: Saved) -> None:
+    linear, usual, old = (struct.pack(">I", value) for value in (100_000, 45_455, 55_556))
+    png = saved(picture, "PNG")
+    with pytest.raises(UnsupportedImageError, match="linear light, by its gAMA"):
+        probe(with_chunk(png, b"gAMA", linear))
+    for gamma in (usual, old):
+        assert probe(with_chunk(png, b"gAMA", gamma)).icc_profile is None
+    # What goes before gAMA:
+    assert probe(with_chunk(with_chunk(png, b"gAMA", linear), b"sRGB", b"\0")).icc_profile is None
+    assert probe(with_chunk(saved(picture, "PNG", icc_profile=PROFILE), b"gAMA", linear)).icc_profile == PROFILE
+    assert probe(with_chunk(with_chunk(png, b"gAMA", linear), b"cICP", bytes([12, 13, 0, 1]))).icc_profile
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_avif_turns_and_mirrors_are_told_as_orientation(picture: Image.Image, saved: Saved, orientation: int) -> None:
     exif = Image.Exif()

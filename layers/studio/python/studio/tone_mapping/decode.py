@@ -237,7 +237,7 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
     if header.format == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored as negatives
     mode = "RGBA" if header.has_alpha else "RGB"
-    if header.icc_profile and image.mode in ("CMYK", "L"):
+    if header.icc_profile and (image.mode == "CMYK" or (image.mode == "L" and _is_grey_profile(header.icc_profile))):
         image = _to_srgb(image, header.icc_profile)
     colours = np.asarray(image.convert(mode))
     order = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR

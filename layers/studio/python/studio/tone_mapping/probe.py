@@ -4,6 +4,7 @@ import re
 import struct
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -13,7 +14,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
-from studio.tone_mapping.metadata import ORIENTATION, exif_orientation, own_exif, tiff_directory
+from studio.tone_mapping.metadata import ORIENTATION, cicp_profile, exif_orientation, own_exif, tiff_directory
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
@@ -237,6 +238,9 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         exif = chunks.get(b"eXIf") or image.info.get("exif")  # Pillow finds a PNG's only before the pixels
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
         orientation = exif_orientation(exif)
+    profile = image.info.get("icc_profile")
+    if kind == "png":
+        profile = _png_colours(chunks.get(b"cICP", b""), image.info) or profile
     return ImageHeader(
         format=kind,
         width=width,
@@ -246,7 +250,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         has_alpha="A" in image.mode or "transparency" in image.info,
         frames=frames,
         orientation=orientation if orientation in range(1, 9) else 1,
-        icc_profile=image.info.get("icc_profile") or None,
+        icc_profile=profile or None,
         exif=exif or None,
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
@@ -274,7 +278,7 @@ def _check_scans(data: bytes) -> None:
         )
 
 
-_KEPT_CHUNKS = (b"eXIf",)
+_KEPT_CHUNKS = (b"eXIf", b"cICP")
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
@@ -291,6 +295,37 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     if at > len(data):
         raise ValueError("a chunk ends beyond the file")
     return kept
+
+
+_LINEAR = 0.75  # from here on a PNG's gamma means light, not what a screen is sent: Macintoshes once had 0.56
+
+
+def _png_colours(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
+    """Return the profile for colours that are told by cICP, which goes before iCCP, sRGB and gAMA, in this order."""
+    if len(cicp) == 4:
+        if cicp[2:] != b"\0\1":
+            raise UnsupportedImageError(
+                "UNSUPPORTED_FORMAT", "The PNG holds values of video. Accepted are RGB and grey of the full range."
+            )
+        return _cicp_profile(cicp[0], cicp[1], "png")
+    if "icc_profile" not in info and "srgb" not in info and info.get("gamma", 0) > _LINEAR:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            "The PNG holds linear light, by its gAMA. Accepted are values for display; of light, "
+            "OpenEXR and Radiance HDR.",
+        )
+    return None
+
+
+def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:
+    try:
+        return cicp_profile(primaries, transfer)
+    except ValueError as error:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            f"The {kind.upper()} has the colours of CICP's primaries {primaries} and transfer {transfer}. Accepted are "
+            "sRGB, Display P3, BT.601, BT.709 and BT.2020, without HDR (PQ, HLG) or linear light.",
+        ) from error
 
 
 # None, CCITT (four kinds), LZW, JPEG (two kinds), Deflate (two kinds), PackBits: those that OpenCV's libtiff has.
@@ -359,7 +394,12 @@ def _probe_avif(data: bytes) -> ImageHeader:
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     av1c = _boxes(meta, b"av1C")[0]
     high, twelve = av1c[2] & 0x40, av1c[2] & 0x20
-    profile = next((box[4:] for box in _boxes(meta, b"colr") if box[:4] in (b"prof", b"rICC")), None)
+    colours = _boxes(meta, b"colr")
+    profile = next((box[4:] for box in colours if box[:4] in (b"prof", b"rICC")), None)
+    told = next((box for box in colours if box[:4] == b"nclx"), None)  # the picture's own comes first
+    if profile is None and told is not None:
+        primaries, transfer = struct.unpack_from(">HH", told, 4)
+        profile = _cicp_profile(primaries, transfer, "avif")
     has_alpha = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" in meta
     return ImageHeader(
         format="avif",
