@@ -2,7 +2,8 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError
+from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import Limits, check_limits, probe
 
 Saved = Callable[..., bytes]
@@ -249,6 +251,69 @@ def test_grey_profile_is_converted_and_dropped(picture: Image.Image, saved: Save
     profile = b"\0" * 16 + b"GRAY" + b"\0" * 200
     with pytest.raises(InvalidImageError, match="profile"):
         decoded(saved(picture.convert("L"), "PNG", icc_profile=profile))
+
+
+def linear_grey_profile() -> bytes:
+    profile = bytearray(grey_profile())
+    curve = profile.index(b"para")
+    struct.pack_into(">H2xi", profile, curve + 8, 0, 65536)
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "TIFF"])
+def test_grey_of_any_depth_gets_the_tones_that_its_profile_says(
+    saved: Saved, tiff_file: Saved, bits: int, kind: str
+) -> None:
+    most = 2**bits - 1
+    ramp = np.linspace(0, most, 4096).astype(np.uint8 if bits == 8 else np.uint16).reshape(32, 128)
+    if kind == "TIFF":
+        profile = linear_grey_profile()
+        data = tiff_file(ramp[..., None], 1, {34675: (3, *struct.unpack(f"<{len(profile) // 2}H", profile))})
+        data = data.replace(
+            struct.pack("<HHI", 34675, 3, len(profile) // 2), struct.pack("<HHI", 34675, 7, len(profile))
+        )
+    else:
+        channels = [ramp, ramp[::-1]] if "alpha" in kind else [ramp]
+        data = grey_png(channels, bits, icc=linear_grey_profile())
+    assert probe(data).icc_profile == linear_grey_profile()
+
+    photo = decoded(data)
+
+    light = ramp / most
+    expected = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055) * most
+    assert photo.header.icc_profile is None
+    assert np.abs(photo.pixels - expected[..., None]).max() <= 1
+    assert (photo.alpha is not None) == ("alpha" in kind)
+    if photo.alpha is not None:
+        assert (photo.alpha == ramp[::-1]).all()
+
+
+def grey_png(channels: Sequence[NDArray[Any]], bits: int, icc: bytes = b"", transparent: int | None = None) -> bytes:
+    """A PNG of grey, or grey and alpha, of 1 to 16 bits."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    height, width = channels[0].shape
+    samples = np.stack(channels, axis=-1).reshape(height, -1)
+    rows: NDArray[Any]
+    if bits == 16:
+        rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
+    elif bits == 8:
+        rows = samples
+    else:
+        rows = np.packbits((samples[..., None] >> np.arange(bits - 1, -1, -1) & 1).reshape(height, -1), axis=1)
+    packed = b"".join(b"\0" + row.tobytes() for row in rows.astype(np.uint8))
+    head = struct.pack(">IIBBBBB", width, height, bits, 4 if len(channels) == 2 else 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + (chunk(b"iCCP", b"x\0\0" + zlib.compress(icc)) if icc else b"")
+        + (b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent)))
+        + chunk(b"IDAT", zlib.compress(packed))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_rgb_profile_is_kept(picture: Image.Image, saved: Saved) -> None:

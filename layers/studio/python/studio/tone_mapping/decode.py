@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import to_rec709, tone_map
+from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import ImageHeader, undecodable
 from studio.tone_mapping.scene_files import plain_radiance
 
@@ -84,10 +85,13 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
     """
     if header.format in ("exr", "hdr"):
         return _decode_scene(data, header)
+    grey = header.icc_profile if header.mode in ("L", "LA", "I;16") and _is_grey_profile(header.icc_profile) else None
     if _is_for_pillow(header):
         stored, header = _decode_with_pillow(data, header)
     else:
         stored, header = _decode_with_opencv(data, header, reduction(header, min_side))
+    if grey is not None:
+        stored, header = _grey_to_srgb(stored, grey), replace(header, icc_profile=None)
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
@@ -179,7 +183,7 @@ def _is_for_pillow(header: ImageHeader) -> bool:
         return False
     if header.mode in ("CMYK", "LAB"):
         return True
-    if header.mode == "L" and (header.has_alpha or _is_grey_profile(header.icc_profile)):
+    if header.mode == "L" and header.has_alpha:
         return True
     return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8)
 
@@ -237,7 +241,7 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
     if header.format == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored as negatives
     mode = "RGBA" if header.has_alpha else "RGB"
-    if header.icc_profile and (image.mode == "CMYK" or (image.mode == "L" and _is_grey_profile(header.icc_profile))):
+    if header.icc_profile and image.mode == "CMYK":
         image = _to_srgb(image, header.icc_profile)
     colours = np.asarray(image.convert(mode))
     order = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR
@@ -245,18 +249,37 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
     return cv2.cvtColor(colours, order), header if keeps_profile else replace(header, icc_profile=None)
 
 
+def _grey_to_srgb(stored: Pixels, profile: bytes) -> Pixels:
+    """Give grey the tones of sRGB, by a table of all that a pixel can be; a fourth channel is alpha."""
+    levels = np.iinfo(stored.dtype).max + 1
+    step = 65535 // (levels - 1)
+    ramp = Image.fromarray((np.arange(levels, dtype=np.uint16) * np.uint16(step)).reshape(-1, 256))
+    to = ImageCms.ImageCmsProfile(BytesIO(grey_profile()))
+    # Without NOOPTIMIZE, LittleCMS interpolates in a coarse table, and dark tones are off by 4 %.
+    tones = np.asarray(_converted(ramp, profile, to, "I;16", "grey", ImageCms.Flags.NOOPTIMIZE)).ravel()
+    table = np.stack([np.rint(tones / step)] * 3 + [np.arange(levels)], axis=-1).astype(stored.dtype)
+    channels = 1 if stored.ndim == 2 else stored.shape[2]
+    return cv2.LUT(stored, table[None, :, :channels])
+
+
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    return _converted(image, profile, ImageCms.createProfile("sRGB"), "RGB", image.mode)
+
+
+def _converted(
+    image: Image.Image, profile: bytes, to: Any, mode: str, name: str, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> Image.Image:
     try:
         converted = ImageCms.profileToProfile(
             image,
             ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
+            to,
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            outputMode=mode,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION | flags,
         )
     except (ImageCms.PyCMSError, OSError) as error:
         raise InvalidImageError(
-            "IMAGE_CORRUPT", f"The embedded {image.mode} colour profile cannot be used: {error}"
+            "IMAGE_CORRUPT", f"The embedded {name} colour profile cannot be used: {error}"
         ) from error
     return cast(Image.Image, converted)  # it would be None only if it converted in place

@@ -80,11 +80,16 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
         raise ValueError("not a colour space for display")
     if primaries == 1 and transfer in _PLAIN_TRANSFERS:
         return None
-    return _profile(_COLORANTS[primaries], _CURVES.get(transfer, _SRGB_CURVE))
+    return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
 
 
-def _profile(colorants: tuple[tuple[float, ...], ...], parameters: tuple[float, ...]) -> bytes:
-    """Build the profile (ICC.1:2022) of a display with sRGB's white."""
+def grey_profile() -> bytes:
+    """Return the profile of the grey that has sRGB's curve."""
+    return _profile(_SRGB_CURVE)
+
+
+def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], ...] | None = None) -> bytes:
+    """Build the profile (ICC.1:2022) of a display with sRGB's white; of grey, where there are no colorants."""
 
     def fixed(*values: float) -> bytes:
         return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
@@ -95,19 +100,26 @@ def _profile(colorants: tuple[tuple[float, ...], ...], parameters: tuple[float, 
     white = fixed(0.9642, 1, 0.8249)
     curve = struct.pack(">4s4xHxx", b"para", int(parameters[0])) + fixed(*parameters[1:])
     tags = {
-        b"desc": text("RGB as told by CICP"),
+        b"desc": text("RGB as told by CICP" if colorants else "Grey with sRGB's curve"),
         b"cprt": text("No copyright"),
         b"wtpt": b"XYZ \0\0\0\0" + white,
         b"chad": b"sf32\0\0\0\0" + fixed(*_D65_TO_D50),
     }
-    for name, colorant in zip("rgb", colorants, strict=True):
+    if colorants is None:
+        tags[b"kTRC"] = curve
+    for name, colorant in zip("rgb", colorants or (), strict=bool(colorants)):
         tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + fixed(*colorant)
         tags[f"{name}TRC".encode()] = curve
     table, body = struct.pack(">I", len(tags)), b""
     for tag, value in tags.items():
         table += struct.pack(">4sII", tag, 128 + 4 + 12 * len(tags) + len(body), len(value))
         body += value.ljust(-(-len(value) // 4) * 4, b"\0")
-    head = struct.pack(">I4xI", 128 + len(table) + len(body), 0x04400000) + b"mntrRGB XYZ "
+    head = (
+        struct.pack(">I4xI", 128 + len(table) + len(body), 0x04400000)
+        + b"mntr"
+        + (b"RGB " if colorants else b"GRAY")
+        + b"XYZ "
+    )
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + white
     return head.ljust(128, b"\0") + table + body
 

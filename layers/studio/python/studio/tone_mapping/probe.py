@@ -222,7 +222,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         _check_scans(data)
     elif kind == "png":
         chunks = _chunks(data)
-        bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB
+        bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB, nor of grey with alpha
     elif kind == "tiff":
         tags = tiff_directory(data)
         bit_depth = _tiff_depth(tags)
@@ -238,14 +238,15 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         exif = chunks.get(b"eXIf") or image.info.get("exif")  # Pillow finds a PNG's only before the pixels
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
         orientation = exif_orientation(exif)
-    profile = image.info.get("icc_profile")
+    profile, mode = image.info.get("icc_profile"), image.mode
     if kind == "png":
+        mode = "LA" if data[25] == 4 else mode
         profile = _png_colours(chunks.get(b"cICP", b""), image.info) or profile
     return ImageHeader(
         format=kind,
         width=width,
         height=height,
-        mode=image.mode,
+        mode=mode,
         bit_depth=bit_depth,
         has_alpha="A" in image.mode or "transparency" in image.info,
         frames=frames,
