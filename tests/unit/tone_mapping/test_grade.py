@@ -158,7 +158,7 @@ def test_directions_of_white_balance(sliders: Adjustments, red: int, green: int,
 
 @pytest.mark.parametrize(
     "sliders",
-    [Adjustments(**{name: way * 100.0}) for name in ("temperature", "tint") for way in (-1, 1)]
+    [Adjustments.model_validate({name: way * 100.0}) for name in ("temperature", "tint") for way in (-1, 1)]
     + [Adjustments(temperature_kelvin=kelvin) for kelvin in (3000.0, 50_000.0)],
 )
 def test_white_balance_tears_no_sky_that_fades_into_white(sliders: Adjustments) -> None:
