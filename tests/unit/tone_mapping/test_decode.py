@@ -19,6 +19,7 @@ from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError
 from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import Limits, check_limits, probe
+from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]
 
@@ -314,6 +315,23 @@ def grey_png(channels: Sequence[NDArray[Any]], bits: int, icc: bytes = b"", tran
         + chunk(b"IDAT", zlib.compress(packed))
         + chunk(b"IEND", b"")
     )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("icc", [b"", grey_profile()])
+def test_the_transparent_grey_of_a_png_becomes_alpha(bits: int, icc: bytes) -> None:
+    most = 2**bits - 1
+    grey = np.random.default_rng(0).integers(0, min(most, 50), (20, 30), endpoint=True)
+    photo = decoded(grey_png([grey], bits, icc, transparent=1))
+    full = 65535 if bits == 16 else 255
+    assert photo.alpha is not None
+    assert (photo.alpha == np.where(grey == 1, 0, full)).all()
+    assert difference(photo.pixels, np.dstack([grey * (full // most)] * 3)) <= 1
+
+
+def test_transparent_grey_takes_no_more_than_the_picture_with_alpha() -> None:
+    data = grey_png([np.zeros((2000, 2000), np.uint8)], 8, transparent=1)
+    assert peak_bytes(lambda: decoded(data)) < 9 * 2000 * 2000
 
 
 def test_rgb_profile_is_kept(picture: Image.Image, saved: Saved) -> None:

@@ -250,6 +250,19 @@ def test_damaged_headers_are_refused(start: bytes, rest: bytes) -> None:
     assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_12_bits_is_named(picture: Image.Image, saved: Saved, progressive: bool) -> None:
+    data = bytearray(saved(picture, "JPEG", progressive=progressive, comment=b"\xff\xc0\x00\x0b\x0c"))
+    frame = data.rindex(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[frame + 4] = 12
+    with pytest.raises(UnsupportedImageError, match=r"12-bit samples\. Accepted are those of 8") as caught:
+        probe(bytes(data))
+    assert caught.value.code == "UNSUPPORTED_FORMAT"
+    data[frame + 4] = 77
+    with pytest.raises(InvalidImageError, match="damaged"):
+        probe(bytes(data))
+
+
 @pytest.mark.parametrize("between", [b"", b"\xff" * 3, b"\xff\x01", b"\xff\xfe\x00\x04\xff\xd9"])
 def test_a_jpeg_of_more_scans_than_encoders_make_is_refused(picture: Image.Image, saved: Saved, between: bytes) -> None:
     data = saved(picture, "JPEG", progressive=True)
@@ -406,6 +419,20 @@ def avif_file() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(buffer, "AVIF")
     return buffer.getvalue()
+
+
+def test_an_avif_of_grey_with_alpha_is_named_and_grey_alone_is_read(picture: Image.Image, saved: Saved) -> None:
+    grey = cv2.imencode(".avif", np.asarray(picture.convert("L")))[1].tobytes()
+    assert probe(grey).mode == "L"
+    image = picture.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(picture.size))
+    data = bytearray(saved(image, "AVIF"))
+    assert probe(bytes(data)).mode == "RGBA"
+    at = -1
+    while (at := data.find(b"av1C", at + 1)) > 0:
+        data[at + 6] |= 0x10  # monochrome
+    with pytest.raises(UnsupportedImageError, match=r"grey with alpha\. Accepted are grey, RGB"):
+        probe(bytes(data))
 
 
 def test_a_tiff_of_very_many_thumbnails_is_read_quickly(picture: Image.Image, saved: Saved) -> None:

@@ -177,13 +177,11 @@ def _is_for_pillow(header: ImageHeader) -> bool:
     """Whether OpenCV would lose something of this picture.
 
     OpenCV is several times faster and the only one that reads 16 bits of RGB, but it converts CMYK without a profile,
-    drops the transparent grey of a PNG, and in 8-bit TIFFs premultiplies alpha and misreads the rarer modes.
+    and in 8-bit TIFFs premultiplies alpha and misreads the rarer modes.
     """
     if header.bit_depth == 16:
         return False
     if header.mode in ("CMYK", "LAB"):
-        return True
-    if header.mode == "L" and header.has_alpha:
         return True
     return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8)
 
@@ -209,6 +207,8 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
         raise undecodable(data, header.format) from error
     if image is None or image.size != width * height * (1 if image.ndim == 2 else image.shape[2]):
         raise undecodable(data, header.format)
+    if header.format == "png" and header.has_alpha and header.mode in ("1", "L", "I;16") and image.ndim == 2:
+        image = _with_transparent_grey(image, data, header)
     if header.is_inverted:
         image = np.bitwise_not(image, out=image)
     if header.is_premultiplied:
@@ -221,6 +221,16 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
 def _widen(image: Pixels, bit_depth: int) -> Pixels:
     """Bits repeated from the top, so that full stays full: 10-bit 1023 becomes 65535."""
     return (image << (16 - bit_depth)) | (image >> (2 * bit_depth - 16))
+
+
+def _with_transparent_grey(image: Pixels, data: bytes, header: ImageHeader) -> Pixels:
+    """Add the alpha that OpenCV leaves out: none where a pixel has the one grey that the PNG names, by its bits."""
+    grey = PngImageFile(BytesIO(data)).info["transparency"]
+    full = np.iinfo(image.dtype).max
+    if header.mode == "L":  # of 2 to 8 bits, here made 8; Pillow has done so with one bit
+        levels = 2**header.bit_depth - 1
+        grey = (grey & levels) * (255 // levels)
+    return cv2.merge([image, image, image, np.multiply(image != grey, full, dtype=image.dtype)])
 
 
 def _unmultiply(image: Pixels) -> None:

@@ -228,7 +228,12 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         bit_depth = _tiff_depth(tags)
         is_inverted = bit_depth == 16 and tags.get(262) == 0
         is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
-    image = _PLUGINS[kind](BytesIO(data))
+    try:
+        image = _PLUGINS[kind](BytesIO(data))
+    except SyntaxError:
+        if kind == "jpeg":
+            _check_jpeg_depth(data)
+        raise
     if isinstance(image, TiffImageFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
         frames, exif, orientation = _tiff_pages(image), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
@@ -277,6 +282,28 @@ def _check_scans(data: bytes) -> None:
         raise ImageTooLargeError(
             "IMAGE_TOO_COMPLEX", f"The JPEG has {scans:,} scans; the limit is {_MOST_SCANS}. Save it anew."
         )
+
+
+_FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)  # markers of kinds of JPEG
+_MOST_SEGMENTS = 1000  # looked at before the frame
+
+
+def _check_jpeg_depth(data: bytes) -> None:
+    """Refuse a JPEG that Pillow calls damaged for having other than 8 bits."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        marker = _MARKER.search(data, at)
+        if marker is None or marker[0] == _SCAN or marker.end() + 2 >= len(data):
+            return
+        at = marker.end()
+        depth = data[at + 2]
+        if marker[0][1] in _FRAMES:
+            if depth != 8 and 2 <= depth <= 16:
+                raise UnsupportedImageError(
+                    "UNSUPPORTED_FORMAT", f"The JPEG holds {depth}-bit samples. Accepted are those of 8 bits."
+                )
+            return
+        at += int.from_bytes(data[at : at + 2], "big")
 
 
 _KEPT_CHUNKS = (b"eXIf", b"cICP")
@@ -393,7 +420,8 @@ def _probe_avif(data: bytes) -> ImageHeader:
     # A tiled picture has a size for its tiles too: the whole is the largest.
     sizes = [struct.unpack(">II", box[4:12]) for box in _boxes(meta, b"ispe")]
     width, height = max(sizes, key=lambda size: size[0] * size[1])
-    av1c = _boxes(meta, b"av1C")[0]
+    codings = _boxes(meta, b"av1C")
+    av1c = codings[0]
     high, twelve = av1c[2] & 0x40, av1c[2] & 0x20
     colours = _boxes(meta, b"colr")
     profile = next((box[4:] for box in colours if box[:4] in (b"prof", b"rICC")), None)
@@ -402,11 +430,16 @@ def _probe_avif(data: bytes) -> ImageHeader:
         primaries, transfer = struct.unpack_from(">HH", told, 4)
         profile = _cicp_profile(primaries, transfer, "avif")
     has_alpha = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" in meta
+    is_grey = all(coding[2] & 0x10 for coding in codings)  # alpha is, too
+    if is_grey and has_alpha:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT", "The AVIF holds grey with alpha. Accepted are grey, RGB, and RGB with alpha."
+        )
     return ImageHeader(
         format="avif",
         width=width,
         height=height,
-        mode="RGBA" if has_alpha else "RGB",
+        mode="RGBA" if has_alpha else "L" if is_grey else "RGB",
         bit_depth=12 if twelve else 10 if high else 8,
         has_alpha=has_alpha,
         frames=2 if data[8:12] == b"avis" else 1,
