@@ -203,3 +203,18 @@ def test_a_damaged_directory_of_exif_does_not_spoil_the_tiff_that_has_it() -> No
     header = probe(bytes(tiff))
     assert (header.width, header.height) == (NOISE.shape[1], NOISE.shape[0])
     assert b"Abc" in (header.exif or b"")
+
+
+@pytest.mark.parametrize("text", ["Jürgen", "Möwe über 東京", "plain"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-be"])
+def test_text_in_a_tiff_keeps_its_bytes(text: str, encoding: str) -> None:
+    stored = text.encode(encoding) + b"\0"
+    exif = exif_of({0x8769: [(0xA434, 2, stored), (0x9003, 2, stored)], 0x8825: [(29, 2, stored)]})
+    exif = exif.replace(b"Abc\0", b"Ab\xfc\0")
+    tiff = add_to_tiff(TIFF, exif, None, has_alpha=False)
+    assert tiff.count(stored) == 3
+    assert tiff_directory(tiff)[0x010F] == "Ab\xfc"
+    kept = own_exif(tiff) or b""
+    assert kept.count(stored) == 3
+    assert tiff_directory(kept)[0x010F] == "Ab\xfc"
+    assert {kind for kind, _ in directories_in(kept)[0x8769].values()} == {2}

@@ -2,6 +2,7 @@
 
 import struct
 from io import BytesIO
+from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -268,7 +269,8 @@ def copy_exif(source: bytes, target: ImageFileDirectory_v2, at: int) -> bytes:
         return b""
     for tag in TIFF_TEXT_TAGS:
         if first.tagtype.get(tag) == _TEXT:
-            target[tag] = first[tag]
+            target.tagtype[tag] = _TEXT
+            target[tag] = _raw(first[tag])
     copied = b""
     for tag in (EXIF_IFD, GPS_IFD):
         if first.tagtype.get(tag) not in (_LONG, _IFD):
@@ -289,10 +291,17 @@ def _copied_directory(directory: ImageFileDirectory_v2, order: bytes, at: int) -
     for tag in directory:
         if tag != _INTEROPERABILITY:  # points at one more directory, of no use
             copy.tagtype[tag] = directory.tagtype[tag]
-            copy[tag] = directory[tag]
+            copy[tag] = _raw(directory[tag])
     if not len(copy):
         raise ValueError("an empty directory")
     return copy.tobytes(at)
+
+
+def _raw(value: Any) -> Any:
+    """Return text as the bytes that it was, in UTF-8 or what else: Pillow reads it as Latin-1, but writes ASCII."""
+    if isinstance(value, tuple):
+        return tuple(_raw(part) for part in value)
+    return value.encode("latin-1") if isinstance(value, str) else value
 
 
 def _entries(data: bytes, at: int, order: str) -> list[bytes]:
