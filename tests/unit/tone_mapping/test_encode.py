@@ -119,6 +119,15 @@ def test_a_side_that_webp_cannot_hold_is_refused() -> None:
     assert (caught.value.code, caught.value.field) == ("OUTPUT_DIMENSIONS", "format")
 
 
+def test_a_profile_that_jpeg_cannot_hold_is_refused() -> None:
+    profile = bytearray(PROFILE) + bytes(17_000_000)
+    profile[:4] = len(profile).to_bytes(4, "big")
+    with pytest.raises(OutputError, match="16,707,345") as caught:
+        encode(smooth(), None, header_of(icc_profile=bytes(profile)), Output(format="jpeg"))
+    assert (caught.value.code, caught.value.field) == ("OUTPUT_PROFILE", "format")
+    encode(smooth(), None, header_of(icc_profile=bytes(profile)), Output(format="png"))
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
 def test_quality_matters(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
-from studio.tone_mapping.metadata import add_to_jpeg, add_to_tiff, upright_exif, usable_profile
+from studio.tone_mapping.metadata import JPEG_PROFILE_BYTES, add_to_jpeg, add_to_tiff, upright_exif, usable_profile
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader
 
@@ -90,7 +90,8 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     Raises
     ------
     OutputError
-        ``OUTPUT_BIT_DEPTH``, or ``OUTPUT_DIMENSIONS`` where the format cannot hold a side this long.
+        ``OUTPUT_BIT_DEPTH``, or ``OUTPUT_DIMENSIONS`` or ``OUTPUT_PROFILE`` where the format cannot hold a side or a
+        profile this long.
     """
     kind, dtype = output_format(header, output), output_dtype(header, output)
     height, width = pixels.shape[:2]
@@ -108,6 +109,13 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     profile = usable_profile(header.icc_profile)
 
     if kind == "jpeg":
+        if profile and len(profile) > JPEG_PROFILE_BYTES:
+            raise OutputError(
+                "format",
+                "OUTPUT_PROFILE",
+                f"JPEG holds a colour profile of {JPEG_PROFILE_BYTES:,} bytes; the picture's has {len(profile):,}; "
+                "PNG and TIFF hold it.",
+            )
         return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile)
     if kind == "tiff":
         return add_to_tiff(cv2.imencode(".tiff", pixels)[1].tobytes(), exif, profile, alpha is not None)

@@ -17,6 +17,8 @@ _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types, as `struct` calls them
 _INTEROPERABILITY = 0xA005
 _MAGIC = (b"II*\0", b"MM\0*")  # less is not enough: OpenCV then writes no AVIF at all
 _SEGMENT = 65533  # the most that a JPEG segment can carry
+_PROFILE_SEGMENT = _SEGMENT - 14  # of a profile, behind its name and numbers
+JPEG_PROFILE_BYTES = 255 * _PROFILE_SEGMENT
 # What Pillow raises at damaged or strange directories.
 _DAMAGE = (
     SyntaxError,
@@ -198,8 +200,8 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes
     if exif and len(exif) + 6 <= _SEGMENT:
         segments.append((0xE1, b"Exif\0\0" + exif))
     if profile:
-        room = _SEGMENT - 14
-        chunks = [profile[at : at + room] for at in range(0, len(profile), room)]
+        starts = range(0, len(profile), _PROFILE_SEGMENT)
+        chunks = [profile[at : at + _PROFILE_SEGMENT] for at in starts]
         segments += [(0xE2, b"ICC_PROFILE\0" + bytes([n, len(chunks)]) + chunk) for n, chunk in enumerate(chunks, 1)]
     added = b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments)
     behind_jfif = 4 + int.from_bytes(jpeg[4:6], "big")
