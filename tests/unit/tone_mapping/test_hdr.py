@@ -108,6 +108,24 @@ def test_what_is_no_light_does_not_spread() -> None:
     assert np.median(np.abs(mapped - expected)) < 700
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_many_infinite_pixels_are_bright_and_leave_the_others_as_they_are(wide: bool) -> None:
+    scene = cv2.resize(window_scene("coffee", 2), (1800, 1200))
+    expected = tone_map(scene.copy())
+    specks, sun = np.zeros((1200, 1800), np.uint8), np.zeros((1200, 1800), np.uint8)
+    specks.flat[np.random.default_rng(0).integers(0, specks.size, 400)] = 1
+    cv2.circle(sun, (900, 200), 40, 1, -1)
+    for where in (specks, sun):
+        dirty = scene.copy()
+        dirty[where == 1] = np.inf
+        if wide:  # the matrix shares infinity out between the channels
+            to_rec709(dirty, (0.64, 0.33, 0.30, 0.60, 0.15, 0.08, 0.3127, 0.329))
+        mapped = tone_map(dirty)
+        assert mapped[where == 1].mean() > 62_000
+        assert mapped.mean() == pytest.approx(expected.mean(), rel=0.06)
+        assert np.median(np.abs(mapped.astype(int) - expected)) < 1500
+
+
 @pytest.mark.parametrize(
     ("make", "mean"),
     [

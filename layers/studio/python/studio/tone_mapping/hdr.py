@@ -24,7 +24,8 @@ from studio.tone_mapping.white_balance import bradford
 _PROXY_SIDE = 768
 _RADIUS = 0.02  # of the base's window, as a share of the longer side
 _EDGE = 0.3  # variance in EV squared
-_BRIGHTEST = np.float32(1e30)  # what infinity is taken for
+_BRIGHTEST = np.float32(1e30)  # what infinity is taken for in sums
+_ENDLESS = np.float32(1e24)  # light that is infinity, or was until other primaries shared it out
 _GLARE = np.float32(2.0**16)  # above white; nothing brighter matters
 _RANGE = 6.5  # EV from black to white that the base is fitted into
 _SCENE_RANGE = 17.0  # EV below white where the toe begins: what is darker is mostly noise
@@ -80,7 +81,7 @@ def tone_map(scene: Array, alpha: Array | None = None) -> NDArray[np.uint16]:
     ----------
     scene : ndarray of float32
         (h, w, 3) BGR, linear light, Rec. 709 primaries, any scale. Overwritten: what is not a number or negative
-        becomes 0, infinity something very bright.
+        becomes 0, infinity as bright as the brightest beside it.
     alpha : ndarray | None
         (h, w), 0..1: what is transparent has no say in the exposure.
 
@@ -93,7 +94,11 @@ def tone_map(scene: Array, alpha: Array | None = None) -> NDArray[np.uint16]:
     mapped = np.zeros(scene.shape, np.uint16)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         strips = [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)]
-        list(pool.map(lambda rows: _mend(scene[rows]), strips))
+        peaks = list(pool.map(lambda rows: _mend(scene[rows]), strips))
+        if max(peak for peak, _ in peaks) >= _ENDLESS:
+            # A number far above all others would stand for infinity no better: means of areas would be as large.
+            brightest = np.float32(max(finite for _, finite in peaks) or 1)
+            list(pool.map(lambda rows: np.minimum(scene[rows], brightest, out=scene[rows]), strips))
         plan = _plan(scene, alpha)
         if plan is not None:
             list(pool.map(lambda rows: _map_strip(scene, mapped, rows, plan), strips))
@@ -142,9 +147,12 @@ def _adaptation(primaries: tuple[float, ...]) -> NDArray[np.float64]:
     return bradford(source, target)
 
 
-def _mend(strip: Array) -> None:
+def _mend(strip: Array) -> tuple[float, float]:
+    """Take what is no light away; tell the brightest value, and the brightest that is not infinite."""
     np.clip(strip, 0, _BRIGHTEST, out=strip)
     strip[np.isnan(strip)] = 0
+    peak = float(strip.max())
+    return peak, peak if peak < _ENDLESS else float(strip[strip < _ENDLESS].max(initial=0))
 
 
 def _luminance(bgr: Array) -> Array:
