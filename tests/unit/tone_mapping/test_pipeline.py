@@ -128,6 +128,41 @@ def test_alpha_is_untouched(kind: str) -> None:
     assert (np.asarray(Image.open(file_of(graded)))[..., 3] == np.asarray(image)[..., 3]).all()
 
 
+def cut_out(picture: NDArray[np.uint8], hidden: int, dtype: type) -> bytes:
+    """Leave an ellipse of a picture, and this value where it is transparent."""
+    height, width = picture.shape[:2]
+    alpha = cv2.ellipse(
+        np.zeros((height, width), np.uint8), ((width / 2, height / 2), (width / 2, height / 3), 0), 255, -1
+    )
+    pixels: NDArray[Any] = np.dstack([np.where(alpha[..., None] > 0, picture, hidden), alpha]).astype(dtype)
+    return cv2.imencode(".png", pixels * dtype(257) if dtype == np.uint16 else pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("side", [600, 2000])
+def test_what_hides_in_transparent_pixels_has_no_say(side: int, dtype: type) -> None:
+    picture = cv2.resize(skimage.data.coffee()[..., ::-1], (side, side * 2 // 3))
+    black, white = (auto_correct(cut_out(picture, hidden, dtype)) for hidden in (0, 255))
+    assert black.look == white.look == choose_look(cut_out(picture, 90, dtype), automatic(100))
+    assert black.statistics == white.statistics
+    stills = [grade_still(cut_out(picture, hidden, dtype), automatic(100)) for hidden in (0, 255)]
+    assert np.ptp([still.pixels[still.alpha == 255] for still in stills], axis=0).max() == 0
+    around = picture[side * 2 // 9 : side * 4 // 9, side // 4 : side * 3 // 4]
+    alone = auto_correct(cv2.imencode(".png", around)[1].tobytes()).statistics["before"]
+    told = black.statistics["before"]
+    assert told["luma_mean"] == pytest.approx(alone["luma_mean"], abs=0.02)
+    assert told["luma_percentiles"] == pytest.approx(alone["luma_percentiles"], abs=0.05)
+    assert told["clipped_low"] == pytest.approx(alone["clipped_low"], abs=0.01)
+
+
+def test_pictures_without_a_visible_pixel_or_with_only_one_go_through() -> None:
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    auto_correct(cv2.imencode(".png", pixels)[1].tobytes())
+    pixels[20, 30] = (90, 120, 200, 255)
+    graded = auto_correct(cv2.imencode(".png", pixels)[1].tobytes())
+    assert (graded.width, graded.height) == (60, 40)
+
+
 @pytest.mark.parametrize(("max_size", "size"), [(300, (300, 200)), (600, (600, 400)), (5000, (600, 400)), (1, (1, 1))])
 def test_max_size_bounds_the_longer_side(max_size: int, size: tuple[int, int]) -> None:
     graded = auto_correct(dark_photo(), Output(max_size=max_size))

@@ -195,12 +195,12 @@ def grade_image(
     with ThreadPoolExecutor(1) as beside:
         seen = None
         if reduction(header, _PROXY_MIN_SIDE) != reduction(header, output.max_size):
-            seen = beside.submit(lambda: _analyse(decode(data, header, _PROXY_MIN_SIDE).pixels, chooser))
+            seen = beside.submit(lambda: _analyse(_visible(decode(data, header, _PROXY_MIN_SIDE)), chooser))
         with stopwatch("decode"):
             photo = decode(data, header, output.max_size)
         # Of the picture as it came: the look must not depend on the size that it goes out in.
         with stopwatch("analyse"):
-            proxy, before, look = seen.result() if seen else _analyse(photo.pixels, chooser)
+            proxy, before, look = seen.result() if seen else _analyse(_visible(photo), chooser)
         with stopwatch("decode"):
             photo = _fitted(photo, output.max_size)
         height, width = photo.pixels.shape[:2]
@@ -256,8 +256,8 @@ def grade_still(
     header = probe(data)
     check_limits(header, limits or Limits())
     photo = decode(data, header, _longer_side(header.displayed_size, min_size) if min_size else None)
-    is_whole = len(photo.pixels) == header.displayed_size[1]
-    _, _, look = _analyse(photo.pixels if is_whole else decode(data, header, _PROXY_MIN_SIDE).pixels, chooser)
+    seen = photo if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _PROXY_MIN_SIDE)
+    _, _, look = _analyse(_visible(seen), chooser)
     height, width = photo.pixels.shape[:2]
     if min_size and min_size[0] < width and min_size[1] < height:
         photo = _resized(photo, min_size)
@@ -278,6 +278,30 @@ def _analyse(pixels: NDArray[Any], chooser: Chooser) -> tuple[Proxy, Analysis, L
     proxy = make_proxy(pixels)
     analysis = analyse_proxy(proxy)
     return proxy, analysis, chooser(proxy, analysis)
+
+
+def _visible(photo: Photo) -> NDArray[Any]:
+    """Return what a picture is judged by: all of it, or what is not transparent, thinned as for a proxy.
+
+    Within its bounds, visible pixels stand for the transparent ones, which takes no share from any tone or colour.
+    """
+    pixels, alpha = photo.pixels, photo.alpha
+    if alpha is None:
+        return pixels
+    longest = max(alpha.shape)
+    if longest > _PROXY_MIN_SIDE:
+        height, width = (2 * max(1, round(side * PROXY_SIDE / longest)) for side in alpha.shape)
+        alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_NEAREST)
+    seen = alpha > np.iinfo(alpha.dtype).max // 2
+    if seen.all() or not seen.any():
+        return pixels
+    pixels = cv2.resize(pixels, seen.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    left, top, width, height = cv2.boundingRect(seen.astype(np.uint8))
+    bounds = np.s_[top : top + height, left : left + width]
+    pixels, seen = pixels[bounds].copy(), seen[bounds]
+    shown, hidden = pixels[seen], np.count_nonzero(~seen)
+    pixels[~seen] = shown[np.arange(hidden) * len(shown) // max(hidden, 1)]
+    return pixels
 
 
 def _grade(pixels: NDArray[Any], lut: Lut, spatial: dict[str, float], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -329,9 +353,13 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
     ImageError
         One of its subclasses.
     """
+    return make_proxy(_visible(_decode_for_proxy(data, limits)))
+
+
+def _decode_for_proxy(data: bytes, limits: Limits | None) -> Photo:
     header = probe(data)
     check_limits(header, limits or Limits())
-    return make_proxy(decode(data, header, _PROXY_MIN_SIDE).pixels)
+    return decode(data, header, _PROXY_MIN_SIDE)
 
 
 def make_preview(data: bytes, limits: Limits | None = None) -> bytes:
@@ -351,7 +379,8 @@ def make_preview(data: bytes, limits: Limits | None = None) -> bytes:
     ImageError
         One of its subclasses.
     """
-    return encode_jpeg(with_dtype(load_proxy(data, limits), np.dtype(np.uint8)), _PREVIEW_QUALITY)
+    proxy = make_proxy(_decode_for_proxy(data, limits).pixels)
+    return encode_jpeg(with_dtype(proxy, np.dtype(np.uint8)), _PREVIEW_QUALITY)
 
 
 def _fitted(photo: Photo, max_size: int | None) -> Photo:
