@@ -292,6 +292,14 @@ def test_peak_memory_is_at_most_six_times_the_decoded_picture() -> None:
     assert pixels.nbytes < peak_bytes(lambda: auto_correct(data)) < 6 * pixels.nbytes
 
 
+@pytest.mark.parametrize(("sliders", "max_size"), [({}, 1800), ({"clarity": 40}, None)])
+def test_peak_memory_of_16_bits_with_alpha(sliders: dict[str, float], max_size: int | None) -> None:
+    pixels = cv2.resize(np.random.default_rng(0).integers(0, 60_000, (60, 80, 4), dtype=np.uint16), (2000, 1500))
+    data, output = cv2.imencode(".png", pixels)[1].tobytes(), Output(format="png", max_size=max_size)
+    look = fixed(Adjustments.model_validate(sliders))
+    assert peak_bytes(lambda: grade_image(data, look, output)) < 4 * pixels.nbytes
+
+
 @pytest.mark.parametrize("extension", [".exr", ".hdr"])
 def test_scene_light_comes_back_as_a_16_bit_png_or_as_asked(
     scene_file: Callable[..., bytes], light: NDArray[Any], extension: str

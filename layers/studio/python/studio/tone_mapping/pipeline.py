@@ -213,9 +213,9 @@ def grade_image(
         encoded = None
         if not dry_run:
             with stopwatch("apply"):
-                pixels = _grade(photo.pixels, lut, spatial, dtype)
+                photo = replace(photo, pixels=_grade(photo.pixels, lut, spatial, dtype))
             with stopwatch("encode"):
-                encoded = encode(pixels, photo.alpha, photo.header, output)
+                encoded = encode(photo.pixels, photo.alpha, photo.header, output)
         return GradedImage(
             data=encoded,
             format=output_format(header, output),
@@ -396,14 +396,17 @@ def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
     if photo.alpha is None:
         return replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
     # Weighed by alpha, or what hides in transparent pixels would bleed into their neighbours. The product of two bytes
-    # fits uint16, half the memory of float32.
+    # fits uint16, half the memory of float32; for the same reason channel by channel.
     dtype = photo.pixels.dtype
     wide = np.uint16 if dtype == np.uint8 else np.float32
-    weighed = np.multiply(photo.pixels, photo.alpha[..., None], dtype=wide)
-    weighed = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     alpha = cv2.resize(photo.alpha.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    pixels = np.clip(weighed / np.maximum(alpha, 1e-6)[..., None], 0, np.iinfo(dtype).max)
-    return replace(photo, pixels=np.rint(pixels).astype(dtype), alpha=np.rint(alpha).astype(dtype))
+    pixels = np.empty((*alpha.shape, 3), dtype)
+    for channel in range(3):
+        weighed = np.multiply(photo.pixels[..., channel], photo.alpha, dtype=wide)
+        plane = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+        plane /= np.maximum(alpha, 1e-6)
+        pixels[..., channel] = np.rint(plane, out=plane).clip(0, np.iinfo(dtype).max, out=plane)
+    return replace(photo, pixels=pixels, alpha=np.rint(alpha).astype(dtype))
 
 
 def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
