@@ -136,6 +136,17 @@ def test_what_passes_the_range_is_clipped_before_it_is_mixed() -> None:
     assert (mixed.min(), mixed.max()) == (0, 1)
 
 
+@pytest.mark.parametrize("then", [Adjustments(exposure=-1), Adjustments(blacks=50), negative()])
+def test_what_passes_the_range_is_clipped_before_the_next_grade(then: Grade) -> None:
+    nearly, full = (compile_look([Table(passing(), strength), then], 33) for strength in (99.99, 100))
+    np.testing.assert_allclose(full, nearly, atol=2e-3)
+
+
+def test_what_passes_the_range_is_kept_before_sliders_at_rest() -> None:
+    alone, at_rest = (compile_look([Table(passing()), *then], 33) for then in ([], [Adjustments(clarity=20)]))
+    assert (at_rest == alone).all()
+
+
 @pytest.mark.parametrize("preset", BUILTIN_PRESETS.values(), ids=BUILTIN_PRESETS)
 def test_builtin_looks_keep_tones_in_order_and_colours_in_gamut(preset: Any) -> None:
     greys = np.repeat(np.linspace(0, 1, 256, dtype=np.float32)[:, None], 3, axis=1)

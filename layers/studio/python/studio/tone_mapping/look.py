@@ -48,8 +48,9 @@ def compile_look(grades: Sequence[Grade], size: int) -> Lut:
     for number, stage in enumerate(grades):
         if isinstance(stage, Table):
             lut = _through_table(lut, stage)
-        else:
-            lut = compile_lut(stage, size) if number == 0 else grade_lut(lut, stage)
+        elif stage.without_spatial() != Adjustments():
+            # Sliders work on what is shown: a table before them may pass 0..1.
+            lut = compile_lut(stage, size) if number == 0 else grade_lut(lut.clip(0, 1), stage)
     return lut
 
 
