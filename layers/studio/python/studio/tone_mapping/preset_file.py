@@ -71,9 +71,11 @@ def detect_format(text: str) -> PresetFormat:
     {"cube", "3dl", "xmp"}
         A guess: `read_preset` says whether it is such a file.
     """
+    text = text.removeprefix("\ufeff")
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"
-    return "cube" if re.search(r"^[ \t]*LUT_[13]D_SIZE\b", text, re.MULTILINE | re.IGNORECASE) else "3dl"
+    # Lines end as for `split_lines`; what `re.MULTILINE` takes for an end is LF alone.
+    return "cube" if re.search(r"(?:\A|[\r\n])[ \t]*LUT_[13]D_SIZE\b", text, re.IGNORECASE) else "3dl"
 
 
 def decode_text(data: bytes) -> str:
