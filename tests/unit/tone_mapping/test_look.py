@@ -74,6 +74,7 @@ def test_strength_goes_part_of_every_colours_way(strength: float) -> None:
         ([negative(21), Adjustments(contrast=5)], 65),
         ([Adjustments(contrast=5), Adjustments(contrast=5)], 65),
         ([negative(21), negative(21)], 65),
+        ([negative(129), Adjustments(contrast=5)], 129),
         ([Adjustments(exposure=4), Adjustments(contrast=5)], 129),
         ([Adjustments(exposure=0.5), Adjustments(clarity=50)], 33),
     ],

@@ -1,10 +1,15 @@
 """What kind of file a look came in, and what is refused of it."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.errors import PresetFileError
 from studio.tone_mapping.preset_file import detect_format, read_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
@@ -34,6 +39,25 @@ def test_white_space_is_refused_at_once(text: str) -> None:
     with pytest.raises(PresetFileError):
         read_preset(text, detect_format(text))
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("curve", "size", "error"),
+    [
+        (lambda x: x**0.5, 129, 4.7),
+        (lambda x: np.log1p(100 * x) / np.log(101), 129, 2.5),
+        (lambda x: 1 / (1 + np.exp(-40 * (x - 0.5))), 129, 0.5),
+        (lambda x: x**2, 65, 0.1),
+    ],
+)
+def test_a_steep_curve_takes_more_nodes(curve: Callable[[NDArray[Any]], NDArray[Any]], size: int, error: float) -> None:
+    rows = "\n".join(f"{value:.6f} {value:.6f} {value:.6f}" for value in curve(np.linspace(0, 1, 1024)))
+    lut = read_preset(f"LUT_1D_SIZE 1024\n{rows}\n", "cube").lut
+    assert lut is not None
+    assert lut.shape[0] == size
+    codes = np.arange(256) / 255
+    greys = np.repeat(codes.astype(np.float32)[None, :, None], 3, axis=2)
+    assert np.abs(apply_lut(greys, lut)[0, :, 1] - curve(codes)).max() * 255 < error
 
 
 def test_content_has_a_limit() -> None:

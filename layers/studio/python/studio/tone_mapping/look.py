@@ -82,7 +82,8 @@ def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     """
     moving = [stage for stage in grades if isinstance(stage, Table) or stage.without_spatial() != Adjustments()]
     if len(moving) > 1:
-        return max([65, *(lut_size(stage, 8) for stage in moving if isinstance(stage, Adjustments))])
+        sizes = (stage.lut.shape[0] if isinstance(stage, Table) else lut_size(stage, 8) for stage in moving)
+        return max([65, *sizes])
     only = moving[0] if moving else Adjustments()
     return only.lut.shape[0] if isinstance(only, Table) else lut_size(only, bit_depth)
 

@@ -3,14 +3,18 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube
 from studio.tone_mapping.formats import PresetFormat
-from studio.tone_mapping.lut import Lut, identity_lut
+from studio.tone_mapping.lut import MAX_NODES, Lut, identity_lut
 from studio.tone_mapping.threedl import read_3dl
 from studio.tone_mapping.xmp import read_xmp
 
 _BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
+_VISIBLE = 1 / 255  # error above which such a LUT takes as many nodes as there can be
 
 
 @dataclass(frozen=True)
@@ -100,4 +104,13 @@ def _bake(imported: ImportedLut) -> Lut:
     plain = imported.shaper is None and imported.domain_min == (0, 0, 0) and imported.domain_max == (1, 1, 1)
     if plain and imported.lut is not None and imported.lut.shape[0] <= _BAKED_SIZE:
         return imported.lut
-    return apply_imported(imported, identity_lut(_BAKED_SIZE))
+    baked = apply_imported(imported, identity_lut(_BAKED_SIZE))
+    return apply_imported(imported, identity_lut(MAX_NODES)) if _largest_error(imported, baked) > _VISIBLE else baked
+
+
+def _largest_error(imported: ImportedLut, baked: Lut) -> float:
+    """Find how far the table is off: over greys, which a curve is a matter of, and over colours between its nodes."""
+    greys = np.repeat(np.linspace(0, 1, 1024, dtype=np.float32)[:, None], 3, axis=1)
+    colours = np.concatenate([greys, identity_lut(40).reshape(-1, 3)])[None]
+    shown = apply_lut(colours[..., ::-1], baked)[..., ::-1]
+    return float(np.abs(shown - apply_imported(imported, colours)).max())
