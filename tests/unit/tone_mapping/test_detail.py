@@ -95,6 +95,24 @@ def test_dehaze_darkens_the_far_more_than_the_near_and_below_zero_it_adds_haze()
     assert more.mean() > codes(pixels).mean()
 
 
+@pytest.mark.parametrize("amount", [-100, 50, 100])
+@pytest.mark.parametrize("width", [10, 120])
+def test_a_sky_does_not_glow_about_dark_things(width: int, amount: int) -> None:
+    pixels = np.full((400, 600, 3), (170, 150, 130), np.uint8)
+    pixels[100:, 300 - width // 2 : 300 + width // 2] = 20
+    pixels[:20, :20] = 250  # a cloud
+    sky = codes(apply_detail(pixels, dehaze=amount))[250, :, 1]
+    assert np.abs(sky[100 : 300 - width // 2 - 1] - sky[20]).max() < 2
+    assert abs(sky[20] - 150) > 2
+
+
+def test_a_white_thing_is_no_haze() -> None:
+    pixels = np.full((400, 600, 3), (140, 130, 120), np.uint8)
+    pixels[100:, 290:310] = 235
+    tower = apply_detail(pixels, dehaze=100)[300, 300]
+    assert codes(tower).min() > 230
+
+
 @pytest.mark.parametrize("low", [40, 90])
 @pytest.mark.parametrize("high", [120, 200])
 @pytest.mark.parametrize("slider", ["clarity", "texture"])

@@ -31,7 +31,7 @@ _CLARITY_EDGE = 0.006  # variance
 _CLARITY_GAIN = 1.0
 _CLARITY_LOSS = 0.7
 
-_DARK_RADIUS, _REFINED_RADIUS = 0.012, 0.04  # of the longer side
+_DARK_RADIUS, _OPENED_RADIUS, _REFINED_RADIUS = 0.012, 0.03, 0.04  # of the longer side
 _REFINED_EDGE = 0.001
 _MOST_HAZE = 0.85  # share of the haze that goes at 100
 _LEAST_TRANSMISSION = 0.3
@@ -162,24 +162,27 @@ def _gaussian(plane: Array, deviation: float) -> Array:
 
 
 def _find_haze(planes: list[Array], tone: Array, amount: float) -> _Haze:
-    radius = max(1, round(_DARK_RADIUS * max(tone.shape)))
-    darkest = _darkest(planes, radius)
+    darkest = _darkest(planes, cv2.MORPH_ERODE, _DARK_RADIUS)
     # Airlight: the mean colour of the haziest thousandth of the picture, half way to grey, since as often as not that
     # is the palest thing in a picture without haze.
     count = max(1, darkest.size // 1000)
     haziest = np.argpartition(darkest.ravel(), -count)[-count:]
     colour = np.array([plane.ravel()[haziest].mean() for plane in planes])
     airlight = [np.float32(max(value, _LEAST_AIRLIGHT)) for value in (colour + colour.mean()) / 2]
-    dark = _darkest([plane / light for plane, light in zip(planes, airlight, strict=True)], radius)
+    # Opened, and not only eroded, or a sky would have less haze beside dark things than elsewhere, and glow there. What
+    # is pale and narrow stays out of it by a larger square.
+    shares = [plane / light for plane, light in zip(planes, airlight, strict=True)]
+    dark = _darkest(shares, cv2.MORPH_OPEN, _OPENED_RADIUS)
     transmission = np.clip(1 - np.float32(_MOST_HAZE) * dark, 0, 1)
     refined = max(1, round(_REFINED_RADIUS * max(tone.shape)))
     return _Haze(*guided_coefficients(tone, refined, _REFINED_EDGE, transmission), airlight, amount)
 
 
-def _darkest(planes: list[Array], radius: int) -> Array:
+def _darkest(planes: list[Array], operation: int, radius: float) -> Array:
     """Find the dark channel: the least of all channels within a square."""
-    side = 2 * radius + 1
-    return cv2.erode(cv2.min(cv2.min(planes[0], planes[1]), planes[2]), np.ones((side, side), np.uint8))
+    side = 2 * max(1, round(radius * max(planes[0].shape))) + 1
+    least = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+    return cv2.morphologyEx(least, operation, np.ones((side, side), np.uint8))
 
 
 def _clearing(tone: Array, slope: Array, offset: Array, amount: float) -> Array:
