@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
+from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.metadata import (
     add_to_jpeg,
     add_to_tiff,
@@ -18,6 +19,7 @@ from studio.tone_mapping.metadata import (
     usable_profile,
 )
 from studio.tone_mapping.probe import probe
+from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -218,3 +220,19 @@ def test_text_in_a_tiff_keeps_its_bytes(text: str, encoding: str) -> None:
     assert kept.count(stored) == 3
     assert tiff_directory(kept)[0x010F] == "Ab\xfc"
     assert {kind for kind, _ in directories_in(kept)[0x8769].values()} == {2}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_values_over_each_other_take_no_memory(order: str) -> None:
+    size = 50_000
+    exif = exif_of({0x8769: [(0x9000 + n, 7, b"12345") for n in range(500)], 0x8825: [(1, 2, b"N\0")]}, order)
+    head = bytearray(exif + bytes(size))
+    for n in range(500):
+        struct.pack_into(order + "II", head, 8 + 2 + 12 * n + 4, size, 8)
+    written: list[bytes] = []
+    assert peak_bytes(lambda: written.append(add_to_tiff(TIFF, bytes(head), None, has_alpha=False))) < 2_000_000
+    assert directories_in(written[0]) == {0x8825: {1: (2, "N")}}
+    first = bytes(head[:4]) + struct.pack(order + "I", 8) + bytes(head[8:])
+    assert peak_bytes(lambda: own_exif(first)) < 2_000_000
+    with pytest.raises(InvalidImageError):
+        probe(first)

@@ -13,6 +13,7 @@ TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 _EXTRA_SAMPLES, _ICC_PROFILE = 338, 34675
 _UNDEFINED = 7  # TIFF's type of opaque bytes
 _TEXT, _LONG, _IFD = 2, 4, 13  # others of TIFF's types
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types, as `struct` calls them
 _INTEROPERABILITY = 0xA005
 _MAGIC = (b"II*\0", b"MM\0*")  # less is not enough: OpenCV then writes no AVIF at all
@@ -244,9 +245,22 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, has_alph
 
 
 def tiff_directory(data: bytes, at: int | None = None) -> ImageFileDirectory_v2:
-    """Read a directory of a TIFF, or of EXIF, which is built like one; the first by default."""
+    """Read a directory of a TIFF, or of EXIF, which is built like one; the first by default.
+
+    Raises ValueError where its values lie over each other so much that they were more than all of the data: each is
+    copied, and some kilobytes could become gigabytes.
+    """
     directory, source = ImageFileDirectory_v2(data[:8]), BytesIO(data)
-    source.seek(directory.next if at is None else at)
+    at = directory.next if at is None else at
+    order = "<" if data[:2] == b"II" else ">"
+    total, end = 0, at + 2 + 12 * int.from_bytes(data[at : at + 2], "little" if order == "<" else "big")
+    for entry in range(at + 2, min(end, len(data) - 11), 12):
+        kind, count, offset = struct.unpack_from(order + "HII", data, entry + 2)
+        size = _SIZES.get(kind, 0) * count
+        total += size if offset + size <= len(data) else 0
+    if total > len(data):
+        raise ValueError("the values lie over each other")
+    source.seek(at)
     directory.load(source)
     return directory
 
