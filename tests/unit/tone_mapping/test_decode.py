@@ -488,10 +488,11 @@ def test_an_exr_is_read_with_nothing_said_in_the_environment(
     assert answer.stdout.strip() == b"(32, 48, 3)"
 
 
-def test_a_tiff_whose_offsets_are_no_integers_is_corrupt(picture: Image.Image, saved: Saved) -> None:
+@pytest.mark.parametrize("value", [struct.pack("<HIf", 11, 1, 8.0), struct.pack("<HI4s", 2, 4, b"abc")])
+def test_a_tiff_whose_offsets_are_no_integers_is_corrupt(picture: Image.Image, saved: Saved, value: bytes) -> None:
     data = bytearray(saved(picture.convert("1"), "TIFF"))
     at = data.index(struct.pack("<H", 273), int.from_bytes(data[4:8], "little"))
-    data[at + 2 : at + 12] = struct.pack("<HIf", 11, 1, 8.0)  # the strip's offset, a float
+    data[at + 2 : at + 12] = value  # the strip's offset, a float or text
     with pytest.raises(InvalidImageError) as caught:
         decode(bytes(data), probe(bytes(data)))
     assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")

@@ -534,6 +534,6 @@ def _tiff_ends_early(data: bytes) -> bool:
     try:
         tags = tiff_directory(data)
         offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
-    except (SyntaxError, ValueError, OSError, EOFError, struct.error):
+        return not tags or any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
+    except (SyntaxError, ValueError, TypeError, OSError, EOFError, struct.error):
         return True
-    return not tags or any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
