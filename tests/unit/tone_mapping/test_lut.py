@@ -142,7 +142,7 @@ def test_the_error_is_measured_as_the_lut_makes_it(size: int) -> None:
         (Adjustments(exposure=1, shadows=50, blacks=-50), 8, 65),
         (Adjustments(exposure=-3), 8, 33),
         (Adjustments(tint=-30), 8, 33),
-        (Adjustments(tint=-100), 8, 65),
+        (Adjustments(tint=-100), 8, 33),
         (moved("tone_curve.rgb", 30), 8, 33),
         (Adjustments(tone_curve=ToneCurve(rgb=((0, 0), (0.5, 0.2), (0.52, 0.8), (1, 1)))), 8, 129),
         (moved("hsl.blue.saturation", -30), 8, 33),
