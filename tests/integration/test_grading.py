@@ -20,7 +20,7 @@ from studio.object_keys import preset_key
 from studio.settings import Settings
 from studio.tone_mapping import service
 from studio.tone_mapping.models import AdjustRequest, ApplyPresetRequest, GradedImageResponse
-from studio.tone_mapping.presets.files import import_preset
+from studio.tone_mapping.presets.files import export_preset, import_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
 from tests.integration.conftest import aws_of
 
@@ -116,3 +116,14 @@ def test_a_hit_on_a_preset_that_is_a_table_needs_no_table(entries: Any) -> None:
     assert (first.cache, again.cache) == ("miss", "hit")
     assert again.image == first.image
     assert len(entries()) == 1
+
+
+@pytest.mark.usefixtures("configure", "entries")
+def test_an_imported_curve_of_many_nodes_is_applied_and_exported() -> None:
+    rows = "\n".join(f"{value:.6f} {value:.6f} {value:.6f}" for value in np.linspace(0, 1, 1024) ** 0.5)
+    preset = import_preset(CALLER, ImportPresetRequest(content=f"LUT_1D_SIZE 1024\n{rows}\n", name="square root"))
+    request = ApplyPresetRequest(image=picture(), preset_id=preset.preset_id)
+    graded = service.apply_preset(CALLER, request, "request-1")
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(graded.image or ""))))
+    assert np.abs(pixels.astype(int) - round((90 / 255) ** 0.5 * 255)).max() <= 1
+    assert "LUT_3D_SIZE 65" in export_preset(CALLER, preset.preset_id, 65)[1]

@@ -44,9 +44,9 @@ def test_white_space_is_refused_at_once(text: str) -> None:
 @pytest.mark.parametrize(
     ("curve", "size", "error"),
     [
-        (lambda x: x**0.5, 129, 4.7),
-        (lambda x: np.log1p(100 * x) / np.log(101), 129, 2.5),
-        (lambda x: 1 / (1 + np.exp(-40 * (x - 0.5))), 129, 0.5),
+        (lambda x: x**0.5, 97, 6.5),
+        (lambda x: np.log1p(100 * x) / np.log(101), 97, 3.6),
+        (lambda x: 1 / (1 + np.exp(-40 * (x - 0.5))), 97, 0.6),
         (lambda x: x**2, 65, 0.1),
     ],
 )

@@ -9,12 +9,13 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube
 from studio.tone_mapping.formats import PresetFormat
-from studio.tone_mapping.lut import MAX_NODES, Lut, identity_lut
+from studio.tone_mapping.lut import Lut, identity_lut
 from studio.tone_mapping.threedl import read_3dl
 from studio.tone_mapping.xmp import read_xmp
 
 _BAKED_SIZE = 65  # of a LUT that is more than one table over 0..1
-_VISIBLE = 1 / 255  # error above which such a LUT takes as many nodes as there can be
+_VISIBLE = 1 / 255  # error above which it takes more
+_FINELY_BAKED_SIZE = 97  # 11 MB to store and to read; 129 would be 26
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def _bake(imported: ImportedLut) -> Lut:
     if plain and imported.lut is not None and imported.lut.shape[0] <= _BAKED_SIZE:
         return imported.lut
     baked = apply_imported(imported, identity_lut(_BAKED_SIZE))
-    return apply_imported(imported, identity_lut(MAX_NODES)) if _largest_error(imported, baked) > _VISIBLE else baked
+    if _largest_error(imported, baked) <= _VISIBLE:
+        return baked
+    return apply_imported(imported, identity_lut(_FINELY_BAKED_SIZE))
 
 
 def _largest_error(imported: ImportedLut, baked: Lut) -> float:
