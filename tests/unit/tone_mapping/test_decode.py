@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode, reduction
-from studio.tone_mapping.errors import ImageError, InvalidImageError
+from studio.tone_mapping.errors import ImageError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import Limits, check_limits, probe
 from tests.memory import peak_bytes
@@ -288,6 +288,19 @@ def test_grey_of_any_depth_gets_the_tones_that_its_profile_says(
     assert (photo.alpha is not None) == ("alpha" in kind)
     if photo.alpha is not None:
         assert (photo.alpha == ramp[::-1]).all()
+
+
+def test_a_big_endian_grey_tiff_is_read_as_the_other(saved: Saved) -> None:
+    ramp = np.linspace(0, 65535, 4096).reshape(32, 128)
+    little, big = (
+        saved(Image.fromarray(ramp.astype(kind)), "TIFF", icc_profile=linear_grey_profile()) for kind in ("<u2", ">u2")
+    )
+    assert (little[:2], big[:2]) == (b"II", b"MM")
+    assert (decoded(little).pixels == decoded(big).pixels).all()
+    white_is_zero = big.replace(struct.pack(">HHIH", 262, 3, 1, 1), struct.pack(">HHIH", 262, 3, 1, 0))
+    assert white_is_zero != big
+    with pytest.raises(UnsupportedImageError, match="16-bit samples of a kind"):
+        probe(white_is_zero)
 
 
 def grey_png(channels: Sequence[NDArray[Any]], bits: int, icc: bytes = b"", transparent: int | None = None) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
+from studio.tone_mapping.decode import decode
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.metadata import (
     add_to_jpeg,
@@ -236,3 +237,33 @@ def test_values_over_each_other_take_no_memory(order: str) -> None:
     assert peak_bytes(lambda: own_exif(first)) < 2_000_000
     with pytest.raises(InvalidImageError):
         probe(first)
+
+
+def overlapping_directory(data: bytes, order: str = "<") -> bytes:
+    """A directory of 500 values, each of which is all of the data."""
+    entries = b"".join(struct.pack(order + "HHII", 0x9000 + n, 7, len(data), 0) for n in range(500))
+    return struct.pack(order + "H", 500) + entries + bytes(4)
+
+
+def test_what_pillow_would_read_over_and_over_is_not_read(picture: Image.Image, saved: Saved) -> None:
+    # Of a JPEG without a resolution, for which Pillow asks EXIF.
+    exif = b"II*\0\x08\0\0\0" + overlapping_directory(bytes(50_000)) + bytes(50_000)
+    jpeg = saved(picture, "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
+    assert peak_bytes(lambda: probe(jpeg[:2] + segment + jpeg[2:])) < 2_000_000
+    # Of a TIFF's second page.
+    tiff = saved(picture, "TIFF") + bytes(50_000)
+    directory = struct.unpack_from("<I", tiff, 4)[0]
+    end = directory + 2 + 12 * struct.unpack_from("<H", tiff, directory)[0]
+    two = tiff[:end] + struct.pack("<I", len(tiff)) + tiff[end + 4 :] + overlapping_directory(tiff)
+
+    def refuse() -> None:
+        with pytest.raises(InvalidImageError):
+            probe(two)
+
+    assert peak_bytes(refuse) < 2_000_000
+    # Of the EXIF of one that Pillow decodes.
+    place = 0x01020304
+    rgba = saved(picture.convert("RGBA"), "TIFF", tiffinfo={0x8769: place}) + bytes(50_000)
+    rgba = rgba.replace(struct.pack("<I", place), struct.pack("<I", len(rgba))) + overlapping_directory(rgba)
+    assert peak_bytes(lambda: decode(rgba, probe(rgba))) < 2_000_000

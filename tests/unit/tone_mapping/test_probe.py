@@ -154,6 +154,7 @@ def test_a_profile_goes_before_cicp_in_an_avif_and_behind_it_in_a_png(picture: I
     found = probe(with_chunk(png, b"cICP", bytes([12, 13, 0, 1]))).icc_profile
     assert found not in (None, PROFILE)
     assert probe(with_chunk(png, b"cICP", bytes([2, 2, 0, 1]))).icc_profile == PROFILE
+    assert probe(with_chunk(png, b"cICP", bytes([1, 13, 0, 1]))).icc_profile is None
 
 
 def test_a_png_of_narrow_range_is_refused(picture: Image.Image, saved: Saved) -> None:
@@ -272,6 +273,14 @@ def test_a_jpeg_of_more_scans_than_encoders_make_is_refused(picture: Image.Image
     with pytest.raises(ImageTooLargeError, match=r"has 1\d\d scans; the limit is 50") as caught:
         probe(data[:-2] + scan * 100 + data[-2:])
     assert caught.value.code == "IMAGE_TOO_COMPLEX"
+
+
+def test_a_jpeg_of_exif_in_thousands_of_pieces_is_refused(picture: Image.Image, saved: Saved) -> None:
+    jpeg = saved(picture, "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", 1008) + b"Exif\0\0" + bytes(1000)
+    assert probe(jpeg[:2] + 100 * segment + jpeg[2:]).exif
+    with pytest.raises(ImageTooLargeError, match="EXIF in 101 segments; the limit is 100"):
+        probe(jpeg[:2] + 101 * segment + jpeg[2:])
 
 
 def test_what_only_looks_like_scans_is_none(picture: Image.Image, saved: Saved) -> None:

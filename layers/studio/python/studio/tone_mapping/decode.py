@@ -11,20 +11,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms
-from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.metadata import grey_profile
+from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, undecodable
 from studio.tone_mapping.scene_files import plain_radiance
 
 Pixels = NDArray[Any]
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+_GREY_MODES = ("L", "LA", "I;16", "I;16B")  # the last is a big-endian TIFF's
 
 # EXIF orientation -> what makes the stored picture upright (EXIF 2.32, tag 0x0112).
 _UPRIGHT: dict[int, Callable[[Any], Any]] = {
@@ -85,7 +86,7 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
     """
     if header.format in ("exr", "hdr"):
         return _decode_scene(data, header)
-    grey = header.icc_profile if header.mode in ("L", "LA", "I;16") and _is_grey_profile(header.icc_profile) else None
+    grey = header.icc_profile if header.mode in _GREY_MODES and _is_grey_profile(header.icc_profile) else None
     if _is_for_pillow(header):
         stored, header = _decode_with_pillow(data, header)
     else:
@@ -242,7 +243,7 @@ def _unmultiply(image: Pixels) -> None:
 
 
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
-    plugin = {"jpeg": JpegImageFile, "png": PngImageFile, "tiff": TiffImageFile}[header.format]
+    plugin = {"jpeg": JpegFile, "png": PngImageFile, "tiff": TiffFile}[header.format]
     image: Image.Image = plugin(BytesIO(data))
     try:
         image.load()

@@ -7,14 +7,14 @@ from io import BytesIO
 from typing import Any
 
 from PIL import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
 from studio.tone_mapping.metadata import ORIENTATION, cicp_profile, exif_orientation, own_exif, tiff_directory
+from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
@@ -31,10 +31,10 @@ _NAMES: dict[InputFormat, str] = {"webp": "WebP", "exr": "OpenEXR", "hdr": "Radi
 
 # The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
 _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
-    "jpeg": JpegImageFile,
+    "jpeg": JpegFile,
     "png": PngImageFile,
     "webp": WebPImageFile,
-    "tiff": TiffImageFile,
+    "tiff": TiffFile,
 }
 
 
@@ -220,6 +220,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
         _check_scans(data)
+        _check_exif_segments(data)
     elif kind == "png":
         chunks = _chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB, nor of grey with alpha
@@ -234,9 +235,9 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         if kind == "jpeg":
             _check_jpeg_depth(data)
         raise
-    if isinstance(image, TiffImageFile):
+    if isinstance(image, TiffFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
-        frames, exif, orientation = _tiff_pages(image), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
+        frames, exif, orientation = _tiff_pages(data), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
     else:
         width, height = image.size
         frames = getattr(image, "n_frames", 1)
@@ -246,7 +247,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     profile, mode = image.info.get("icc_profile"), image.mode
     if kind == "png":
         mode = "LA" if data[25] == 4 else mode
-        profile = _png_colours(chunks.get(b"cICP", b""), image.info) or profile
+        profile = _png_profile(chunks.get(b"cICP", b""), image.info)
     return ImageHeader(
         format=kind,
         width=width,
@@ -280,7 +281,20 @@ def _check_scans(data: bytes) -> None:
             at += int.from_bytes(data[at : at + 2], "big")
     if scans > _MOST_SCANS:
         raise ImageTooLargeError(
-            "IMAGE_TOO_COMPLEX", f"The JPEG has {scans:,} scans; the limit is {_MOST_SCANS}. Save it anew."
+            "IMAGE_TOO_COMPLEX", f"The JPEG has {scans:,} scans; the limit is {_MOST_SCANS}. Save it again."
+        )
+
+
+_MOST_EXIF_SEGMENTS = 100
+
+
+def _check_exif_segments(data: bytes) -> None:
+    """Refuse a JPEG whose EXIF comes in thousands of pieces: Pillow copies all of it for each one more."""
+    segments = data.count(b"Exif\0\0")
+    if segments > _MOST_EXIF_SEGMENTS:
+        raise ImageTooLargeError(
+            "IMAGE_TOO_COMPLEX",
+            f"The JPEG has EXIF in {segments:,} segments; the limit is {_MOST_EXIF_SEGMENTS}. Save it again.",
         )
 
 
@@ -325,24 +339,28 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     return kept
 
 
+_UNSPECIFIED = 2  # of CICP's primaries and transfer (ITU-T H.273)
 _LINEAR = 0.75  # from here on a PNG's gamma means light, not what a screen is sent: Macintoshes once had 0.56
 
 
-def _png_colours(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
-    """Return the profile for colours that are told by cICP, which goes before iCCP, sRGB and gAMA, in this order."""
+def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
+    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB and gAMA, in this order."""
     if len(cicp) == 4:
         if cicp[2:] != b"\0\1":
             raise UnsupportedImageError(
                 "UNSUPPORTED_FORMAT", "The PNG holds values of video. Accepted are RGB and grey of the full range."
             )
-        return _cicp_profile(cicp[0], cicp[1], "png")
+        profile = _cicp_profile(cicp[0], cicp[1], "png")
+        if profile or _UNSPECIFIED not in cicp[:2]:
+            return profile
     if "icc_profile" not in info and "srgb" not in info and info.get("gamma", 0) > _LINEAR:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             "The PNG holds linear light, by its gAMA. Accepted are values for display; of light, "
             "OpenEXR and Radiance HDR.",
         )
-    return None
+    embedded: bytes | None = info.get("icc_profile")
+    return embedded
 
 
 def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:
@@ -383,7 +401,8 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
             "Accepted are none, LZW, Deflate, PackBits, JPEG and CCITT.",
         )
     samples = tags.get(277, 1)
-    if depth == 16 and (samples not in _DEEP_SAMPLES.get(colours, ()) or (samples > 1 and tags.get(284, 1) != 1)):
+    is_unread = samples not in _DEEP_SAMPLES.get(colours, ()) or (samples > 1 and tags.get(284, 1) != 1)
+    if depth == 16 and (is_unread or (colours == 0 and tags.prefix == b"MM")):  # Pillow takes the latter for damaged
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             "The TIFF holds 16-bit samples of a kind that is not read here. "
@@ -395,18 +414,15 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
 _MOST_TIFF_PAGES = 20  # looked at; each costs time before any limit
 
 
-def _tiff_pages(image: TiffImageFile) -> int:
+def _tiff_pages(data: bytes) -> int:
     """Pages that are no thumbnail of another one (NewSubfileType, bit 0)."""
-    pages = 0
-    for page in range(_MOST_TIFF_PAGES):
-        try:
-            image.seek(page)
-        except EOFError:
+    pages, at = 0, None
+    for _ in range(_MOST_TIFF_PAGES):
+        directory = tiff_directory(data, at)
+        pages += not directory.get(254, 0) & 1
+        at = directory.next
+        if pages > 1 or not at:
             break
-        pages += not image.tag_v2.get(254, 0) & 1
-        if pages > 1:
-            break
-    image.seek(0)
     return max(pages, 1)
 
 
