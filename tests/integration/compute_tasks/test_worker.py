@@ -1,4 +1,4 @@
-"""The worker on jobs of a task of its own, as the README says that one is added."""
+"""The worker on jobs of a task of its own, as CONTRIBUTING says that one is added."""
 
 import signal
 import socket

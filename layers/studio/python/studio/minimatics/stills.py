@@ -36,13 +36,13 @@ def load_still(project: Project, number: int, sources: Sources) -> Still:
         Where its picture or preset is missing or cannot be used.
     """
     shot = project.shots[number]
-    look_for = _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
+    chooser = _chooser(shot.grade or ShotGrade(), f"shots.{number}.grade.preset_id", sources)
     field = f"shots.{number}.image_key"
     background = bgr_of(project.background)
     try:
         data = sources.image(shot.image_key)
         path = _path(project, shot, data)
-        photo = grade_still(data, look_for, needed_size(path, project.size))
+        photo = grade_still(data, chooser, needed_size(path, project.size))
     except (LookupError, OSError) as error:
         raise missing(field, shot.image_key, error) from error
     except ImageError as error:

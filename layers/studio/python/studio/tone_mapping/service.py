@@ -329,11 +329,11 @@ def _compute(
 ) -> Computed:
     """Load and grade, and store the pixels where they are to be kept; auto's sliders go into the first of `grades`."""
     started = time.perf_counter()
-    look_for = make_chooser()  # before the image is there: it may have to load one of its own
+    chooser = make_chooser()  # before the image is there: it may have to load one of its own
     data = load_image(request, caller)
     loaded = time.perf_counter()
     with _explained(request.image_field):
-        graded = pipeline.grade_image(data, look_for, request.output, _limits(), dry_run=request.dry_run)
+        graded = pipeline.grade_image(data, chooser, request.output, _limits(), dry_run=request.dry_run)
     timings = {"load": (loaded - started) * 1000, **graded.timings_ms}
     key, is_kept = None, keep
     if keep and graded.data is not None:
