@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 from time import perf_counter
 from typing import Any, NamedTuple, get_args
 
@@ -16,8 +15,6 @@ from typing import Any, NamedTuple, get_args
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-import cv2
-import numpy as np
 from pydantic import ValidationError
 
 from studio.tone_mapping.adjustments import Adjustments
@@ -193,8 +190,6 @@ def _write_cube(path: Path, chooser: Chooser, tasks: Sequence[Task], *, per_pict
 
 
 def _grade_all(tasks: Sequence[Task], chooser: Chooser, output: Output, jobs: int) -> int:
-    # OpenCV makes its CIELAB tables at the first use, in 50 ms: meanwhile the first picture is decoded.
-    Thread(target=cv2.cvtColor, args=(np.zeros((1, 1, 3), np.float32), cv2.COLOR_BGR2Lab)).start()
     taken: dict[Path, Path] = {}
     failed = 0
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.colour import LUMINANCE, Array, luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import LUMINANCE, XYZ_FROM_RGB, Array, luminance, to_encoded, to_linear
 from studio.tone_mapping.grade import bend
-from studio.tone_mapping.white_balance import XYZ_FROM_RGB, planckian_white
+from studio.tone_mapping.white_balance import planckian_white
 
 CLASSES = ("under", "over", "warm_cool", "tint", "flat", "desat", "mix_dark_cast", "mix_all", "good")
 OUR_CLASSES = (*CLASSES, "wrong_balance")  # the last is none of the recipe's

@@ -114,10 +114,10 @@ def main() -> None:
         return
     forests = fit(samples, np.ones(len(samples["name"]), bool), FOREST_SEEDS)
     model = flatten(forests)
-    np.savez_compressed(MODEL_FILE, **vars(model))
+    np.savez(MODEL_FILE, **vars(model))
     rows = samples["features"][:: len(samples["features"]) // 8]
     np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(forests, rows))
-    print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.root):,} trees")
+    print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.size):,} trees")
 
 
 def fit(samples: Samples, chosen: NDArray[np.bool_], seeds: tuple[int, ...]) -> list[Forest]:
@@ -235,37 +235,37 @@ def flatten(forests: list[Forest]) -> Model:
     -------
     Model
     """
-    root: list[int] = []
     output_of: list[int] = []
-    nodes: list[tuple[int, float, int, int]] = []
+    sizes: list[int] = []
+    nodes: list[tuple[int, float, int]] = []
     leaves: list[float] = []
 
     def lay(tree: dict[str, Any], share: float) -> int:
+        """Lay a branch out, and tell how many nodes it has."""
         if "leaf_value" in tree:
             leaves.append(tree["leaf_value"] * share)
-            return ~(len(leaves) - 1)
+            return 0
         place = len(nodes)
-        nodes.append((0, 0.0, 0, 0))
-        left, right = lay(tree["left_child"], share), lay(tree["right_child"], share)
+        nodes.append((0, 0.0, 0))
+        left_size, right_size = lay(tree["left_child"], share), lay(tree["right_child"], share)
         exact = tree["threshold"]
         threshold = np.float32(exact)
         if threshold > exact:
             threshold = np.nextafter(threshold, np.float32(-np.inf))
-        nodes[place] = (tree["split_feature"], float(threshold), left, right)
-        return place
+        nodes[place] = (tree["split_feature"], float(threshold), left_size)
+        return 1 + left_size + right_size
 
     for output, share, booster in forests:
         for tree in booster.dump_model()["tree_info"]:
-            root.append(lay(tree["tree_structure"], share))
+            sizes.append(lay(tree["tree_structure"], share))
             output_of.append(output)
-    feature, threshold, left, right = zip(*nodes, strict=True)
+    feature, threshold, left_size = zip(*nodes, strict=True)
     return Model(
-        root=np.array(root, np.int32),
         output=np.array(output_of, np.int16),
+        size=np.array(sizes, np.uint8),
         feature=np.array(feature, np.int16),
         threshold=np.array(threshold, np.float32),
-        left=np.array(left, np.int32),
-        right=np.array(right, np.int32),
+        left_size=np.array(left_size, np.uint8),
         leaf=np.array(leaves, np.float32),
     )
 

@@ -53,9 +53,8 @@ def test_the_model_is_whole_and_small() -> None:
     assert model.feature.min() >= 0
     assert model.feature.max() < len(features(proxy()))
     assert set(model.output.tolist()) == set(range(len(OUTPUTS)))
-    for branch in (model.left, model.right):
-        assert branch.max() < len(model.feature)
-        assert (~branch[branch < 0]).max() < len(model.leaf)
+    assert model.size.sum() == len(model.feature) == len(model.left_size)
+    assert len(model.leaf) == len(model.feature) + len(model.size)
 
 
 def test_it_is_deterministic_and_threads_do_not_matter() -> None:

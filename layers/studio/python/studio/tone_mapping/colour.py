@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 Array = NDArray[Any]  # float32 everywhere: numpy keeps it so next to Python's floats
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
+XYZ_FROM_RGB = np.array(  # Rec. 709 primaries, D65 (IEC 61966-2-1)
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+)
 TINY = 1e-6
+
+_XYZ_BY_WHITE = (XYZ_FROM_RGB / XYZ_FROM_RGB.sum(1, keepdims=True)).astype(np.float32)
 
 
 def to_linear(encoded: Array) -> Array:
@@ -94,6 +99,30 @@ def luminance(linear: Array) -> Array:
     red, green, blue = linear
     weighed: Array = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
     return weighed
+
+
+def to_lab(linear: Array) -> Array:
+    """Convert linear light to CIELAB of D65 (CIE 15:2018, section 8.2.1).
+
+    OpenCV's conversion is as fast, but makes tables at its first use in a process, which takes longer than an analysis.
+
+    Parameters
+    ----------
+    linear : ndarray of float32
+        (3, ...), red first, 0..1.
+
+    Returns
+    -------
+    ndarray of float32
+        (3, ...): L* 0..100, a* and b*, which are 0 for greys.
+    """
+    red, green, blue = linear
+    x, y, z = (_lab_response(row[0] * red + row[1] * green + row[2] * blue) for row in _XYZ_BY_WHITE)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _lab_response(relative: Array) -> Array:
+    return np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative * ((29 / 6) ** 2 / 3) + 4 / 29)
 
 
 def ramp(value: float, low: float, high: float) -> float:

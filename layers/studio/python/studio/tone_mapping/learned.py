@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import Array, luminance, sorted_values, to_encoded, to_linear
+from studio.tone_mapping.colour import Array, luminance, sorted_values, to_encoded, to_lab, to_linear
 
 
 class RawSliders(NamedTuple):
@@ -57,28 +57,30 @@ _TINY = np.float32(1e-4)
 
 @dataclass(frozen=True)
 class Model:
-    """Trees of every output, flat.
+    """Trees of every output, one after another, each with its nodes and its leaves in pre-order.
+
+    So the left branch of a node comes next, and the right one after what is in the left: no indexes are kept, and the
+    file is read without being unpacked.
 
     Attributes
     ----------
-    root : ndarray of int32
-        The first node of each tree.
     output : ndarray of int16
         Which of `OUTPUTS` each tree adds to.
+    size : ndarray of uint8
+        How many nodes each tree has; it has one leaf more.
     feature, threshold : ndarray of int16 and float32
         A node sends a picture left where its feature is at most the threshold.
-    left, right : ndarray of int32
-        The next node, or the complement (~) of a leaf.
+    left_size : ndarray of uint8
+        How many nodes the left branch of a node has.
     leaf : ndarray of float32
         What each leaf adds.
     """
 
-    root: NDArray[np.int32]
     output: NDArray[np.int16]
+    size: NDArray[np.uint8]
     feature: NDArray[np.int16]
     threshold: Array
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    left_size: NDArray[np.uint8]
     leaf: Array
 
 
@@ -177,14 +179,19 @@ def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
     ndarray of float64
         In the order of `OUTPUTS`.
     """
-    node = model.root.copy()
-    going = np.flatnonzero(node >= 0)
+    size = model.size.astype(np.intp)  # of the branch that is left of each tree
+    node = np.cumsum(size) - size  # the first one of that branch
+    leaf = node + np.arange(len(size))
+    going = np.flatnonzero(size)
     while going.size:
         at = node[going]
-        onward = np.where(row[model.feature[at]] <= model.threshold[at], model.left[at], model.right[at])
-        node[going] = onward
-        going = going[onward >= 0]
-    return np.bincount(model.output, model.leaf[~node], len(OUTPUTS)).astype(np.float64)
+        left_size = model.left_size[at].astype(np.intp)
+        is_right = row[model.feature[at]] > model.threshold[at]
+        node[going] = at + 1 + np.where(is_right, left_size, 0)
+        leaf[going] += np.where(is_right, left_size + 1, 0)
+        size[going] = np.where(is_right, size[going] - 1 - left_size, left_size)
+        going = going[size[going] > 0]
+    return np.bincount(model.output, model.leaf[leaf], len(OUTPUTS)).astype(np.float64)
 
 
 def features(proxy: NDArray[Any]) -> Array:
@@ -202,15 +209,14 @@ def features(proxy: NDArray[Any]) -> Array:
     """
     # A quarter of the pixels gives the same statistics.
     encoded = proxy[::2, ::2].astype(np.float32) / np.float32(np.iinfo(proxy.dtype).max)
-    lab = cv2.cvtColor(encoded, cv2.COLOR_BGR2Lab)
     blue, green, red = cv2.split(encoded)
     rgb = np.stack([red, green, blue])
     linear = to_linear(rgb)
     light = luminance(linear)
     luma = to_encoded(light)
     largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    lightness, a, b = (np.ascontiguousarray(plane) for plane in cv2.split(lab))
-    chroma = np.sqrt(a * a + b * b)  # OpenCV's magnitude differs in the last bit with where its memory lies
+    lightness, a, b = to_lab(linear)
+    chroma = np.sqrt(a * a + b * b)
     parts = [
         _tones(rgb, luma, largest, smallest),
         _clipping(rgb, luma, largest, smallest),

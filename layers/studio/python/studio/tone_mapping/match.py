@@ -20,14 +20,13 @@ Applications, 21(5), 34-41: that statistics in an opponent space carry a look.
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import MONOCHROME
 from studio.tone_mapping.auto_result import AutoResult, Step
-from studio.tone_mapping.colour import Array, ramp, to_linear
+from studio.tone_mapping.colour import Array, ramp, to_lab, to_linear
 from studio.tone_mapping.grade import grade_light
 
 _SAMPLE = 510  # pixels that the sliders are fitted on; a multiple of three
@@ -137,8 +136,7 @@ def _measure(proxy: NDArray[Any]) -> _Measured:
 
 def _lab(planes: Array) -> Array:
     """CIELAB planes of display-encoded ones, (3, n)."""
-    pixels = np.ascontiguousarray(planes.T, np.float32)[None]
-    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2Lab)[0].T)
+    return to_lab(to_linear(planes))
 
 
 def _statistics(lab: Array) -> Array:

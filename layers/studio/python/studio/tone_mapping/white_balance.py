@@ -13,12 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from studio.tone_mapping.adjustments import AS_SHOT_KELVIN
-from studio.tone_mapping.colour import LUMINANCE, Array
+from studio.tone_mapping.colour import LUMINANCE, XYZ_FROM_RGB, Array
 
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-XYZ_FROM_RGB = np.array(  # Rec. 709 primaries, D65 (IEC 61966-2-1)
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-)
 
 
 def white_balance_gains(temperature: float, tint: float) -> Array:
