@@ -177,7 +177,7 @@ def undecodable(data: bytes, kind: InputFormat) -> InvalidImageError:
         To be raised: ``IMAGE_TRUNCATED`` or ``IMAGE_CORRUPT``.
     """
     name = _NAMES.get(kind, kind.upper())
-    if _ends_early(data, kind):
+    if ends_early(data, kind):
         return InvalidImageError("IMAGE_TRUNCATED", f"The {name} ends before its picture does ({len(data):,} bytes).")
     return InvalidImageError("IMAGE_CORRUPT", f"The {name} is damaged and cannot be decoded.")
 
@@ -525,13 +525,25 @@ def _avif_orientation(meta: bytes) -> int:
     return {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}[axis][turns]
 
 
-def _ends_early(data: bytes, kind: InputFormat) -> bool:
+def ends_early(data: bytes, kind: InputFormat) -> bool:
+    """Tell whether a file ends before its picture does.
+
+    Parameters
+    ----------
+    data : bytes
+    kind : InputFormat
+
+    Returns
+    -------
+    bool
+    """
     if kind == "exr":
         return exr_ends_early(data)
     if kind == "hdr":
         return radiance_ends_early(data)
     if kind == "jpeg":
-        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+        end_of_image = data.rfind(b"\xff\xd9")
+        return data.find(b"\xff\xda", max(end_of_image, 0)) >= 0  # a scan that nothing ends
     if kind == "png":
         return b"IEND" not in data[-64:]
     if kind == "webp":
