@@ -60,6 +60,35 @@ def test_nothing_is_added_where_there_was_nothing(kind: str) -> None:
     assert header.format == kind
     assert header.icc_profile is None
     assert header.exif is None
+    assert header.dpi is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("written", ["jpeg", "png", "tiff"])
+def test_the_resolution_for_print_is_kept(kind: str, written: Any) -> None:
+    photograph = BytesIO()
+    Image.new("RGB", (8, 6)).save(photograph, kind, dpi=(300, 240))
+
+    header = probe(photograph.getvalue())
+    image = Image.open(BytesIO(encode(smooth(), None, header, Output(format=written, strip_metadata=True))))
+
+    assert image.info["dpi"] == pytest.approx((300, 240), abs=0.02)  # a PNG counts by the metre
+    assert header.dpi == pytest.approx((300, 240), abs=0.02)
+
+
+def test_the_resolution_is_turned_with_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph = BytesIO()
+    Image.new("RGB", (8, 6)).save(photograph, "JPEG", dpi=(300, 240), exif=exif)
+    assert probe(photograph.getvalue()).dpi == (240, 300)
+
+
+@pytest.mark.parametrize("dpi", [(0, 0), (0.5, 300), (70_000, 70_000)])
+def test_a_resolution_that_nothing_has_is_left_out(dpi: tuple[float, float]) -> None:
+    photograph = BytesIO()
+    Image.new("RGB", (8, 6)).save(photograph, "TIFF", dpi=dpi)
+    assert probe(photograph.getvalue()).dpi is None
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "avif", "tiff"])

@@ -10,7 +10,14 @@ from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.jpeg import encode_jpeg
-from studio.tone_mapping.metadata import JPEG_PROFILE_BYTES, add_to_jpeg, add_to_tiff, upright_exif, usable_profile
+from studio.tone_mapping.metadata import (
+    JPEG_PROFILE_BYTES,
+    add_to_jpeg,
+    add_to_png,
+    add_to_tiff,
+    upright_exif,
+    usable_profile,
+)
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader
 
@@ -78,7 +85,8 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     alpha : ndarray | None
         (h, w), uint8 or uint16. JPEG has none: there the picture is laid over white.
     header : ImageHeader
-        Of the input: its EXIF (orientation reset to upright, thumbnail left out) and RGB profile are kept.
+        Of the input: its EXIF (orientation reset to upright, thumbnail left out) and RGB profile are kept, and in
+        JPEG, PNG and TIFF its resolution.
     output : Output
         `max_size` is the pipeline's affair: pixels are written at the size that they have.
 
@@ -116,9 +124,10 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
                 f"JPEG holds a colour profile of {JPEG_PROFILE_BYTES:,} bytes; the picture's has {len(profile):,}; "
                 "PNG and TIFF hold it.",
             )
-        return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile)
+        return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile, header.dpi)
     if kind == "tiff":
-        return add_to_tiff(cv2.imencode(".tiff", pixels)[1].tobytes(), exif, profile, alpha is not None)
+        has_alpha = alpha is not None
+        return add_to_tiff(cv2.imencode(".tiff", pixels)[1].tobytes(), exif, profile, header.dpi, has_alpha=has_alpha)
     options = {
         "png": [],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, output.quality],
@@ -126,7 +135,8 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     }[kind]
     if kind == "avif" and dtype == np.uint16:
         pixels, options = np.right_shift(pixels, 6), [*options, cv2.IMWRITE_AVIF_DEPTH, 10]
-    return _encode_with_metadata(f".{kind}", pixels, options, exif, profile)
+    encoded = _encode_with_metadata(f".{kind}", pixels, options, exif, profile)
+    return add_to_png(encoded, header.dpi) if kind == "png" else encoded
 
 
 def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:

@@ -1,6 +1,7 @@
 """EXIF and colour profiles in the output, where OpenCV cannot put them or Pillow cannot save the pixels."""
 
 import struct
+import zlib
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,8 @@ EXIF_IFD, GPS_IFD, ORIENTATION = 0x8769, 0x8825, 0x0112
 TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 
 _EXTRA_SAMPLES, _ICC_PROFILE = 338, 34675
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_INCH = 0.0254  # metres
 _UNDEFINED = 7  # TIFF's type of opaque bytes
 _TEXT, _LONG, _IFD = 2, 4, 13  # others of TIFF's types
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
@@ -20,6 +23,8 @@ _MAGIC = (b"II*\0", b"MM\0*")  # less is not enough: OpenCV then writes no AVIF 
 _SEGMENT = 65533  # the most that a JPEG segment can carry
 _PROFILE_SEGMENT = _SEGMENT - 14  # of a profile, behind its name and numbers
 JPEG_PROFILE_BYTES = 255 * _PROFILE_SEGMENT
+Dpi = tuple[float, float] | None  # pixels an inch, across and down
+
 # What Pillow raises at damaged or strange directories.
 _DAMAGE = (
     SyntaxError,
@@ -179,10 +184,10 @@ def upright_exif(exif: bytes | None) -> bytes | None:
     return bytes(patched)
 
 
-def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes:
+def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi = None) -> bytes:
     """Put EXIF (APP1) and a profile (APP2, in as many segments as it takes) behind the JFIF segment of a JPEG.
 
-    EXIF that no segment can hold is left out.
+    The resolution goes into that one. EXIF that no segment can hold is left out.
 
     Parameters
     ----------
@@ -192,11 +197,15 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes
         The TIFF structure, without the ``Exif`` prefix.
     profile : bytes | None
         An ICC profile.
+    dpi : (float, float) | None
+        Up to 65,535; written as whole numbers.
 
     Returns
     -------
     bytes
     """
+    if dpi:  # JFIF 1.02: unit 1 is the inch
+        jpeg = jpeg[:13] + struct.pack(">BHH", 1, *map(round, dpi)) + jpeg[18:]
     segments = []
     if exif and len(exif) + 6 <= _SEGMENT:
         segments.append((0xE1, b"Exif\0\0" + exif))
@@ -209,8 +218,29 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None) -> bytes
     return jpeg[:behind_jfif] + added + jpeg[behind_jfif:]
 
 
-def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, has_alpha: bool) -> bytes:
-    """Give a TIFF a new directory at its end: the old entries, EXIF, a profile and the name of its fourth channel.
+def add_to_png(png: bytes, dpi: Dpi) -> bytes:
+    """Put the resolution (pHYs) before the pixels of a PNG.
+
+    Parameters
+    ----------
+    png : bytes
+        Without any.
+    dpi : (float, float) | None
+
+    Returns
+    -------
+    bytes
+    """
+    if not dpi:
+        return png
+    chunk = b"pHYs" + struct.pack(">IIB", *(round(value / _INCH) for value in dpi), 1)  # unit 1 is the metre
+    added = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    behind_header = 8 + 25
+    return png[:behind_header] + added + png[behind_header:]
+
+
+def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi = None, *, has_alpha: bool) -> bytes:
+    """Give a TIFF a new directory at its end: the old entries, EXIF, a profile, resolution, its fourth channel's name.
 
     Parameters
     ----------
@@ -220,6 +250,7 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, has_alph
         The TIFF structure, without the ``Exif`` prefix.
     profile : bytes | None
         An ICC profile.
+    dpi : (float, float) | None
     has_alpha : bool
         Whether the fourth channel is alpha, straight.
 
@@ -233,6 +264,9 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, has_alph
     if profile:
         added.tagtype[_ICC_PROFILE] = _UNDEFINED
         added[_ICC_PROFILE] = profile
+    if dpi:
+        added[_X_RESOLUTION], added[_Y_RESOLUTION] = dpi
+        added[_RESOLUTION_UNIT] = 2  # the inch
     tiff += b"\0" * (len(tiff) % 2)
     if exif:
         tiff += copy_exif(exif, added, len(tiff))

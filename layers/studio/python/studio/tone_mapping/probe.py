@@ -67,6 +67,8 @@ class ImageHeader:
         EXIF orientation 1..8; 1 where the file has none.
     icc_profile, exif : bytes | None
         As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
+    dpi : (float, float) | None
+        Pixels an inch, across and down as displayed, in print; EXIF may have its own.
     primaries : tuple[float, ...] | None
         Of OpenEXR and Radiance HDR that say so: x and y of red, green, blue and white.
     is_inverted, is_premultiplied : bool
@@ -83,6 +85,7 @@ class ImageHeader:
     orientation: int = 1
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
     primaries: tuple[float, ...] | None = None
     is_inverted: bool = False
     is_premultiplied: bool = False
@@ -248,6 +251,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     if kind == "png":
         mode = "LA" if data[25] == 4 else mode
         profile = _png_profile(chunks.get(b"cICP", b""), image.info)
+    orientation = orientation if orientation in range(1, 9) else 1
     return ImageHeader(
         format=kind,
         width=width,
@@ -256,14 +260,24 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         bit_depth=bit_depth,
         has_alpha="A" in image.mode or "transparency" in image.info,
         frames=frames,
-        orientation=orientation if orientation in range(1, 9) else 1,
+        orientation=orientation,
         icc_profile=profile or None,
         exif=exif or None,
+        dpi=_displayed_dpi(image.info.get("dpi"), orientation),
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
     )
 
 
+def _displayed_dpi(stored: Any, orientation: int) -> tuple[float, float] | None:
+    """Return the resolution of the picture upright; None for what no printer has, or is none."""
+    across, down = stored or (0, 0)
+    if not (_DPI[0] <= across <= _DPI[1] and _DPI[0] <= down <= _DPI[1]):
+        return None
+    return (float(down), float(across)) if orientation >= 5 else (float(across), float(down))
+
+
+_DPI = (2, 65_535)  # Pillow says 1 of a TIFF that says nothing; JFIF holds no more
 _MOST_SCANS = 50  # of a JPEG; encoders make about ten, and each goes over the whole picture again
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # all else behind 0xff is filling, stuffing or a restart
