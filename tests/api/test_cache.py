@@ -48,6 +48,17 @@ def test_another_request_is_not_answered_from_it(user: Any, other: dict[str, Any
     assert user.http.post(ADJUST, json=other).raise_for_status().json()["cache"] == "miss"
 
 
+def test_the_same_file_is_the_same_image_inline_and_uploaded(user: Any) -> None:
+    inline = body(exposure=0.43)
+    form = user.http.post("/uploads", json={"content_type": "image/png"}).json()
+    file = base64.b64decode(inline["image"])
+    httpx.post(form["url"], data=form["fields"], files={"file": file}).raise_for_status()
+    uploaded = {"image_key": form["image_key"], "adjustments": inline["adjustments"]}
+    first, second = (user.http.post(ADJUST, json=request).raise_for_status().json() for request in (inline, uploaded))
+    assert (first["cache"], second["cache"]) == ("miss", "hit")
+    assert first["image"] == second["image"]
+
+
 def test_an_object_that_was_overwritten_is_graded_anew(user: Any) -> None:
     form = user.http.post("/uploads", json={"content_type": "image/png"}).json()
     request = {"image_key": form["image_key"], "adjustments": {"exposure": 0.4}}

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from typing import ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -128,7 +129,7 @@ def store_inline(source: Source, caller: Caller) -> Source:
 
 
 def identify(source: ImageSource, caller: Caller) -> tuple[str, ...] | None:
-    """Name an image by its content without decoding it, for a cache's key.
+    """Name an image by its content, the same one however it comes, for a cache's key.
 
     Parameters
     ----------
@@ -138,15 +139,21 @@ def identify(source: ImageSource, caller: Caller) -> tuple[str, ...] | None:
     Returns
     -------
     tuple of str or None
-        None where only reading it would tell.
+        None where only fetching it would tell.
 
     Raises
     ------
+    InvalidFieldError
+        If it is not base64.
     NotFoundError
         If the caller has no such object.
+    TooLargeError
+        If it has more bytes than allowed inline.
     """
     if source.image is not None:
-        return ("inline", source.image)
+        data = _decode_inline(source.image, ImageSourceSettings.load().inline_image_max_bytes)
+        # S3's entity tag of an object that was sent at once (API reference, Object: ETag).
+        return (f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"',)
     if source.image_key is None:
         return None
     return identify_stored(source.image_key, caller, "image_key")
@@ -171,7 +178,7 @@ def identify_stored(key: str, caller: Caller, field: str) -> tuple[str, ...]:
     tag = storage.get_tag(key)
     if tag is None:
         raise missing(key, field)
-    return ("stored", tag)
+    return (tag,)
 
 
 def load_stored(key: str, caller: Caller, field: str) -> bytes:
