@@ -197,18 +197,28 @@ def test_the_tone_curve_rises_with_bounded_slope_and_fixed_ends(sliders: Adjustm
 @given(adjustments(contrast=FULL, shadows=FULL, highlights=FULL))
 @settings(max_examples=50, deadline=None)
 def test_the_tone_curve_keeps_hue(sliders: Adjustments) -> None:
-    """Linear channels keep the order and the place of the middle one between the others, unless the gamut ends."""
-    before = to_linear(colours(300) * np.float32(0.6))
-    after = to_linear(grade(colours(300) * np.float32(0.6), sliders))
+    """Unless the gamut ends."""
+    inside = colours(300) * np.float32(0.6)
+    assert_same_hues(grade(inside, sliders), inside)
 
-    def hue(linear: NDArray[Any]) -> NDArray[Any]:
-        low, middle, high = np.sort(linear, axis=1).T
-        place: NDArray[Any] = (middle - low) / np.maximum(high - low, 1e-3)
-        return place
 
-    vivid = np.ptp(before, axis=1) > 0.02
-    vivid &= np.ptp(after, axis=1) > 0.02
-    np.testing.assert_allclose(hue(after)[vivid], hue(before)[vivid], atol=0.02)
+@given(adjustments(**BALANCE), st.floats(-3, 3), st.integers(0, 100))
+@settings(max_examples=50, deadline=None)
+def test_exposure_and_whites_keep_the_hue_that_white_balance_gives(
+    balance: Adjustments, exposure: float, whites: int
+) -> None:
+    """Skin that nears white does not turn yellow, nor the sky cyan."""
+    brighter = balance.model_copy(update={"exposure": exposure, "whites": whites})
+    assert_same_hues(grade(colours(300), brighter), grade(colours(300), balance))
+
+
+def assert_same_hues(one: NDArray[Any], other: NDArray[Any]) -> None:
+    """Linear channels have the same order and the same place of the middle one between the others."""
+    pair = np.stack([to_linear(one), to_linear(other)])
+    pair = pair[:, (np.ptp(pair, axis=2) > 0.02).all(axis=0)]
+    low, high = pair.min(axis=2, keepdims=True), pair.max(axis=2, keepdims=True)
+    place = (pair - low) / (high - low)
+    np.testing.assert_allclose(place[0], place[1], atol=0.02)
 
 
 def test_saturation_minus_100_is_grey_of_the_same_luminance() -> None:

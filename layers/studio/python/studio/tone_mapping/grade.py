@@ -104,14 +104,30 @@ def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, floa
 
 
 def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
-    """Exposure and what becomes black and white: one gain, with a soft toe and a soft shoulder below `peak`."""
+    """Exposure and what becomes black and white: one gain, with a soft toe and a soft shoulder below `peak`.
+
+    Colours keep the hue that white balance alone gives them. Were every channel rolled off by itself, skin and oranges
+    would turn yellow as they near white, and skies cyan.
+    """
     if not adjustments.exposure and adjustments.whites <= 0 <= adjustments.blacks and peak == 1:
         return linear
     black_in = _code(0.0035 * max(-adjustments.blacks, 0))
     white_in = _code(1 - 0.0040 * max(adjustments.whites, 0))
     gain = 2.0**adjustments.exposure / (white_in - black_in)
-    peak = float(gain * _above_black(np.array(peak, np.float32), black_in))
-    return _shoulder(gain * _above_black(linear, black_in), peak)
+    full, peak = (float(_above_black(np.array(light, np.float32), black_in)) for light in (1, peak))
+    linear = _above_black(linear, black_in)
+    low, high = (_shoulder(gain * end, gain * peak) for end in (smallest(linear), largest(linear)))
+    return _between(low, high, _shoulder(linear / full, peak / full))
+
+
+def _between(low: Array, high: Array, planes: Array) -> Array:
+    """Give planes another smallest and largest channel; the middle one keeps its place between them, and so the hue.
+
+    So does RefBaselineRGBTone of Adobe's DNG SDK 1.4.
+    """
+    least, most = smallest(planes), largest(planes)
+    placed: Array = low + (planes - least) * ((high - low) / np.maximum(most - least, TINY))
+    return placed
 
 
 def _output_range(linear: Array, adjustments: Adjustments) -> Array:
@@ -190,14 +206,11 @@ def bend(tone: Array, adjustments: Adjustments) -> Array:
 def _point_curves(encoded: Array, curve: ToneCurve) -> Array:
     """Send display-encoded planes through the curve of all channels, then through each channel's own.
 
-    The first takes the largest and the smallest channel, and leaves the middle one its place between them, which keeps
-    hue (RefBaselineRGBTone of Adobe's DNG SDK 1.4).
+    The first of them keeps hue.
     """
     if curve.rgb:
-        low, high = smallest(encoded), largest(encoded)
-        bent_low, bent_high = bend_by(curve.rgb, low), bend_by(curve.rgb, high)
-        encoded = bent_low + (encoded - low) * ((bent_high - bent_low) / np.maximum(high - low, TINY))
-        encoded = np.clip(encoded, 0, 1)
+        low, high = (bend_by(curve.rgb, end) for end in (smallest(encoded), largest(encoded)))
+        encoded = np.clip(_between(low, high, encoded), 0, 1)
     own = (curve.red, curve.green, curve.blue)
     if any(own):
         encoded = np.stack(
