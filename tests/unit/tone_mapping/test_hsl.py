@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from studio.tone_mapping.adjustments import Hsl, HueAdjustment
-from studio.tone_mapping.colour import luminance
+from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment
+from studio.tone_mapping.colour import luminance, to_encoded, to_linear
+from studio.tone_mapping.grade import grade
 from studio.tone_mapping.hsl import CENTRES, adjust_hues, hue_turns, weights
 
 HUES = list(Hsl.model_fields)
@@ -111,10 +112,11 @@ def test_hue_keeps_largest_and_smallest_channel() -> None:
     np.testing.assert_allclose(adjusted.min(axis=0), planes().min(axis=0), atol=1e-6)
 
 
-def test_saturation_minus_100_is_grey_of_the_same_luma() -> None:
+def test_saturation_minus_100_is_grey_of_the_same_light_as_by_the_slider_of_all_colours() -> None:
     adjusted = adjust_hues(planes(), every(saturation=-100))
     assert np.ptp(adjusted, axis=0).max() < 1e-5
-    np.testing.assert_allclose(adjusted[0], luminance(planes()), atol=1e-5)
+    np.testing.assert_allclose(adjusted[0], to_encoded(luminance(to_linear(planes()))), atol=1e-5)
+    np.testing.assert_allclose(adjusted.T, grade(planes().T, Adjustments(saturation=-100)), atol=1e-4)
 
 
 def test_saturation_100_about_doubles_dull_colours_and_clips_none() -> None:

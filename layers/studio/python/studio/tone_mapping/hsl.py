@@ -8,7 +8,18 @@ from functools import lru_cache
 import numpy as np
 
 from studio.tone_mapping.adjustments import Hsl
-from studio.tone_mapping.colour import TINY, Array, gamut_fraction, into_gamut, largest, luminance, saturate, smallest
+from studio.tone_mapping.colour import (
+    TINY,
+    Array,
+    gamut_fraction,
+    into_gamut,
+    largest,
+    luminance,
+    saturate,
+    smallest,
+    to_encoded,
+    to_linear,
+)
 
 CENTRES = (0, 30, 60, 120, 180, 240, 270, 300)  # degrees, of red … magenta in the order of Hsl's fields
 _NEXT = (*CENTRES[1:], 360)
@@ -44,8 +55,9 @@ def adjust_hues(encoded: Array, hsl: Hsl) -> Array:
     if hues is not None:
         encoded = low + chroma * _vivid(_look_up(hues, index, part))
     if amounts is not None:
-        luma = luminance(encoded)
-        encoded = saturate(encoded, luma, _look_up(amounts, index, part), gamut_fraction(encoded, luma).clip(0, 1))
+        # The grey of the same light, as for the slider of all colours: luma would make vivid reds and blues dark.
+        grey = to_encoded(luminance(to_linear(encoded)))
+        encoded = saturate(encoded, grey, _look_up(amounts, index, part), gamut_fraction(encoded, grey).clip(0, 1))
     if lifts is not None:
         luma = luminance(encoded)
         lift = _look_up(lifts, index, part) * (chroma * chroma / (chroma * chroma + _FAINT**2))
