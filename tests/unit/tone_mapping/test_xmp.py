@@ -125,8 +125,8 @@ def test_what_is_at_rest_is_no_news() -> None:
         (
             'crs:ConvertToGrayscale="True" crs:Saturation="20" crs:Vibrance="9" crs:HueAdjustmentRed="9" '
             'crs:GrayMixerRed="-12" crs:GrayMixerBlue="0"',
-            Adjustments(saturation=-100),
-            ("GrayMixerRed=-12",),
+            Adjustments(saturation=-100, hsl=Hsl(red=HueAdjustment(luminance=-12))),
+            (),
         ),
         ('crs:GrayMixerRed="-12"', Adjustments(), ()),
         ('crs:CameraProfile="Camera Portrait"', Adjustments(), ("CameraProfile=Camera Portrait",)),

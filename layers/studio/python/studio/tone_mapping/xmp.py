@@ -48,7 +48,8 @@ _HSL = {
     for hue in Hsl.model_fields
     for aspect in ("Hue", "Saturation", "Luminance")
 }
-_HANDLED = {"Name", "WhiteBalance", "ConvertToGrayscale", *_SLIDERS, *_WHITE_BALANCE, *_CURVES, *_HSL}
+_GREY_MIXER = {f"GrayMixer{hue.capitalize()}": (hue, "luminance") for hue in Hsl.model_fields}
+_HANDLED = {"Name", "WhiteBalance", "ConvertToGrayscale", *_SLIDERS, *_WHITE_BALANCE, *_CURVES, *_HSL, *_GREY_MIXER}
 
 # What says nothing about the look: about the file, or of no effect without another setting that is listed.
 _BOOKKEEPING = re.compile(
@@ -130,7 +131,8 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     - ``Tint`` (-150..150) keeps its number up to ±100: a distance of 1/3000 from the Planckian locus in CIE 1960 UCS
       [1]_, which at D65 makes 50 units 0.42 EV of green against red and blue; 50 of ours are 0.40 EV.
     - ``ToneCurvePV2012`` and its channels: points 0..255 become 0..1.
-    - ``ConvertToGrayscale`` becomes saturation -100, and what only acts on colour is left out.
+    - ``ConvertToGrayscale`` becomes saturation -100, and its ``GrayMixer`` the luminance of hues; what only acts on
+      colour is left out.
 
     Parameters
     ----------
@@ -170,11 +172,8 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     if grey:
         values |= {"saturation": -100, "vibrance": 0}
         mapped = [name for name in mapped if name not in ("Saturation", "Vibrance")] + ["ConvertToGrayscale"]
-    else:
-        values["hsl"] = _hsl(settings, mapped, unmapped)
+    values["hsl"] = _hsl(settings, _GREY_MIXER if grey else _HSL, mapped, unmapped)
     for name, setting in settings.items():
-        if name.startswith("GrayMixer") and not grey:
-            continue
         if name not in _HANDLED and not _BOOKKEEPING.fullmatch(name) and not _is_at_rest(name, setting):
             unmapped.append(_shown(name, setting))
     return XmpPreset(title, Adjustments.model_validate(values), tuple(mapped), tuple(unmapped))
@@ -203,9 +202,11 @@ def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dic
     return values
 
 
-def _hsl(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dict[str, dict[str, float]]:
+def _hsl(
+    settings: _Settings, names: dict[str, tuple[str, str]], mapped: list[str], unmapped: list[str]
+) -> dict[str, dict[str, float]]:
     values: dict[str, dict[str, float]] = {}
-    for name, (hue, aspect) in _HSL.items():
+    for name, (hue, aspect) in names.items():
         if name in settings:
             value = _clamped(name, settings[name], (-100.0, 100.0), unmapped)
             if value:
