@@ -1,3 +1,4 @@
+import colorsys
 import json
 from typing import Any
 
@@ -157,3 +158,12 @@ def test_builtin_looks_keep_tones_in_order_and_colours_in_gamut(preset: Any) -> 
     assert luma[-1] - luma[0] > 0.45, "a look leaves contrast"
     assert preset.description.endswith(".")
     assert preset.name == preset.name.strip() != ""
+
+
+@pytest.mark.parametrize(
+    ("code", "hue"), [((120, 150, 60), 56), ((105, 130, 55), 56), ((220, 190, 60), 36), ((190, 135, 105), 21)]
+)
+def test_autumn_turns_leaves_to_gold_and_gold_to_rust_but_not_skin(code: tuple[int, ...], hue: float) -> None:
+    colour = np.array([code], np.float32) / 255
+    graded = grade(colour, BUILTIN_PRESETS["builtin_autumn"].adjustments)[0]
+    assert colorsys.rgb_to_hsv(*map(float, graded))[0] * 360 == pytest.approx(hue, abs=3)

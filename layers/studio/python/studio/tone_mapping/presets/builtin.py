@@ -176,13 +176,13 @@ _LOOKS = (
         "Autumn",
         "Greens turn to gold, golds to rust.",
         Adjustments(
-            temperature=8,
+            temperature=12,
             contrast=6,
             hsl=Hsl(
                 orange=HueAdjustment(saturation=12),
-                yellow=HueAdjustment(hue=-40, saturation=12),
-                green=HueAdjustment(hue=-85, saturation=-6),
-                aqua=HueAdjustment(saturation=-25),
+                yellow=HueAdjustment(hue=-100, saturation=16),
+                green=HueAdjustment(hue=-100, saturation=10, luminance=14),
+                aqua=HueAdjustment(saturation=-40),
             ),
         ),
     ),
