@@ -194,6 +194,21 @@ def test_the_tone_curve_rises_with_bounded_slope_and_fixed_ends(sliders: Adjustm
     assert slope.max() < 8
 
 
+@pytest.mark.parametrize("way", [-100, 100])
+def test_shadows_are_of_dark_tones_and_highlights_of_bright_ones(way: float) -> None:
+    codes = np.array([32, 64, 128, 192, 224], np.float32)
+    by_shadows, by_highlights = (
+        abs(255 * bend(codes / 255, sliders) - codes)
+        for sliders in (Adjustments(shadows=way), Adjustments(highlights=way))
+    )
+    for near, middle, far in (by_shadows[[1, 2, 3]], by_highlights[[3, 2, 1]]):
+        assert near > 20
+        assert middle < near
+        assert far < 0.25 * near
+    assert by_shadows[0] > 8 * by_shadows[-1]
+    assert by_highlights[-1] > 8 * by_highlights[0]
+
+
 @given(adjustments(contrast=FULL, shadows=FULL, highlights=FULL))
 @settings(max_examples=50, deadline=None)
 def test_the_tone_curve_keeps_hue(sliders: Adjustments) -> None:

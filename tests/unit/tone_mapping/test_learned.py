@@ -182,6 +182,6 @@ def test_extremes_stay_in_range() -> None:
     assert (low.blacks, high.blacks) == (-100, 0)
     assert high.exposure == 3.5
     # Of -1.2 EV, exposure takes what may darken white; the bend of the tones is at its most for the rest.
-    assert (low.exposure, low.highlights) == (-0.33, -90)
+    assert (low.exposure, low.highlights, low.shadows) == (-0.33, -100, -60)
     assert to_adjustments(RawSliders(gain=-1e4)) == to_adjustments(RawSliders(gain=-1.2))
     assert to_adjustments(RawSliders(gain=1e4)) == to_adjustments(RawSliders(gain=3.5))

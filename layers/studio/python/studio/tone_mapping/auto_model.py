@@ -27,14 +27,14 @@ _BLOWN = (0.0, 0.004)
 _CONTRAST_MOST = 60
 _PAST_DARKEST = 1.15  # of the darkest tone, the black point at most: the toe leaves some of what lies there
 _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much white takes away
-# Sliders per EV: first highlights, and shadows for what they cannot. At more of either, noise next to white would show.
-_HIGHLIGHTS, _SHADOWS, _MOST = 150, 130, 90
+# Sliders per EV, first highlights, and shadows for what they cannot: at more of those, dark tones would drown.
+_PER_EV, _MOST_HIGHLIGHTS, _MOST_SHADOWS = 200, 100, 60
 
 # How a picture comes out, from where on a finish is added, and where wholly: the brightest 0.5 % and the deviation of
 # the encoded tones, the mean chroma, the probability of being good as it was.
 _DIM, _FLAT, _PALE, _PLAIN = (0.92, 0.85), (0.19, 0.14), (15, 9), (0.3, 0.12)
 # What a whole one adds, besides black and white: contrast, shadows for what that takes from them, and EV at most.
-_FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 30, 1.0
+_FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 40, 1.0
 
 
 def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
@@ -224,8 +224,8 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
     return Adjustments(
         exposure=round(exposure, 2),
         contrast=round(float(np.clip(raw.contrast, 0, _CONTRAST_MOST))),
-        highlights=-round(min(_HIGHLIGHTS * bent, _MOST)),
-        shadows=-round(min(_SHADOWS * max(bent - _MOST / _HIGHLIGHTS, 0), _MOST)),
+        highlights=-round(min(_PER_EV * bent, _MOST_HIGHLIGHTS)),
+        shadows=-round(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)),
         whites=whites,
         blacks=blacks,
         temperature=round(float(np.clip(balance * raw.temperature, -90, 90))),

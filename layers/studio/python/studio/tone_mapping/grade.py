@@ -198,8 +198,9 @@ def bend(tone: Array, adjustments: Adjustments) -> Array:
     """
     tone = tone + 0.016 * adjustments.contrast * tone * (1 - tone) * (tone - 0.46)
     lift = 0.015 * max(adjustments.shadows, 0) + 0.0085 * min(adjustments.shadows, 0)
-    tone = tone + lift * tone * (1 - tone) ** 2
-    bent: Array = tone + 0.0085 * adjustments.highlights * tone**2 * (1 - tone)
+    tone = tone + lift * tone * (1 - tone) ** 3
+    lift = 0.009 * max(adjustments.highlights, 0) + 0.013 * min(adjustments.highlights, 0)
+    bent: Array = tone + lift * tone**3 * (1 - tone)
     return bent
 
 
