@@ -126,6 +126,28 @@ def test_many_infinite_pixels_are_bright_and_leave_the_others_as_they_are(wide: 
         assert np.median(np.abs(mapped.astype(int) - expected)) < 1500
 
 
+@pytest.mark.parametrize(("height", "share"), [(400, 1e-3), (1400, 2e-3)])
+def test_fireflies_leave_the_others_as_they_are(height: int, share: float) -> None:
+    scene = cv2.resize(window_scene("coffee"), (height * 3 // 2, height))
+    expected = tone_map(scene.copy()).astype(int)
+    rng = np.random.default_rng(0)
+    where = rng.random(scene.shape[:2]) < share
+    dirty = scene.copy()
+    dirty[where] = scene.max() * np.exp2(rng.uniform(2, 20, (np.count_nonzero(where), 1)))
+    mapped = tone_map(dirty).astype(int)
+    assert mapped[where].min() > 60_000
+    assert np.abs(mapped - expected)[~where].mean() < 4 * 257
+
+
+def test_lights_in_the_dark_count() -> None:
+    # The median is black everywhere: what is left of it are no specks of something.
+    scene = np.zeros((300, 400, 3), np.float32)
+    scene[10::20, 10::20] = np.linspace(0.5, 1, 20, dtype=np.float32)[:, None]
+    mapped = tone_map(scene)
+    assert mapped[10::20, 10::20].mean() > 0.4 * 65535
+    assert np.median(mapped) == 0
+
+
 @pytest.mark.parametrize(
     ("make", "mean"),
     [

@@ -27,6 +27,8 @@ _EDGE = 0.3  # variance in EV squared
 _BRIGHTEST = np.float32(1e30)  # what infinity is taken for in sums
 _ENDLESS = np.float32(1e24)  # light that is infinity, or was until other primaries shared it out
 _GLARE = np.float32(2.0**16)  # above white; nothing brighter matters
+_SPECK = 5  # pixels; what fills less than half of such a square of the small copy is no part of the median
+_SPECK_CONTRAST = np.float32(8)  # to the median, at most
 _RANGE = 6.5  # EV from black to white that the base is fitted into
 _SCENE_RANGE = 17.0  # EV below white where the toe begins: what is darker is mostly noise
 _TONES = 128  # steps of the curve
@@ -163,7 +165,7 @@ def _luminance(bgr: Array) -> Array:
 def _plan(scene: Array, alpha: Array | None) -> _Plan | None:
     """Look at a small copy of the scene; None where all is black."""
     height, width = scene.shape[:2]
-    small = _luminance(shrink(scene, _PROXY_SIDE))
+    small = _without_specks(_luminance(shrink(_thinned(scene), _PROXY_SIDE)))
     counts = small > 0
     if alpha is not None:
         counts &= shrink(alpha, _PROXY_SIDE) > 0.5
@@ -191,6 +193,22 @@ def _plan(scene: Array, alpha: Array | None) -> _Plan | None:
         exposure=_exposure((bent + _raised(detail, bent, gain) + toe)[counts], mean),
         saturation=np.float32(1 - _FADING * (1 - compression)),
     )
+
+
+def _thinned(scene: Array) -> Array:
+    """Leave rows and columns of a large scene out, down to at most twice the small copy's size.
+
+    A firefly (a pixel of a rendered scene that chance made far too bright) stays one pixel so. Means of all pixels
+    would spread some thousand of them over the whole copy.
+    """
+    step = -(-max(scene.shape) // (2 * _PROXY_SIDE))
+    return np.ascontiguousarray(scene[::step, ::step])
+
+
+def _without_specks(luminance: Array) -> Array:
+    """Bring what is much brighter than the median around it down to that; not where the median is black."""
+    median = cv2.medianBlur(luminance, _SPECK)
+    return np.where(median > 0, np.minimum(luminance, median * _SPECK_CONTRAST), luminance)
 
 
 def _log(luminance: Array) -> Array:
