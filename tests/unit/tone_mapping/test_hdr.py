@@ -139,6 +139,16 @@ def test_fireflies_leave_the_others_as_they_are(height: int, share: float) -> No
     assert np.abs(mapped - expected)[~where].mean() < 4 * 257
 
 
+def test_detail_is_raised_and_noise_is_not() -> None:
+    scene = np.full((400, 600, 3), 0.5, np.float32)
+    rng = np.random.default_rng(0)
+    scene[200:] *= np.exp2(rng.choice([-0.2, 0.2], (25, 75)).repeat(8, axis=0).repeat(8, axis=1))[..., None]
+    scene *= np.exp2(0.06 * rng.standard_normal((400, 600, 1), np.float32))
+    mapped = np.log2(to_linear(tone_map(scene.copy())[..., 1] / 65535))
+    assert mapped[:180].std() < 1.3 * 0.06
+    assert mapped[220:].std() > 1.5 * 0.2
+
+
 def test_lights_in_the_dark_count() -> None:
     # The median is black everywhere: what is left of it are no specks of something.
     scene = np.zeros((300, 400, 3), np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.colour import LUMINANCE, Array, to_encoded
-from studio.tone_mapping.guided import STRIP, Enlarged, guided_coefficients, shrink
+from studio.tone_mapping.guided import STRIP, Enlarged, blur, guided_coefficients, shrink
 from studio.tone_mapping.scene_files import XYZ
 from studio.tone_mapping.white_balance import bradford
 
@@ -38,11 +38,14 @@ _KEY = 0.06  # by which a scene's key moves it
 _LOCAL_CONTRAST = 17.5 / 255  # deviation in squares of 11 pixels, likewise
 _SQUARE = 11
 _MOST_GAIN = 2.3  # of detail
+_NOISE = 3  # times what is measured where there is least: it varies by chance, and pixels share it with neighbours
 _LARGE_DETAIL = 0.8  # EV; what is larger is not raised
 _FADING = 0.3  # of colour, where all contrast goes
 _KNEE = 0.6  # linear light where the shoulder begins
 
 _ENCODED = np.rint(to_encoded((np.arange(65536) / 65535) ** 2) * 65535).astype(np.uint16)
+
+_NOISE_ONLY = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 
 _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 
@@ -72,6 +75,7 @@ class _Plan:
     offset: Enlarged
     curve: _Curve
     gain: float
+    texture: Enlarged  # share of detail that is no noise
     exposure: float
     saturation: np.float32
 
@@ -183,14 +187,16 @@ def _plan(scene: Array, alpha: Array | None) -> _Plan | None:
     curve, compression = _curve(base[counts])
     bent = curve(base)
     mean = _mean_of(log[counts])
-    gain = _gain(bent, detail, toe, counts, mean)
+    texture = _texture(log, detail, counts)
+    gain = _gain(bent, detail, texture, toe, counts, mean)
     return _Plan(
         scale=np.float32(1 / white),
         slope=Enlarged(slope, height, width),
         offset=Enlarged(offset, height, width),
         curve=curve,
         gain=gain,
-        exposure=_exposure((bent + _raised(detail, bent, gain) + toe)[counts], mean),
+        texture=Enlarged(texture, height, width),
+        exposure=_exposure((bent + _raised(detail, bent, texture, gain) + toe)[counts], mean),
         saturation=np.float32(1 - _FADING * (1 - compression)),
     )
 
@@ -247,23 +253,36 @@ def _mean_of(log: Array) -> float:
     return float(_MEAN + _KEY * np.clip(key, -0.6, 0.6))
 
 
-def _raised(detail: Array, bent: Array, gain: float) -> Array:
-    """Detail with its small swings raised, though not in what ends up nearly black: that is noise."""
+def _texture(log: Array, detail: Array, counts: NDArray[np.bool_]) -> Array:
+    """Find which share of the detail is no noise, 0..1, by its variance nearby.
+
+    The share is from Jong-Sen Lee, "Digital Image Enhancement and Noise Filtering by Use of Local Statistics", IEEE
+    TPAMI 2(2), 1980; the noise from John Immerkær, "Fast Noise Variance Estimation", CVIU 64(2), 1996, but measured
+    only where the picture is smoothest: elsewhere texture would count as noise.
+    """
+    variance, noise = (blur(plane * plane, _SQUARE // 2) for plane in (detail, cv2.filter2D(log, -1, _NOISE_ONLY)))
+    share = np.float32(_NOISE * np.percentile(noise[counts], 10)) / np.maximum(variance, np.float32(1e-12))
+    texture: Array = 1 - np.minimum(share, 1)
+    return texture
+
+
+def _raised(detail: Array, bent: Array, texture: Array, gain: float) -> Array:
+    """Detail with its small swings raised, though neither noise nor what ends up nearly black."""
     if gain == 1:
         return detail
-    seen = np.clip((bent + np.float32(_RANGE)) * np.float32(1 / 3), 0, 1)
+    seen = np.clip((bent + np.float32(_RANGE)) * np.float32(1 / 3), 0, 1) * texture
     raised: Array = detail * (1 + np.float32(gain - 1) * seen * np.exp(-np.square(detail / np.float32(_LARGE_DETAIL))))
     return raised
 
 
-def _gain(bent: Array, detail: Array, toe: Array, counts: NDArray[np.bool_], mean: float) -> float:
+def _gain(bent: Array, detail: Array, texture: Array, toe: Array, counts: NDArray[np.bool_], mean: float) -> float:
     """Find the gain of detail that gives the local contrast of photographs; never below 1, within bounds."""
     if min(bent.shape) < _SQUARE:
         return 1.0
     low, high = 1.0, _MOST_GAIN
     for _ in range(5):
         gain = (low + high) / 2
-        display = bent + _raised(detail, bent, gain) + toe
+        display = bent + _raised(detail, bent, texture, gain) + toe
         tones = _encoded_tones(display, _exposure(display[counts], mean))
         low, high = (gain, high) if _local_contrast(tones) < _LOCAL_CONTRAST else (low, gain)
     return (low + high) / 2
@@ -302,7 +321,8 @@ def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Pla
     log = _log(luminance)
     base = plan.slope.rows(rows.start, rows.stop) * log + plan.offset.rows(rows.start, rows.stop)
     bent = plan.curve(base)
-    shown = _rolled_off(np.exp2(bent + _raised(log - base, bent, plan.gain) + np.float32(plan.exposure)))
+    texture = plan.texture.rows(rows.start, rows.stop)
+    shown = _rolled_off(np.exp2(bent + _raised(log - base, bent, texture, plan.gain) + np.float32(plan.exposure)))
     # Luminance is kept and only what differs from it scaled: Rafał Mantiuk et al., "Color Correction for Tone
     # Mapping", Eurographics 2009, equation 3. The toe of the logarithm takes black itself to 0.
     shown /= luminance + np.float32(2.0**-_SCENE_RANGE)
