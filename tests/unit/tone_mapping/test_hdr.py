@@ -96,6 +96,32 @@ def test_grey_stays_grey_and_hues_stay() -> None:
     assert (mapped[warm, 1] >= mapped[warm, 0]).mean() > 0.999
 
 
+def orange_light(brightness: float) -> Array:
+    """Blue, green and red, linear, of an orange light so many times as bright as white, as it is shown."""
+    scene = window_scene("coffee", 4)
+    light = np.zeros(scene.shape[:2], np.uint8)
+    cv2.circle(light, (300, 200), 20, 1, -1)
+    scene[light == 1] = np.percentile(scene, 99) * brightness * np.array([0.1, 0.5, 1], np.float32)
+    shown: Array = to_linear(tone_map(scene)[light == 1] / 65535).mean(axis=0)
+    return shown
+
+
+def test_coloured_lights_keep_their_colour_and_dazzling_ones_do_not() -> None:
+    blue, green, red = orange_light(2)
+    assert blue < 0.7 * red
+    assert green < 0.87 * red
+    assert red > 0.97
+    assert orange_light(1e5).min() > 0.9
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 1), (1, 0, 0), (0.1, 0.5, 1)])
+def test_more_coloured_light_is_never_darker(colour: tuple[float, float, float]) -> None:
+    ramp = np.exp2(np.linspace(-8, 8, 1024, dtype=np.float32))
+    scene = np.tile(ramp[:, None] * np.array(colour, np.float32), (64, 1, 1))
+    luminance = to_linear(tone_map(scene)[32] / 65535) @ np.array([0.0722, 0.7152, 0.2126])
+    assert np.diff(luminance).min() > -1e-3
+
+
 def test_what_is_no_light_does_not_spread() -> None:
     clean = window_scene("coffee")
     expected = tone_map(clean.copy()).astype(int)

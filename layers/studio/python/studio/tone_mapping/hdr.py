@@ -5,7 +5,8 @@ compressed (Frédo Durand and Julie Dorsey, "Fast Bilateral Filtering for the Di
 SIGGRAPH 2002, with a guided filter for the bilateral one). How is told by the base's histogram: tones that fill much of
 the picture keep more of their contrast, none gets more than it has (Gregory Ward Larson, Holly Rushmeier and Christine
 Piatko, "A Visibility Matching Tone Reproduction Operator for High Dynamic Range Scenes", IEEE TVCG 3(4), 1997). The
-exposure puts the mean where photographs have it, a shoulder rolls lights off, and colours keep their ratios.
+exposure puts the mean where photographs have it, a shoulder rolls lights off, and colours keep their ratios. The
+shoulder looks at the largest channel, too, for by luminance alone sunsets and stained glass would end up white.
 """
 
 import os
@@ -41,6 +42,8 @@ _MOST_GAIN = 2.3  # of detail
 _NOISE = 3  # times what is measured where there is least: it varies by chance, and pixels share it with neighbours
 _LARGE_DETAIL = 0.8  # EV; what is larger is not raised
 _FADING = 0.3  # of colour, where all contrast goes
+_COLOUR = np.float32(0.25)  # share of the largest channel, beside luminance, in what the shoulder bends
+_DAZZLE = np.float32(2)  # linear light where that is half of it
 _KNEE = 0.6  # linear light where the shoulder begins
 
 _ENCODED = np.rint(to_encoded((np.arange(65536) / 65535) ** 2) * 65535).astype(np.uint16)
@@ -322,14 +325,19 @@ def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Pla
     base = plan.slope.rows(rows.start, rows.stop) * log + plan.offset.rows(rows.start, rows.stop)
     bent = plan.curve(base)
     texture = plan.texture.rows(rows.start, rows.stop)
-    shown = _rolled_off(np.exp2(bent + _raised(log - base, bent, texture, plan.gain) + np.float32(plan.exposure)))
+    light = np.exp2(bent + _raised(log - base, bent, texture, plan.gain) + np.float32(plan.exposure))
+    # The toe of the logarithm takes black itself to 0.
+    luminance_or_toe = luminance + np.float32(2.0**-_SCENE_RANGE)
+    largest = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+    # What dazzles ends up white: there a sensor's clipping, too, makes colours up.
+    share = _COLOUR / (1 + np.square(light / _DAZZLE))
+    rolled = 1 + share * (largest / luminance_or_toe - 1)
+    shown = _rolled_off(light * rolled) / (rolled * luminance_or_toe)
     # Luminance is kept and only what differs from it scaled: Rafał Mantiuk et al., "Color Correction for Tone
-    # Mapping", Eurographics 2009, equation 3. The toe of the logarithm takes black itself to 0.
-    shown /= luminance + np.float32(2.0**-_SCENE_RANGE)
+    # Mapping", Eurographics 2009, equation 3. A colour that passes full is brought nearer to grey, just so far that it
+    # does not.
     grey = luminance * shown
-    # A colour that passes full is brought nearer to grey, just so far that it does not.
-    largest = (cv2.max(cv2.max(planes[0], planes[1]), planes[2]) - luminance) * shown
-    saturation = np.minimum((1 - grey) / np.maximum(largest, np.float32(1e-6)), plan.saturation)
+    saturation = np.minimum((1 - grey) / np.maximum((largest - luminance) * shown, np.float32(1e-6)), plan.saturation)
     shown *= saturation
     grey *= 1 - saturation
     for plane in planes:
