@@ -21,7 +21,8 @@ from studio.tone_mapping.colour import (
     to_linear,
 )
 
-CENTRES = (0, 30, 60, 120, 180, 240, 270, 300)  # degrees, of red … magenta in the order of Hsl's fields
+# Degrees, of red … magenta in the order of Hsl's fields. Blue lies short of 240, for skies are at 200 to 220.
+CENTRES = (0, 30, 60, 120, 180, 225, 270, 300)
 _NEXT = (*CENTRES[1:], 360)
 _GAPS = np.array(_NEXT) - CENTRES
 _WAY = 0.6  # of a gap: below 2 / pi, the most that a raised cosine allows without hues passing each other
