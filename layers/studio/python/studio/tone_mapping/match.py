@@ -52,6 +52,8 @@ _ENOUGH = 1e-3  # share of the cost below which a round's gain ends the fit
 _ALIKE, _UNLIKE = 0.12, 0.3
 _CHROMA = (15, 30)  # bounds of what the share is of
 _LEAST_TONE, _LEAST_COLOUR = 0.5, 0.3  # share of the sliders that is kept where pictures show different things
+# None is kept there of what takes white and black away: a reference may lack them for what it shows.
+_VEILING = {"contrast": -1, "whites": -1, "blacks": 1}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def match(proxy: NDArray[Any], reference_proxy: NDArray[Any]) -> AutoResult:
     difference = ramp(unlike, _ALIKE, _UNLIKE)
     tone, colour = 1 - (1 - _LEAST_TONE) * difference, 1 - (1 - _LEAST_COLOUR) * difference
     values = {name: getattr(fitted, name) * tone for name in _TONE}
+    for name, way in _VEILING.items():
+        if values[name] * way > 0:
+            values[name] = getattr(fitted, name) * (1 - difference)
     if has_colours:
         values |= {name: getattr(fitted, name) * colour for name in _COLOUR}
     # 0 is added since a rounded -0.4 is -0.0.
