@@ -6,27 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from samtranslator.yaml_helper import yaml_parse
 
 from studio import storage
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks.models import Job
 from studio.object_keys import job_key, upload_key
+from studio.states import TransientError, retryable
 from studio.tone_mapping.bulk import repository, service
-from studio.tone_mapping.bulk.models import MAX_ITEMS, BulkJob
+from studio.tone_mapping.bulk.models import MAX_ITEMS, BulkItem, BulkJob
 
 LIMIT = 32 * 1024
 USER_ID, JOB_ID = "usr_" + "1" * 24, "job_" + "1" * 24
 DEFINITION = Path(__file__).parents[3] / "statemachines/bulk_grade/definition.asl.yaml"
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+MANIFEST_KEY = job_key(USER_ID, JOB_ID, "manifest.json")
+
+
+def running(parameters: dict[str, Any]) -> Job:
     now = datetime.now(UTC)
-    keys = [upload_key(USER_ID, f"upl_{index:024x}") for index in range(MAX_ITEMS)]
-    manifest_key = job_key(USER_ID, JOB_ID, "manifest.json")
-    order = BulkJob(task_type="adjust", parameters={}, concurrency=40, total=MAX_ITEMS, manifest_key=manifest_key)
-    job = Job(
+    order = BulkJob(
+        task_type="adjust", parameters=parameters, concurrency=40, total=MAX_ITEMS, manifest_key=MANIFEST_KEY
+    )
+    return Job(
         id=JOB_ID,
         user_id=USER_ID,
         key_id="key_1",
@@ -39,7 +43,13 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         queued_at=now,
         expires_at=now,
     )
-    objects = {manifest_key: json.dumps(keys).encode()}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    keys = [upload_key(USER_ID, f"upl_{index:024x}") for index in range(MAX_ITEMS)]
+    job = running({})
+    objects = {MANIFEST_KEY: json.dumps(keys).encode()}
 
     def write(key: str, data: bytes, content_type: str, tags: Any, *, for_map: bool = False) -> None:
         objects[key] = data
@@ -59,6 +69,52 @@ def test_the_states_stay_small_with_ten_thousand_images(written: dict[str, bytes
     assert len(json.dumps({"counts": completed})) < LIMIT
     result = json.loads(written[job_key(USER_ID, JOB_ID, "result.json")])
     assert result["items"][-1]["error"]["code"] == "WORKER_LOST"
+
+
+SLOW_DOWN: Any = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+DENIED: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[BulkItem]:
+    items: list[BulkItem] = []
+    job = running({"adjustments": {"exposure": 1}, "use_cache": False})
+
+    def insert_item(item: BulkItem) -> bool:
+        items.append(item)
+        return True
+
+    monkeypatch.setattr(jobs, "find_job", lambda job_id: job)
+    monkeypatch.setattr(repository, "has_item", lambda *arguments: False)
+    monkeypatch.setattr(repository, "insert_item", insert_item)
+    monkeypatch.setattr(repository, "count_item", lambda *arguments: None)
+    return items
+
+
+def grade_where_the_store_answers(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> dict[str, Any]:
+    def fail(*arguments: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(storage, "read", fail)
+    grade = retryable(lambda: {"status": service.grade_item(JOB_ID, 0, upload_key(USER_ID, "upl_" + "0" * 24))})
+    return grade()
+
+
+@pytest.mark.parametrize(
+    "problem", [ReadTimeoutError(endpoint_url="https://s3.test"), ClientError(SLOW_DOWN, "GetObject")]
+)
+def test_a_store_that_does_not_answer_fails_no_image_for_good(
+    monkeypatch: pytest.MonkeyPatch, recorded: list[BulkItem], problem: Exception
+) -> None:
+    with pytest.raises(TransientError):
+        grade_where_the_store_answers(monkeypatch, problem)
+    assert recorded == []
+
+
+def test_a_failure_that_stays_is_recorded(monkeypatch: pytest.MonkeyPatch, recorded: list[BulkItem]) -> None:
+    denied = ClientError(DENIED, "GetObject")
+    assert grade_where_the_store_answers(monkeypatch, denied) == {"status": "FAILED"}
+    assert [item.error and item.error.code for item in recorded] == ["INTERNAL_ERROR"]
 
 
 def test_results_are_left_out_of_the_state_and_nothing_is_caught() -> None:

@@ -15,7 +15,7 @@ from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.documents import new_id, utc_now
-from studio.errors import InvalidFieldError, StudioError, refuse_fields
+from studio.errors import InvalidFieldError, StudioError, refuse_fields, unavailable_dependency
 from studio.image_source import ImageSource
 from studio.json_body import read_json
 from studio.mongo import retry_until_up
@@ -184,9 +184,9 @@ def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
     except StudioError as error:
         failure = JobError(code=error.code, message=error.message, status=int(error.status))
         return {"status": "FAILED", "error": failure}
-    except PyMongoError:  # is none of the image
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, PyMongoError) or unavailable_dependency(error):  # is none of the image
+            raise
         logger.exception("an image of a bulk job failed", job_id=job.id, image_key=image_key)
         return {
             "status": "FAILED",
@@ -198,7 +198,9 @@ def _grade(job: Job, order: BulkJob, image_key: str) -> dict[str, Any]:
 def _to_result(index: int, image_key: str, item: BulkItem | None) -> dict[str, Any]:
     told = {"index": index, "image_key": image_key, "status": "FAILED", "result_key": None, "error": None}
     if item is None:
-        return told | {"error": {"code": "WORKER_LOST", "message": "its function crashed or could not be started"}}
+        return told | {
+            "error": {"code": "WORKER_LOST", "message": "its function crashed, or what it needs did not answer"}
+        }
     error = item.error and {"code": item.error.code, "message": item.error.message}
     return told | {"status": item.status, "result_key": item.result_key, "error": error}
 
