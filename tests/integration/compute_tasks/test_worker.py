@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -44,6 +45,8 @@ def serve(caller: Caller, request: Order, report: Reporter) -> Receipt:
             raise NotFoundError("there is none", code="NO_SUCH_DISH")
         case "crash":
             raise ZeroDivisionError
+        case "outage":
+            raise EndpointConnectionError(endpoint_url="https://s3.test")
     deadline = time.monotonic() + request.seconds
     while (left := deadline - time.monotonic()) > 0:
         report(100 * (1 - left / request.seconds), "cooking")
@@ -102,6 +105,26 @@ def test_a_crash_gets_another_attempt_and_then_says_so() -> None:
     assert error.code == "INTERNAL_ERROR"
     assert "attempt 2 of 2" in error.message
     assert "ZeroDivision" not in error.message
+
+
+def test_attempts_are_not_used_up_while_the_store_is_away(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(STALE_QUEUED_SECONDS="0.01")
+    monkeypatch.setitem(TASKS, "serve", replace(TASKS["serve"], attempts=3))
+    started: list[int] = []
+    job = submit("outage")
+    monkeypatch.setattr(dispatch, "_invoke", lambda job, *_, **__: started.append(job.attempt))
+    assert worker.run_job(job.id, 1) == "QUEUED"
+    assert started == [2], "it may have been a moment"
+    assert worker.run_job(job.id, 2) == "QUEUED"
+    assert started == [2], "the last attempt has time"
+    time.sleep(0.05)
+    recovery.clean_up()
+    assert started == [2, 3]
+    assert worker.run_job(job.id, 3) == "FAILED"
+    error = stored(job).error
+    assert error
+    assert (error.code, error.status) == ("UNAVAILABLE", 503)
+    assert error.message == "AWS does not answer (attempt 3 of 3)"
 
 
 def test_progress_and_heartbeat_are_written_while_it_runs() -> None:

@@ -12,7 +12,7 @@ from studio.compute_tasks.models import Job, JobError, Status
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import utc_now
-from studio.errors import StudioError
+from studio.errors import StudioError, unavailable_dependency
 from studio.mongo import retry_until_up
 from studio.observability import logger
 
@@ -63,8 +63,10 @@ def run_job(job_id: str, attempt: int) -> Status | None:
         if error.status >= 500:
             return _retry_or_fail(job, error.code, error.message)
         return _end(job, JobError(code=error.code, message=error.message, status=int(error.status)))
-    except Exception:
+    except Exception as error:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
+        if dependency := unavailable_dependency(error):
+            return _wait_or_fail(job, dependency)
         return _retry_or_fail(job, "INTERNAL_ERROR", "something went wrong on our side")
     done = callbacks.announce(retry_until_up(lambda: repository.complete_job(job_id, attempt, answer, utc_now())))
     return done.status if done else None
@@ -77,9 +79,18 @@ def _end(job: Job, error: JobError) -> Status | None:
 
 
 def _retry_or_fail(job: Job, code: str, message: str) -> Status | None:
-    left = retry_until_up(
-        lambda: recovery.retry_or_fail(job, JobError(code=code, message=message), start=job.target == "LAMBDA")
-    )
+    return _requeue(job, JobError(code=code, message=message), start=job.target == "LAMBDA")
+
+
+def _wait_or_fail(job: Job, dependency: str) -> Status | None:
+    """Give the next attempt at once for what lasts a moment; the clean-up starts those behind it, minutes later."""
+    is_first = job.attempt - job.spent_attempts == 1
+    error = JobError(code="UNAVAILABLE", message=f"{dependency} does not answer", status=503)
+    return _requeue(job, error, start=is_first and job.target == "LAMBDA")
+
+
+def _requeue(job: Job, error: JobError, *, start: bool) -> Status | None:
+    left = retry_until_up(lambda: recovery.retry_or_fail(job, error, start=start))
     return left.status if left else None
 
 
