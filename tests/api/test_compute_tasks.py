@@ -104,11 +104,21 @@ def test_what_the_task_refuses_is_refused_once(user: Any, wait: bool) -> None:
     answer = user.http.post(ADJUST, json=broken, timeout=40)
     if wait:
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UNSUPPORTED_FORMAT")
+        at_once = user.http.post(ADJUST, json=broken | {"use_container": False})
+        assert answer.json()["error"] == at_once.json()["error"], "it names the field, too"
         return
     job = ended(user, answer.json()["job_id"])
     assert (job["status"], job["error"]["code"], job["attempt"]) == ("FAILED", "UNSUPPORTED_FORMAT", 1)
     result = user.http.get(f"/compute-tasks/{job['job_id']}/result")
     assert (result.status_code, result.json()["error"]["code"]) == (409, "JOB_FAILED")
+
+
+def test_what_is_not_there_is_named_by_a_job_that_is_waited_for(user: Any) -> None:
+    key = f"{own_prefix(user.user_id)}uploads/upl_{'0' * 24}"
+    request = {"image_key": key, "adjustments": {"exposure": -1}, "use_container": True, "wait_for_result": True}
+    answer = user.http.post(ADJUST, json=request, timeout=40)
+    assert answer.status_code == 404
+    assert [detail["field"] for detail in answer.json()["error"]["details"]] == ["image_key"]
 
 
 def test_a_job_is_cancelled_and_its_worker_stops(user: Any) -> None:

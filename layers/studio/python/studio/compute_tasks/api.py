@@ -11,6 +11,7 @@ from studio.caller import Caller
 from studio.compute_tasks import callbacks, service
 from studio.compute_tasks.models import AcceptedResponse, TaskOptions
 from studio.compute_tasks.registry import TASKS
+from studio.image_source import ImageSource
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -120,5 +121,5 @@ def submit(
     if job.status == "COMPLETED" and job.result is not None:
         return model.model_validate(results.presign_urls(job.result)), HTTPStatus.OK
     if job.status in ("FAILED", "CANCELLED"):
-        raise service.to_error(job)
+        raise service.to_error(job, isinstance(request, ImageSource) and request.image is not None)
     return service.to_accepted(job), HTTPStatus.ACCEPTED

@@ -64,6 +64,7 @@ class JobError(Document):
     code: str
     message: str
     status: int = 500  # what the request would have been answered, had it been run at once
+    field: str | None = None  # that is wrong with the request
 
 
 class Callback(Document):

@@ -261,15 +261,18 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     return to_response(cancelled)
 
 
-def to_error(job: Job) -> StudioError:
+def to_error(job: Job, is_inline: bool = False) -> StudioError:
     """Return the error of a failed or cancelled job as the request would have been answered it.
 
     Parameters
     ----------
     job : Job
+    is_inline : bool
+        Whether its image came with the request: the job was given it by a key.
     """
     error = job.error or JobError(code=f"JOB_{job.status}", message=f"the job {job.id} is {job.status}", status=409)
-    answer = StudioError(error.message, code=error.code)
+    field = "image" if is_inline and error.field == "image_key" else error.field
+    answer = StudioError(error.message, code=error.code, field=field)
     answer.status = HTTPStatus(error.status)
     return answer
 

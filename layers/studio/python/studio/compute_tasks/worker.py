@@ -62,7 +62,8 @@ def run_job(job_id: str, attempt: int) -> Status | None:
     except StudioError as error:
         if error.status >= 500:
             return _retry_or_fail(job, error.code, error.message)
-        return _end(job, JobError(code=error.code, message=error.message, status=int(error.status)))
+        field = error.details[0].field if error.details else None
+        return _end(job, JobError(code=error.code, message=error.message, status=int(error.status), field=field))
     except Exception as error:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
         if dependency := unavailable_dependency(error):
