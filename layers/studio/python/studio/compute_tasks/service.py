@@ -235,7 +235,7 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
 
 
 def cancel(caller: Caller, job_id: str) -> JobResponse:
-    """Cancel one of the caller's jobs; its worker stops within two heartbeats.
+    """Cancel one of the caller's jobs; its worker stops within two heartbeats. Once more changes nothing.
 
     Parameters
     ----------
@@ -251,14 +251,13 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     NotFoundError
         If the caller has no such job.
     ConflictError
-        If it is over already.
+        If it has completed or failed.
     """
-    cancelled = callbacks.announce(repository.cancel_job(job_id, caller.user_id, utc_now()))
-    if cancelled is None:
-        job = _find(caller, job_id)
+    job = callbacks.announce(repository.cancel_job(job_id, caller.user_id, utc_now())) or _find(caller, job_id)
+    if job.status != "CANCELLED":
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
-    dispatch.stop(cancelled)
-    return to_response(cancelled)
+    dispatch.stop(job)
+    return to_response(job)
 
 
 def to_error(job: Job, is_inline: bool = False) -> StudioError:
