@@ -49,6 +49,7 @@ def test_an_offloaded_request_is_a_job_with_a_result(user: Any) -> None:
     assert answer.status_code == 202
     accepted = answer.json()
     assert accepted.keys() == {"job_id", "status", "status_url"}
+    assert answer.headers["location"] == accepted["status_url"]
     job = ended(user, accepted["job_id"])
     assert (job["status"], job["task_type"], job["target"], job["attempt"]) == ("COMPLETED", "adjust", "LAMBDA", 1)
     assert (job["progress"]["percent"], job["error"]) == (100, None)

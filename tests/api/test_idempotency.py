@@ -120,6 +120,7 @@ def test_a_bulk_job_is_started_once(user: Any) -> None:
     first, again = (user.http.post(BULK, json=body, headers=KEY) for _ in range(2))
     assert first.status_code == 202
     assert_replayed(first, again)
+    assert first.headers["location"] == again.headers["location"] == first.json()["status_url"]
     assert len(user.http.get("/compute-tasks").json()["items"]) == 1
 
 

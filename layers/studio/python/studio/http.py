@@ -1,5 +1,6 @@
 """The factory of every HTTP function: validation, the error envelope, request id, logs, metrics, traces."""
 
+import json
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as Rout
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError, ResponseValidationError
-from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, ValidationError
@@ -35,6 +36,10 @@ from studio.settings import Settings
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _ANSWER_SECONDS = 4  # from the end of a wait to that of the function
+_LOCATION: OpenAPIResponseHeader = {
+    "description": "The path of the job's status: its `status_url`.",
+    "schema": {"type": "string"},
+}
 
 
 class HttpSettings(Settings):
@@ -137,6 +142,8 @@ def answers(success: int, *errors: int, models: dict[int, type[BaseModel]] | Non
     for status, model in (models or {}).items():
         content: Any = {"application/json": {"model": model}}
         documented[status] = {"description": HTTPStatus(status).phrase, "content": content}
+    if HTTPStatus.ACCEPTED in documented:
+        documented[HTTPStatus.ACCEPTED]["headers"] = {"location": _LOCATION}
     for status in sorted({*errors, 422, 500}):
         documented[status] = {
             "description": HTTPStatus(status).phrase,
@@ -158,7 +165,7 @@ def create_app() -> APIGatewayHttpResolver:
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     app._request_validation_middleware = _JsonBodies()  # type: ignore[no-untyped-call]
-    app.use(middlewares=[_add_request_id])
+    app.use(middlewares=[_add_headers])
 
     def answer(error: StudioError) -> Response[str]:
         return _refuse(error, _request_id(app))
@@ -293,9 +300,12 @@ def _request_id(app: APIGatewayHttpResolver) -> str:
     return app.current_event.request_context.request_id
 
 
-def _add_request_id(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def _add_headers(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
     response = next_middleware(app)
     response.headers["x-request-id"] = _request_id(app)
+    if response.status_code == HTTPStatus.ACCEPTED:  # a previous answer's body is text
+        body: Any = json.loads(response.body) if isinstance(response.body, str) else response.body
+        response.headers["location"] = body["status_url"]
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.body = ""  # Powertools would write None as null
     return response
