@@ -208,6 +208,18 @@ def test_a_policy_that_allows_everything_would_be_found(action: str | list[str],
     assert [too_wide(statement) for statement in statements(inside_if)] == [True]
 
 
+def test_nobody_may_write_every_object_of_users(transformed: dict[str, Any]) -> None:
+    """Whoever grades puts no upload in another's place, and no film."""
+    writing = {
+        name: json.dumps(statement["Resource"])
+        for name, resource in transformed.items()
+        for statement in statements(resource)
+        if "s3:PutObject" in statement["Action"]
+    }
+    assert len(writing) > 10
+    assert [name for name, written in writing.items() if '/users/*"' in written] == []
+
+
 def test_every_role_that_reads_a_secret_may_use_its_key(transformed: dict[str, Any]) -> None:
     readers = {name for name, resource in transformed.items() if reads_secrets(resource)} - {"StorageSecretPolicy"}
     assert readers | roles_of(transformed["StorageSecretPolicy"]) == roles_of(transformed["SecretsKeyPolicy"])
