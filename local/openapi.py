@@ -61,7 +61,7 @@ def build() -> dict[str, Any]:
         version=studio.__version__,
         description="Grades images and exports films. Send your API key as X-API-KEY.\n\n"
         'What the HTTP API answers by itself has the body `{"message": …}`: a missing key 401, a wrong, expired or '
-        "revoked key 403, an unknown route 404, a body over 10 MB 413, too many requests of all 429. Everything else "
+        "revoked key 403, an unknown route 404, a request over 6 MB 413, too many requests of all 429. Everything else "
         "has the envelope `ErrorResponse`.\n\n"
         "Where the deployment limits the requests of a key, each answer says how many are left, in the headers "
         '`RateLimit-Policy` and `RateLimit` of the IETF\'s draft: `"key";q=600;w=60` and `"key";r=599;t=42`. One too '

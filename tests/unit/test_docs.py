@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from local.gateway import MAX_EVENT_BYTES
+
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob(".github/*.md")])
 OPENAPI = ROOT / "functions/web/serve_pages/openapi.json"
@@ -40,6 +42,14 @@ def test_recipes_and_tests_exist(guide: Path) -> None:
     assert set(re.findall(r"(?:^ {4}|`|bin/)just ([a-z][a-z-]*)", text, re.MULTILINE)) <= recipes
     for path in re.findall(r"`(tests/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_largest_request_is_the_one_that_gets_through() -> None:
+    told = [
+        re.findall(r"larger than (\d+) MB, which is Lambda's", (ROOT / "functions/README.md").read_text()),
+        re.findall(r"a request over (\d+) MB 413", json.loads(OPENAPI.read_text())["info"]["description"]),
+    ]
+    assert told == [[str(MAX_EVENT_BYTES // 1_000_000)]] * 2
 
 
 def test_readme_lists_every_route() -> None:
