@@ -92,6 +92,21 @@ def test_another_users_key_cannot_be_revoked(stack: Stack, user: Any, anonymous:
 def test_a_key_gives_no_scope_that_it_has_not(user: Any) -> None:
     answer = user.http.post("/auth/api-keys", json={"name": "too much", "scopes": ["admin"]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MISSING_SCOPE")
+    assert [detail["field"] for detail in answer.json()["error"]["details"]] == ["scopes"]
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "told"),
+    [
+        ("email", "ada@@example.com", "an email address is like ada@example.com; got 'ada@@example.com'"),
+        ("password", "hunter2", "String should have at least 12 characters, not 7"),
+    ],
+)
+def test_what_is_no_registration_is_told_in_words(anonymous: httpx.Client, field: str, given: str, told: str) -> None:
+    body = {"email": "ada@example.com", "password": "another password", field: given}
+    answer = anonymous.post("/auth/register", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"] == [{"field": field, "message": told}]
 
 
 def test_an_email_is_taken_once_whatever_its_case(user: Any, anonymous: httpx.Client) -> None:

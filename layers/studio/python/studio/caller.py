@@ -12,12 +12,14 @@ class Caller(BaseModel, frozen=True):
     key_id: str
     scopes: frozenset[str]
 
-    def require(self, *scopes: str) -> None:
+    def require(self, *scopes: str, field: str | None = None) -> None:
         """Refuse a key that has none of some scopes.
 
         Parameters
         ----------
         *scopes : {"grade", "export", "admin"}
+        field : str, optional
+            That asks for them, where it is not the route itself.
 
         Raises
         ------
@@ -26,6 +28,5 @@ class Caller(BaseModel, frozen=True):
         """
         if self.scopes.isdisjoint(scopes):
             has = ", ".join(sorted(self.scopes)) or "none"
-            raise ForbiddenError(
-                f"this needs a key with the scope {' or '.join(scopes)}; this key has {has}", code="MISSING_SCOPE"
-            )
+            message = f"this needs a key with the scope {' or '.join(scopes)}; this key has {has}"
+            raise ForbiddenError(message, code="MISSING_SCOPE", field=field)

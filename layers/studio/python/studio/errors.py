@@ -172,7 +172,9 @@ def refuse_fields(problems: Sequence[tuple[Sequence[str | int], Mapping[str, Any
         is_secret = field in SECRET_FIELDS or error["type"] == "extra_forbidden"
         tell = isinstance(given, str | int | float | bool) and not is_secret
         shown = f"; got {given!r:.100}" if tell else ""
-        why = error["msg"].removeprefix("Value error, ")  # pydantic's word for what a validator of ours raises
+        # pydantic's words for what a validator of ours raises, and for the length of a secret.
+        why = error["msg"].removeprefix("Value error, ")
+        why = re.sub(r"^Value should have (.+) items? after validation", r"String should have \1 characters", why)
         details.append(ErrorDetail(field=field, message=f"{why}{shown}"))
     told = "; ".join(f"{detail.field}: {detail.message}" for detail in details[:3])
     more = f"; and {len(problems) - 3:,} more" if len(problems) > 3 else ""

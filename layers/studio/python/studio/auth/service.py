@@ -193,7 +193,7 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
         If the caller has as many working keys as there may be.
     """
     for scope in request.scopes:
-        caller.require(scope)
+        caller.require(scope, field="scopes")
     now, days = utc_now(), request.expires_in_days
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
     key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)

@@ -278,7 +278,8 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
     except (ValueError, RecursionError):
         keys = None
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_ITEMS or not all(isinstance(key, str) for key in keys):
-        message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys"
+        given = f"{len(keys):,} entries" if isinstance(keys, list) else "no list"
+        message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys, each a string; got {given}"
         raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
     return keys
 
