@@ -1,6 +1,7 @@
 """The OpenAPI document against the code, the template and itself."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,21 @@ def test_every_password_is_kept_out_of_errors(document: dict[str, Any]) -> None:
         if '"format": "password"' in json.dumps(field)
     }
     assert secret == SECRET_FIELDS
+
+
+def test_a_cursor_is_one_that_was_given(document: dict[str, Any]) -> None:
+    """Another text would be a page of no matter what."""
+    cursors = {
+        operation["operationId"]: parameter["schema"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if parameter.get("name") == "cursor"
+    }
+    assert len(cursors) == 6
+    texts = {name: schema["anyOf"][0]["pattern"] for name, schema in cursors.items() if "anyOf" in schema}
+    assert cursors.keys() - texts.keys() == {"get_cache"}, "a number"
+    assert [name for name, pattern in texts.items() if re.search(pattern, "zzz")] == []
 
 
 def test_what_begins_or_makes_something_takes_an_idempotency_key(document: dict[str, Any]) -> None:

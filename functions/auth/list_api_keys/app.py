@@ -19,7 +19,7 @@ app = create_app()
 )
 def list_api_keys(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=64, pattern="^[a-z0-9_]+$")] = None,
+    cursor: Annotated[str | None, Query(max_length=64, pattern="^key_[0-9a-f]{24}$")] = None,
 ) -> ListApiKeysResponse:
     return service.list_api_keys(get_caller(app), limit, cursor)
 

@@ -19,7 +19,7 @@ app = create_app()
 )
 def list_presets(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=64, pattern="^[a-z0-9_]+$")] = None,
+    cursor: Annotated[str | None, Query(max_length=64, pattern="^(builtin|pre)_[a-z0-9_]+$")] = None,
 ) -> ListPresetsResponse:
     return service.list_presets(get_caller(app), limit, cursor)
 

@@ -189,7 +189,15 @@ def list_jobs(
     Returns
     -------
     ListJobsResponse
+
+    Raises
+    ------
+    InvalidFieldError
+        If there is no such task.
     """
+    if task_type and task_type not in TASKS:
+        message = f"a task is one of {', '.join(TASKS)}; got {task_type!r:.66}"
+        raise InvalidFieldError(message, field="task_type")
     filters = {name: value for name, value in {"status": status, "taskType": task_type}.items() if value}
     before = None
     if cursor:
