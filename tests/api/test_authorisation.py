@@ -113,6 +113,17 @@ WAYS: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 
 
+def test_previous_answers_take_the_scope_of_their_routes() -> None:
+    scopes = {
+        path.parent.name: re.findall(r'create_handler\(app, idempotent=True(?:, scope="(\w+)")?\)', path.read_text())
+        for path in openapi.api_files()
+        if path.parent.name in openapi.idempotent_operations()
+    }
+    without = {name: [""] for name in scopes.keys() & WITHOUT_SCOPE}
+    expected = {name: ["export" if name in EXPORT else "grade"] for name in scopes.keys() - WITHOUT_SCOPE}
+    assert scopes == expected | without
+
+
 @dataclass
 class Person:
     """A user of the stack, with a key of every scope that a user has, and what they made."""

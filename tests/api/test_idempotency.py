@@ -105,6 +105,14 @@ def test_a_graded_image_that_is_no_more_is_told(user: Any, stack: Stack) -> None
     assert httpx.get(anew.raise_for_status().json()["image_url"]).status_code == 200
 
 
+def test_a_previous_answer_takes_the_scope_of_the_first(user: Any) -> None:
+    first = user.http.post(ADJUST, json=adjusting(), headers=KEY)
+    assert first.status_code == 200
+    films = user.http.post("/auth/api-keys", json={"name": "films", "scopes": ["export"]}).json()["api_key"]
+    refused = user.http.post(ADJUST, json=adjusting(), headers=KEY | {"X-API-KEY": films})
+    assert code(refused) == (403, "MISSING_SCOPE")
+
+
 def test_a_job_is_started_once(user: Any) -> None:
     first, again = (user.http.post(ADJUST, json=adjusting(use_container=True), headers=KEY) for _ in range(2))
     assert first.status_code == 202

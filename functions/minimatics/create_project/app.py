@@ -24,4 +24,4 @@ def create_project(request: Annotated[CreateProjectBody, Body()]) -> ProjectResp
     return service.create_project(get_caller(app), request)
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="export")

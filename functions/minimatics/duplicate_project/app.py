@@ -24,4 +24,4 @@ def duplicate_project(
     return service.duplicate_project(get_caller(app), project_id, request or DuplicateProjectRequest())
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="export")

@@ -20,4 +20,4 @@ def export_video(request: ExportVideoRequest) -> tuple[ExportResponse | ExportPl
     return service.submit(get_caller(app), request, get_deadline(app), get_job_id(app))
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="export")

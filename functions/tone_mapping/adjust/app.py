@@ -32,4 +32,4 @@ def adjust(request: AdjustRequest) -> tuple[GradedImageResponse | AcceptedRespon
     )
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

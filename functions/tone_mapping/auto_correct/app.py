@@ -32,4 +32,4 @@ def auto_correct(request: AutoCorrectRequest) -> tuple[GradedImageResponse | Acc
     )
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -20,4 +20,4 @@ def bulk_grade(request: BulkGradeRequest) -> tuple[AcceptedResponse, int]:
     return service.submit(get_caller(app), request, get_job_id(app)), HTTPStatus.ACCEPTED
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -18,4 +18,4 @@ def create_preset(request: CreatePresetRequest) -> PresetResponse:
     return service.create_preset(get_caller(app), request)
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -19,4 +19,4 @@ def import_preset(request: ImportPresetRequest) -> ImportPresetResponse:
     return files.import_preset(get_caller(app), request)
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -22,4 +22,4 @@ def suggest(request: SuggestRequest) -> SuggestResponse:
     )
 
 
-lambda_handler = create_handler(app, idempotent=True)
+lambda_handler = create_handler(app, idempotent=True, scope="grade")

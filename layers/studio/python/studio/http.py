@@ -191,7 +191,7 @@ def create_app() -> APIGatewayHttpResolver:
     return app
 
 
-def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> Handler:
+def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False, scope: str | None = None) -> Handler:
     """Make the Lambda handler of an app.
 
     Parameters
@@ -199,6 +199,8 @@ def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> 
     app : APIGatewayHttpResolver
     idempotent : bool
         Whether its route takes an Idempotency-Key: see `studio.idempotency.run_once`.
+    scope : {"grade", "export"}, optional
+        What a key must have for a previous answer of the route, which is given without asking the route itself.
 
     Returns
     -------
@@ -207,7 +209,7 @@ def create_handler(app: APIGatewayHttpResolver, *, idempotent: bool = False) -> 
         both may carry secrets.
     """
     if idempotent:
-        app.use(middlewares=[_run_once])
+        app.use(middlewares=[_once(scope)])
 
     @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP, clear_state=True)
     @tracer.capture_lambda_handler(capture_response=False)
@@ -311,7 +313,16 @@ def _add_headers(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -
     return response
 
 
-def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def _once(scope: str | None) -> Callable[..., Response[Any]]:
+    """Return what gives a request with an Idempotency-Key its previous answer, if its key has the scope."""
+
+    def run(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        return _run_once(app, next_middleware, scope)
+
+    return run
+
+
+def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware, scope: str | None) -> Response[Any]:
     # What no route has passes the middlewares too, by a rule that fits all; its body is not looked at.
     is_unknown = app.context["_route"].rule.pattern == "^.*$"
     if is_unknown or "idempotency-key" not in app.current_event.headers:
@@ -319,7 +330,10 @@ def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> R
     # Not at the top: it brings MongoDB's library, which a request without a key may do without.
     from studio.idempotency import run_once
 
-    return run_once(app, get_caller(app), next_middleware)
+    caller = get_caller(app)
+    if scope:
+        caller.require(scope)
+    return run_once(app, caller, next_middleware)
 
 
 def _explain(error: RequestValidationError) -> StudioError:

@@ -168,4 +168,4 @@ class GradedImageResponse(BaseModel):
     lut_id: str
     cache: Literal["hit", "miss"] = Field(description="Whether the answer came from your cache.")
     timings_ms: dict[str, float] = Field(description="Where the time went, in milliseconds.")
-    request_id: str
+    request_id: str = Field(description="Names the request in our logs; of a job, the job's id.")
