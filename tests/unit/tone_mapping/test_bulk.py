@@ -11,7 +11,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from studio import storage
 from studio.compute_tasks import repository as jobs
-from studio.compute_tasks.models import Job
+from studio.compute_tasks.models import Job, JobError
 from studio.object_keys import job_key, upload_key
 from studio.states import TransientError, retryable
 from studio.tone_mapping.bulk import repository, service
@@ -115,6 +115,36 @@ def test_a_failure_that_stays_is_recorded(monkeypatch: pytest.MonkeyPatch, recor
     denied = ClientError(DENIED, "GetObject")
     assert grade_where_the_store_answers(monkeypatch, denied) == {"status": "FAILED"}
     assert [item.error and item.error.code for item in recorded] == ["INTERNAL_ERROR"]
+
+
+@pytest.mark.parametrize(("status", "faults"), [(422, 0), (500, 1), (None, 1)])
+def test_images_that_fail_by_our_fault_are_alarmed_of(
+    written: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int | None,
+    faults: int,
+) -> None:
+    now = datetime.now(UTC)
+    keys = [upload_key(USER_ID, f"upl_{index:024x}") for index in range(2)]
+    written[MANIFEST_KEY] = json.dumps(keys).encode()
+    items = [
+        BulkItem(
+            id=f"{JOB_ID}:0",
+            user_id=USER_ID,
+            index=0,
+            image_key=keys[0],
+            status="COMPLETED",
+            finished_at=now,
+            expires_at=now,
+        )
+    ]
+    if status:
+        error = JobError(code="E", message="no", status=status)
+        items.append(items[0].model_copy(update={"id": f"{JOB_ID}:1", "index": 1, "status": "FAILED", "error": error}))
+    monkeypatch.setattr(repository, "find_items", lambda job_id: iter(items))
+    assert service.complete(JOB_ID) == {"total": 2, "completed": 1, "failed": 1}
+    assert capsys.readouterr().out.count('"JobFault":') == faults
 
 
 def test_results_are_left_out_of_the_state_and_nothing_is_caught() -> None:

@@ -93,8 +93,8 @@ def announce(job: Job | None) -> Job | None:
     if job is None:
         return None
     count(f"Job{job.status.capitalize()}", task_type=job.task_type)
-    if job.error and job.error.status >= 500:  # no user's mistake: an alarm watches this
-        count("JobFault", stage=ComputeTaskSettings.load().stage)
+    if job.error and job.error.status >= 500:
+        count_fault()
     started, finished = job.started_at or job.finished_at, job.finished_at
     if started and finished:
         measure_seconds("JobQueueSeconds", (started - job.queued_at).total_seconds(), task_type=job.task_type)
@@ -102,6 +102,11 @@ def announce(job: Job | None) -> Job | None:
     if job.callback:
         _send(job)
     return job
+
+
+def count_fault() -> None:
+    """Count a job that came to no good by no mistake of its user's: an alarm watches this."""
+    count("JobFault", stage=ComputeTaskSettings.load().stage)
 
 
 def announce_untold() -> int:

@@ -170,6 +170,8 @@ def complete(job_id: str) -> dict[str, int] | None:
     told = json.dumps({"job_id": job_id, "counts": counts, "items": items}).encode()
     storage.write(result_key, told, "application/json", tags={"kind": "result"})
     executions.complete(job, {"counts": counts, "manifest_key": result_key})
+    if any(_is_our_fault(found.get(index)) for index in range(len(keys))):  # of a job that is COMPLETED all the same
+        callbacks.count_fault()
     return counts
 
 
@@ -203,6 +205,10 @@ def _to_result(index: int, image_key: str, item: BulkItem | None) -> dict[str, A
         }
     error = item.error and {"code": item.error.code, "message": item.error.message}
     return told | {"status": item.status, "result_key": item.result_key, "error": error}
+
+
+def _is_our_fault(item: BulkItem | None) -> bool:
+    return item is None or (item.error is not None and item.error.status >= 500)
 
 
 def _find_running(job_id: str) -> Job | None:
