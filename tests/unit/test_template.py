@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
@@ -17,7 +18,9 @@ from local import batch, openapi
 from local.deploy import build_variables
 from local.images import Image, list_images
 from local.template import Template
+from studio.auth import deletion, repository
 from studio.auth.deletion import LONGEST_SWEEP_SECONDS
+from studio.auth.models import DeletedUser
 from studio.compute_tasks.callbacks import announce
 from studio.compute_tasks.models import Job, JobError
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
@@ -475,7 +478,8 @@ def alarms(resources: dict[str, Any]) -> set[tuple[str, str]]:
 
 def test_what_fails_unseen_has_an_alarm(resources: dict[str, Any], functions: dict[str, Any]) -> None:
     """A state machine, a queue of what was given up, a function that answers nobody."""
-    expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", ""), ("Studio JobFault", "Stage")}
+    expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", "")}
+    expected |= {("Studio JobFault", "Stage"), ("Studio DeletionDelayed", "Stage")}
     asked = {"AuthorizeRequestFunction"}  # by the API
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
@@ -545,6 +549,33 @@ def test_the_alarm_of_jobs_is_of_what_is_counted(
         watched = {item["Name"]: item["Value"] for item in alarm["Dimensions"]}
         assert told == {"service": "studio", "stage": "prod"}
         assert watched == {"service": "studio", "stage": {"Ref": "Stage"}}
+
+
+def test_the_alarm_of_deletions_is_of_what_is_counted(
+    resources: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(user: DeletedUser, deadline: float) -> bool:
+        raise ReadTimeoutError(endpoint_url="https://s3.test")
+
+    alarm = resources["DeletionDelayedAlarm"]["Properties"]
+    template = Template(ROOT / "template.yaml", {"MongoDbSecretArn": "arn", "Stage": "prod"})
+    [environment] = [item.environment for item in template.functions() if item.name == "SweepDeletedUsersFunction"]
+    for name in ("STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(name, environment[name])
+    now = datetime.now(UTC)
+    users = [DeletedUser(id="usr_1", deleted_at=now, swept_at=now)]
+    monkeypatch.setattr(repository, "claim_deleted_user", lambda *times: users.pop() if users else None)
+    monkeypatch.setattr(deletion, "_sweep_user", fail)
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    assert deletion.sweep() == 0
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    counted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [found] = [line for line in counted if alarm["MetricName"] in line]
+    [metric] = found["_aws"]["CloudWatchMetrics"]
+    assert metric["Namespace"] == alarm["Namespace"]
+    assert {name: found[name] for name in metric["Dimensions"][0]} == {"service": "studio", "stage": "prod"}
+    watched = {item["Name"]: item["Value"] for item in alarm["Dimensions"]}
+    assert watched == {"service": "studio", "stage": {"Ref": "Stage"}}
 
 
 def test_the_dashboard_can_be_read(resources: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from studio.auth import repository
 from studio.auth.models import DeletedUser
 from studio.compute_tasks import dispatch
 from studio.compute_tasks import repository as jobs
+from studio.compute_tasks.settings import ComputeTaskSettings
 from studio.documents import utc_now
 from studio.object_keys import own_prefix
 from studio.observability import count, logger
@@ -37,7 +38,7 @@ def sweep() -> int:
             is_clean = _sweep_user(user, deadline)
         except (BotoCoreError, ClientError, PyMongoError):
             logger.exception("a deleted user's data could not be swept", user_id=user.id)
-            count("DeletionDelayed")
+            count("DeletionDelayed", stage=ComputeTaskSettings.load().stage)  # an alarm watches this
             continue
         last_write = timedelta(seconds=storage.StorageSettings.load().presigned_url_seconds) + _LAST_WRITE
         if is_clean and user.deleted_at + last_write < started:
