@@ -44,6 +44,15 @@ def until(condition: Callable[[], Any]) -> Any:
     return value
 
 
+@pytest.mark.parametrize(
+    "option", [{"target": "BATCH"}, {"wait_for_result": True}, {"callback_url": "https://example.com/"}]
+)
+def test_options_of_a_job_are_refused_where_there_is_none(user: Any, option: dict[str, Any]) -> None:
+    answer = user.http.post(ADJUST, json=body(use_container=False, **option))
+    assert answer.status_code == 422
+    assert f"without use_container there is no job, which {next(iter(option))}" in answer.json()["error"]["message"]
+
+
 def test_an_offloaded_request_is_a_job_with_a_result(user: Any) -> None:
     answer = user.http.post(ADJUST, json=body())
     assert answer.status_code == 202

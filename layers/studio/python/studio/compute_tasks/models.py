@@ -25,21 +25,26 @@ class TaskOptions(BaseModel):
 
     use_container: bool = Field(default=False, description="Run as a job of its own instead of in the request.")
     wait_for_result: bool = Field(
-        default=False, description="Answer with a job's result where it comes in time, else as when not waiting."
+        default=False,
+        description="With `use_container`: answer with the job's result where it comes in time, else as when not "
+        "waiting.",
     )
     wait_timeout_seconds: float = Field(
         default=25, gt=0, le=25, description="How long to wait; 25 s after the request began it ends."
     )
     target: Target | None = Field(
         default=None,
-        description="Where a job runs: `LAMBDA` starts at once, `BATCH` in a container of its own, within minutes.",
+        description="With `use_container`, where the job runs: `LAMBDA` starts at once, `BATCH` in a container of its "
+        "own, within minutes.",
     )
     callback_url: str | None = Field(default=None, max_length=2048, description=f"With `use_container`. {CALLBACK_URL}")
 
     @model_validator(mode="after")
-    def _only_a_job_calls_back(self) -> Self:
-        if self.callback_url is not None and not self.use_container:
-            raise ValueError("callback_url needs use_container: only a job calls back")
+    def _only_a_job_has_options(self) -> Self:
+        given = {"callback_url": self.callback_url, "target": self.target, "wait_for_result": self.wait_for_result}
+        names = [name for name, value in given.items() if value]
+        if names and not self.use_container:
+            raise ValueError(f"without use_container there is no job, which {' and '.join(names)} would be of")
         return self
 
 
