@@ -40,6 +40,27 @@ _CAMERAS = (  # to a camera's own red, green and blue from XYZ: Nikon D3 and D40
     )
     / 10000
 )
+_SENSORS = np.concatenate(  # more of them, to learn from: that table's Canon, Fujifilm, Nikon, Olympus, Panasonic, Sony
+    [
+        _CAMERAS,
+        np.array(
+            [
+                [[5859, -211, -930], [-8255, 16017, 2353], [-1732, 1887, 7448]],
+                [[6347, -479, -972], [-8297, 15954, 2480], [-1968, 2131, 7649]],
+                [[6941, -1164, -857], [-3825, 11597, 2534], [-416, 1540, 6039]],
+                [[6461, -907, -882], [-4300, 12184, 2378], [-819, 1944, 5931]],
+                [[10413, -3996, -993], [-3721, 11640, 2361], [-733, 1540, 6011]],
+                [[8322, -3112, -1047], [-6367, 14342, 2179], [-988, 1638, 6394]],
+                [[8380, -2630, -639], [-2887, 10725, 2496], [-627, 1427, 5438]],
+                [[6763, -1919, -863], [-3868, 11515, 2684], [-1216, 2387, 5879]],
+                [[5991, -1456, -455], [-4764, 12135, 2980], [-707, 1425, 6701]],
+            ]
+        )
+        / 10000,
+    ]
+)
+_FAR_MIREDS = 40
+_DAYLIGHT_MIREDS = (185, 18)  # mean and deviation
 
 
 @dataclass(frozen=True)
@@ -190,6 +211,25 @@ def draw_near_camera(random: np.random.Generator) -> Camera:
             return replace(camera, preset=preset, light=1e6 / light, green=random.normal(0, 0.05))
 
 
+def draw_far_camera(random: np.random.Generator) -> Camera:
+    """Draw one set far wrong, of any make, mostly in daylight: nearer to single sensors, with curves of any kind."""
+    camera = draw_camera(random)
+    while True:
+        light = random.normal(*_DAYLIGHT_MIREDS) if random.random() < 0.5 else random.uniform(*_LIGHT_MIREDS)
+        preset = float(random.choice(_PRESETS)) * random.uniform(0.93, 1.07)
+        if abs(light - 1e6 / preset) >= _FAR_MIREDS:
+            break
+    return replace(
+        camera,
+        light=1e6 / light,
+        preset=preset,
+        from_xyz=np.tensordot(random.dirichlet(np.full(len(_SENSORS), 0.2)), _SENSORS, 1),
+        green=random.normal(0, 0.12),
+        slope=2 ** random.uniform(0, 1.8),
+        contrast=random.uniform(0, 80),
+    )
+
+
 def milder(degradation: Degradation, share: float) -> Degradation:
     """Return the same degradation at a share (0..1) of its strength.
 
@@ -241,6 +281,27 @@ def style(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     grain = random.normal(0, random.uniform(0, 0.012), encoded.shape[:2]).astype(np.float32)
     styled: NDArray[np.uint8] = np.rint(np.clip(encoded + grain[..., None], 0, 1) * 255).astype(np.uint8)
     return styled
+
+
+def metered(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Vary a good photograph as cameras meter it without a hand at the retouch: mostly darker, paler, with soft ends.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8
+        (h, w, 3) BGR.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8
+        (h, w, 3).
+    """
+    exposure = random.uniform(-1.8, 0.4)
+    varied = style(pixels, random)
+    taken = degrade(varied, Degradation(saturation=random.uniform(0.7, 1.1), exposure=exposure), random)
+    metered: NDArray[np.uint8] = np.rint(taken * 255).astype(np.uint8)
+    return metered
 
 
 def film(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

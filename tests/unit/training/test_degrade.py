@@ -5,13 +5,24 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from training.degrade import OUR_CLASSES, Camera, draw_camera, draw_near_camera, seeded, spoil, wrong_white_balance
+from training.degrade import (
+    OUR_CLASSES,
+    Camera,
+    draw_camera,
+    draw_far_camera,
+    draw_near_camera,
+    metered,
+    seeded,
+    spoil,
+    wrong_white_balance,
+)
 
 PHOTOGRAPH: NDArray[np.uint8] = np.ascontiguousarray(skimage.data.astronaut()[::4, ::4, ::-1])
 
 
 def cameras() -> list[Camera]:
-    return [draw_camera(seeded("camera", number)) for number in range(5)]
+    drawn = [draw_camera(seeded("camera", number)) for number in range(5)]
+    return drawn + [draw_far_camera(seeded("far", number)) for number in range(5)]
 
 
 @pytest.mark.parametrize("camera", cameras())
@@ -45,6 +56,17 @@ def test_cameras_are_set_wrong_enough_to_be_seen() -> None:
     for number in range(200):
         camera = draw_camera(seeded(number))
         assert abs(1e6 / camera.light - 1e6 / camera.preset) >= 25
+
+
+def test_far_cameras_are_set_wrong_by_more() -> None:
+    cameras = [draw_far_camera(seeded(number)) for number in range(200)]
+    assert min(abs(1e6 / camera.light - 1e6 / camera.preset) for camera in cameras) >= 40
+
+
+def test_most_that_is_metered_is_darker() -> None:
+    means = [metered(PHOTOGRAPH, seeded(number)).mean() for number in range(50)]
+    assert np.mean(means) < 0.85 * PHOTOGRAPH.mean()
+    assert max(means) > PHOTOGRAPH.mean()
 
 
 def test_near_cameras_are_set_wrong_by_less_and_stay_on_the_locus() -> None:
