@@ -16,14 +16,17 @@ from studio.tone_mapping.analyse import make_proxy
 from studio.tone_mapping.colour import to_encoded, to_linear
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import SLIDERS, features
+from studio.tone_mapping.light_map import histograms
 from training.degrade import (
     CLASSES,
     Degradation,
     degrade,
     draw,
     draw_camera,
+    draw_far_camera,
     draw_near_camera,
     film,
+    metered,
     milder,
     old_film,
     seeded,
@@ -34,12 +37,13 @@ from training.degrade import (
 
 SEED = 1
 PIXELS = 256  # of each sample, to fit and to judge by
-OF_LIGHT = ("wrong_balance", "near", "old_film")  # made for the light; that film has no faults is learnt, too
+CAMERAS = {"wrong_balance": draw_camera, "near": draw_near_camera, "far": draw_far_camera}
+OF_LIGHT = (*CAMERAS, "old_film")  # made for the light; that film has no faults is learnt, too
 Samples = dict[str, NDArray[Any]]
 Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 _REST = Adjustments()
-_LOW = np.array([-3, -100, -90, -70, -40, 0], float)
-_HIGH = np.array([3.5, 0, 90, 70, 100, 80], float)
+_LOW = np.array([-3, -100, -100, -80, -40, 0], float)
+_HIGH = np.array([3.5, 0, 100, 80, 100, 80], float)
 _UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visible size
 
 
@@ -55,7 +59,10 @@ def kinds() -> list[tuple[str, float, Style | None]]:
     for varied, times, near in ((None, 6, 4), (style, 4, 2), (film, 2, 2)):
         listed += [("wrong_balance", 1.0, varied)] * times
         listed += [("near", 1.0, varied)] * near
-    return listed + [("old_film", 1.0, film)] * 6
+    listed += [("old_film", 1.0, film)] * 6
+    for varied, times in ((None, 7), (style, 5), (metered, 10)):
+        listed += [("far", 1.0, varied)] * times
+    return listed
 
 
 def make_samples(files: list[Path], kept: Path) -> Samples:
@@ -70,7 +77,7 @@ def make_samples(files: list[Path], kept: Path) -> Samples:
     Returns
     -------
     dict of str to ndarray
-        ``features targets name style before truth photo``, a row a sample.
+        ``features colours targets name style before truth photo``, a row a sample.
     """
     kept.mkdir(parents=True, exist_ok=True)
     made: list[Samples] = []
@@ -115,7 +122,9 @@ def samples_of(file: Path) -> dict[str, NDArray[Any]]:
     pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if pixels is None:
         raise FileNotFoundError(file)
-    made: dict[str, list[Any]] = {key: [] for key in ("features", "targets", "name", "style", "before", "truth")}
+    made: dict[str, list[Any]] = {
+        key: [] for key in ("features", "colours", "targets", "name", "style", "before", "truth")
+    }
     for turn, (name, least, varied) in enumerate(kinds()):
         random = seeded(SEED, file.name, turn)
         spoiled, truth, degradation = _spoiled(np.asarray(pixels, np.uint8), name, least, varied, random)
@@ -123,6 +132,7 @@ def samples_of(file: Path) -> dict[str, NDArray[Any]]:
         one, other = (image.reshape(-1, 3)[chosen, ::-1] for image in (spoiled, truth))
         is_meant = name in ("good", "old_film")
         made["features"].append(features(spoiled))
+        made["colours"].append(histograms(spoiled))
         made["targets"].append(np.zeros(len(SLIDERS)) if is_meant else best_sliders(one, other, degradation))
         made["name"].append("milder" if least == 0 else name)
         made["style"].append(varied.__name__ if varied else "")
@@ -142,8 +152,8 @@ def _spoiled(
         return through_jpeg(truth.astype(np.float32) / 255, random), truth, degradation
     if varied:
         truth = varied(truth, random)
-    if name in ("wrong_balance", "near"):
-        wrong = wrong_white_balance(truth, (draw_camera if name == "wrong_balance" else draw_near_camera)(random))
+    if name in CAMERAS:
+        wrong = wrong_white_balance(truth, CAMERAS[name](random))
         return through_jpeg(wrong, random), truth, _cast_of(wrong, truth)
     camera = random if random.random() < 0.5 and name != "good" else None
     return through_jpeg(degrade(truth, degradation, camera), random), truth, degradation

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.auto_model import likely_corrections, off_locus, to_adjustments
+from studio.tone_mapping.auto_model import likely_corrections, to_adjustments
 from studio.tone_mapping.grade import grade
-from studio.tone_mapping.learned import FAULTS, MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction
+from studio.tone_mapping.learned import FAULTS, LIGHTS, MODEL_FILE, OUTPUTS, SLIDERS, Model, as_prediction
+from studio.tone_mapping.light_map import DESCRIBED
+from training.light_map import described, fit_filters
 from training.photographs import listed
-from training.samples import OF_LIGHT, Samples, as_adjustments, make_samples
+from training.samples import CAMERAS, OF_LIGHT, Samples, as_adjustments, make_samples
 
 SAMPLE_FILE = Path(__file__).parents[1] / "tests/unit/tone_mapping/learned_sample.npz"
 FOREST_SEEDS = (1, 2)
@@ -42,8 +45,12 @@ MEANT_WEIGHT = 2.0  # of what is good as it is, against a spoiled sample: for th
 GOOD_WEIGHT = 6.0  # the same for the probability of being good
 LIGHT_GOOD_WEIGHT, LIGHT_WEIGHT = 3.0, 2.0  # for the light: a good one, and one of `OF_LIGHT`
 STRONG_CAST = 30  # of temperature, either way: for the probability of being good
+PLAIN, MAP = slice(-DESCRIBED), slice(-DESCRIBED, None)  # statistics: without and by the light map
+BALANCE = ("temperature", "tint")
 LIGHT_LEAST = 24  # of temperature, for a wrong light
-NEAR = (10, 0.15)  # how far off the locus it may be: tint, or a share of temperature
+LOCUS = -0.3  # tint per temperature on the locus of black bodies, which cameras' presets keep to
+NEAR = (12, 0.3)  # how far off the locus it may be: tint, or a share of temperature
+FILM_MOST = 8  # of temperature: more of it in the manner of film tells nothing of the light
 BINS = 63
 
 
@@ -57,9 +64,9 @@ class Growth(NamedTuple):
 
 
 PROBABILITY = Growth("binary", 220, 40, 0.05)
+MAP_PROBABILITY = Growth("binary", 120, 16, 0.05)
 # Least absolute error is safe, least squares takes more off what is far gone: the mean of both.
 AMOUNT = (Growth("regression_l1", 120, 16, 0.08), Growth("regression", 120, 16, 0.08))
-LIGHT_AMOUNT = (Growth("regression_l1", 220, 40, 0.05), Growth("regression", 220, 40, 0.05))
 
 
 class Lesson(NamedTuple):
@@ -75,6 +82,8 @@ class Lesson(NamedTuple):
         Of every sample.
     chosen : ndarray of bool
         The samples that it is of.
+    columns : slice
+        The statistics that it is learnt by, of all.
     """
 
     output: str
@@ -83,13 +92,15 @@ class Lesson(NamedTuple):
     answer: NDArray[Any]
     weight: NDArray[np.float64]
     chosen: NDArray[np.bool_]
+    columns: slice
 
 
 class Forest(NamedTuple):
-    """Trees that add a share to an output, whose number it is."""
+    """Trees that add a share to an output, whose number it is, by some of the statistics."""
 
     output: int
     share: float
+    columns: range
     booster: lightgbm.Booster
 
 
@@ -108,12 +119,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         files = [arguments.photos / name for name in listed(held_out=False)]
         samples = make_samples(files, arguments.samples or Path(scratch))
+    samples["features"] = np.concatenate([samples["features"], described(samples)], axis=1)
     if arguments.validate:
         validation = samples["photo"] % 5 == 0
         report(samples, validation, fit(samples, ~validation, FOREST_SEEDS[:1]))
         return
-    forests = fit(samples, np.ones(len(samples["name"]), bool), FOREST_SEEDS)
-    model = flatten(forests)
+    every = np.ones(len(samples["name"]), bool)
+    forests = fit(samples, every, FOREST_SEEDS)
+    model = flatten(forests, fit_filters(samples, every))
     np.savez(MODEL_FILE, **vars(model))
     rows = samples["features"][:: len(samples["features"]) // 8]
     np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(forests, rows))
@@ -139,8 +152,10 @@ def fit(samples: Samples, chosen: NDArray[np.bool_], seeds: tuple[int, ...]) -> 
     def grown(task: tuple[Lesson, int]) -> Forest:
         lesson, seed = task
         rows = lesson.chosen & chosen
-        booster = grow(samples["features"][rows], lesson.answer[rows], lesson.weight[rows], lesson.growth, seed)
-        return Forest(OUTPUTS.index(lesson.output), lesson.share / len(seeds), booster)
+        columns = range(samples["features"].shape[1])[lesson.columns]
+        statistics = samples["features"][rows, lesson.columns]
+        booster = grow(statistics, lesson.answer[rows], lesson.weight[rows], lesson.growth, seed)
+        return Forest(OUTPUTS.index(lesson.output), lesson.share / len(seeds), columns, booster)
 
     lessons = [*lessons_of_faults(samples), *lessons_of_light(samples)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -154,36 +169,41 @@ def lessons_of_faults(samples: Samples) -> Iterator[Lesson]:
     that was set to another light are learnt apart.
     """
     names, targets = samples["name"], samples["targets"]
-    chosen, meant = ~np.isin(names, ("wrong_balance", "near")), np.isin(names, ("good", "old_film"))
+    chosen, meant = ~np.isin(names, [*CAMERAS]), np.isin(names, ("good", "old_film"))
     for fault, slider in FAULTS.items():
         amount = targets[:, SLIDERS.index(slider)]
         has_it = amount / LEAST[fault] > 1
-        yield Lesson(fault, 1.0, PROBABILITY, has_it, np.where(meant, MEANT_WEIGHT, 1.0), chosen)
+        yield Lesson(fault, 1.0, PROBABILITY, has_it, np.where(meant, MEANT_WEIGHT, 1.0), chosen, PLAIN)
         for growth in AMOUNT:
-            yield Lesson(f"{fault}_amount", 0.5, growth, amount, np.ones(len(names)), chosen & has_it)
+            yield Lesson(f"{fault}_amount", 0.5, growth, amount, np.ones(len(names)), chosen & has_it, PLAIN)
     good = names == "good"
     strong = np.where(np.abs(targets[:, SLIDERS.index("temperature")]) > STRONG_CAST, 1.5, 1)  # rare, and seen at once
-    yield Lesson("good", 1.0, PROBABILITY, good, strong * np.where(good, GOOD_WEIGHT, 1.0), ~np.isin(names, OF_LIGHT))
+    weight = strong * np.where(good, GOOD_WEIGHT, 1.0)
+    yield Lesson("good", 1.0, PROBABILITY, good, weight, ~np.isin(names, OF_LIGHT), PLAIN)
 
 
 def lessons_of_light(samples: Samples) -> Iterator[Lesson]:
-    """Yield what takes a cast back, by all samples, and the probability of one: of cameras far off, those on the locus.
+    """Yield the probability of a light that makes warm, and of one that makes cool, and what takes each back.
 
     Apart from the sliders: the casts that are learnt here are such as good photographs have, too, and would make every
-    slider unsure. Film is no sign of a wrong light, whatever its colours: what is old film, and spoiled photographs in
-    its manner, are not among the casts.
+    slider unsure. A camera's are those far off and about the locus; a cast of the same size that no camera made is
+    neither one nor the lack of one. Nor is film a sign of a wrong light, whatever its colours. What the light map
+    alone tells is averaged with what all statistics do: they know more of pictures like the lessons, and are misled by
+    others.
     """
     names, targets = samples["name"], samples["targets"]
-    temperature, tint = (targets[:, SLIDERS.index(slider)] for slider in ("temperature", "tint"))
-    size = np.abs(temperature)
-    wrong = (size > LIGHT_LEAST) & (off_locus(temperature, tint) < np.maximum(NEAR[0], NEAR[1] * size))
-    chosen = (names != "wrong_balance") | wrong
+    temperature, tint = (targets[:, SLIDERS.index(slider)] for slider in BALANCE)
+    size, of_camera = np.abs(temperature), np.isin(names, [*CAMERAS])
+    far = (size > LIGHT_LEAST) & (np.abs(tint - LOCUS * temperature) < np.maximum(NEAR[0], NEAR[1] * size))
     weight = np.where(names == "good", LIGHT_GOOD_WEIGHT, 1) * np.where(np.isin(names, OF_LIGHT), LIGHT_WEIGHT, 1)
-    digital = ~((samples["style"] == "film") & (size > 8))
-    yield Lesson("wrong_light", 1.0, PROBABILITY, wrong, weight, chosen & digital)
-    for output, answer in (("light_temperature", temperature), ("light_tint", tint)):
-        for growth in LIGHT_AMOUNT:
-            yield Lesson(output, 0.5, growth, answer, weight, chosen & (names != "old_film"))
+    chosen = (far == of_camera) & ~((samples["style"] == "film") & (size > FILM_MOST))
+    for light, way in zip(LIGHTS, (-1, 1), strict=True):
+        wrong = far & of_camera & (way * temperature > 0)
+        for growth, columns in ((MAP_PROBABILITY, MAP), (PROBABILITY, slice(None))):
+            yield Lesson(light, 0.5, growth, wrong, weight, chosen, columns)
+        for slider, answer in zip(BALANCE, (temperature, tint), strict=True):
+            for growth, columns in product(AMOUNT, (MAP, slice(None))):
+                yield Lesson(f"{light}_{slider}", 0.25, growth, answer, weight, wrong, columns)
 
 
 def grow(
@@ -224,12 +244,14 @@ def grow(
     return lightgbm.train(parameters, data, growth.trees)
 
 
-def flatten(forests: list[Forest]) -> Model:
+def flatten(forests: list[Forest], filters: NDArray[np.float32]) -> Model:
     """Lay all trees out in flat arrays; thresholds rounded down to float32, which splits float32 values the same.
 
     Parameters
     ----------
     forests : list of Forest
+    filters : ndarray of float32
+        Of the light.
 
     Returns
     -------
@@ -240,24 +262,24 @@ def flatten(forests: list[Forest]) -> Model:
     nodes: list[tuple[int, float, int]] = []
     leaves: list[float] = []
 
-    def lay(tree: dict[str, Any], share: float) -> int:
+    def lay(tree: dict[str, Any], share: float, first: int) -> int:
         """Lay a branch out, and tell how many nodes it has."""
         if "leaf_value" in tree:
             leaves.append(tree["leaf_value"] * share)
             return 0
         place = len(nodes)
         nodes.append((0, 0.0, 0))
-        left_size, right_size = lay(tree["left_child"], share), lay(tree["right_child"], share)
+        left_size, right_size = (lay(tree[child], share, first) for child in ("left_child", "right_child"))
         exact = tree["threshold"]
         threshold = np.float32(exact)
         if threshold > exact:
             threshold = np.nextafter(threshold, np.float32(-np.inf))
-        nodes[place] = (tree["split_feature"], float(threshold), left_size)
+        nodes[place] = (tree["split_feature"] + first, float(threshold), left_size)
         return 1 + left_size + right_size
 
-    for output, share, booster in forests:
+    for output, share, columns, booster in forests:
         for tree in booster.dump_model()["tree_info"]:
-            sizes.append(lay(tree["tree_structure"], share))
+            sizes.append(lay(tree["tree_structure"], share, columns.start))
             output_of.append(output)
     feature, threshold, left_size = zip(*nodes, strict=True)
     return Model(
@@ -267,6 +289,7 @@ def flatten(forests: list[Forest]) -> Model:
         threshold=np.array(threshold, np.float32),
         left_size=np.array(left_size, np.uint8),
         leaf=np.array(leaves, np.float32),
+        filters=filters,
     )
 
 
@@ -285,8 +308,9 @@ def predicted(forests: list[Forest], rows: NDArray[Any]) -> NDArray[np.float64]:
         (n, outputs), in the order of `OUTPUTS`.
     """
     sums = np.zeros((len(rows), len(OUTPUTS)))
-    for output, share, booster in forests:
-        sums[:, output] += share * np.asarray(booster.predict(rows, raw_score=True))
+    for output, share, columns, booster in forests:
+        few = rows[:, columns.start : columns.stop]
+        sums[:, output] += share * np.asarray(booster.predict(few, raw_score=True))
     return sums
 
 

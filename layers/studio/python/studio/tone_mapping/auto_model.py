@@ -17,10 +17,8 @@ from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 # training/README.md tells how they were chosen.
 _LIKELY, _LIKELY_CAST = (0.4, 0.8), (0.3, 0.8)
 _CASTS = ("warm", "cool", "green", "magenta")
-# Probability of a camera that was set to another light, from where on what was found apart is taken, and until where.
-_WRONG_LIGHT = (0.5, 0.7)
-# Tint per temperature on the locus of black bodies, and how far off it is no and is all of a camera's fault.
-_LOCUS, _OFF_LOCUS = -0.22, (14, 8)
+# Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly.
+_WRONG_LIGHT = (0.55, 0.85)
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
 _DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
 _BLOWN = (0.0, 0.004)
@@ -69,7 +67,8 @@ def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         ),
     )
     # Of the decision that is least sure: a fault that is as probable as not is a guess.
-    sureness = min(max(yes, 1 - yes) for yes in (*probability.values(), prediction.wrong_light_probability))
+    lights = (light.probability for light in prediction.lights.values())
+    sureness = min(max(yes, 1 - yes) for yes in (*probability.values(), *lights))
     return AutoResult(adjustments, confidence=round(sureness, 2), steps=steps)
 
 
@@ -108,7 +107,8 @@ def _steps(chosen: Adjustments, analysis: Analysis, prediction: Prediction) -> l
         _step(
             "white_balance",
             f"The light is {warm:+.2f} EV warm, {green:+.2f} EV green; {_told_casts(chosen, probability)}, "
-            f"that the camera was set to another light {prediction.wrong_light_probability:.0%}",
+            f"that the camera was set to another light "
+            f"{max(light.probability for light in prediction.lights.values()):.0%}",
             {"temperature": chosen.temperature, "tint": chosen.tint},
         ),
         _step(
@@ -162,32 +162,11 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
         probability, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
         sliders[slider] += ramp(probability, *likely) * amount
-    wrong = _wrong_light(prediction)
-    sliders["temperature"] += wrong * (prediction.light_temperature - sliders["temperature"])
-    sliders["tint"] += wrong * (prediction.light_tint - sliders["tint"])
+    for light in prediction.lights.values():
+        wrong = ramp(light.probability, *_WRONG_LIGHT)
+        sliders["temperature"] += wrong * (light.temperature - sliders["temperature"])
+        sliders["tint"] += wrong * (light.tint - sliders["tint"])
     return RawSliders(**sliders)
-
-
-def _wrong_light(prediction: Prediction) -> float:
-    """Tell how surely the camera was set to another light, 0..1: what is green or magenta besides is another fault."""
-    off = off_locus(prediction.light_temperature, prediction.light_tint)
-    return ramp(prediction.wrong_light_probability, *_WRONG_LIGHT) * ramp(off, *_OFF_LOCUS)
-
-
-def off_locus(temperature: Any, tint: Any) -> Any:
-    """Find how far a balance is off the locus of black bodies, which cameras' presets keep to.
-
-    Parameters
-    ----------
-    temperature, tint : float or ndarray
-        As sliders have them. The locus is a straight line of them here.
-
-    Returns
-    -------
-    float or ndarray
-        Steps of tint, at least 0.
-    """
-    return abs(tint - _LOCUS * temperature)
 
 
 def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
@@ -208,7 +187,7 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
     Returns
     -------
     Adjustments
-        Exposure -0.33..3.5, temperature within 90, tint within 70, saturation -40..100, contrast 0..60.
+        Exposure -0.33..3.5, temperature within 100, tint within 80, saturation -40..100, contrast 0..60.
     """
     blacks = round(float(np.clip(raw.blacks, -min(_PAST_DARKEST * darkest / 0.0035, 100), 0)))
     gain, whites = float(np.clip(raw.gain, -OVER_MAX, 3.5)), 0
@@ -228,8 +207,8 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
         shadows=-round(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)),
         whites=whites,
         blacks=blacks,
-        temperature=round(float(np.clip(balance * raw.temperature, -90, 90))),
-        tint=round(float(np.clip(balance * raw.tint, -70, 70))),
+        temperature=round(float(np.clip(balance * raw.temperature, -100, 100))),
+        tint=round(float(np.clip(balance * raw.tint, -80, 80))),
         saturation=round(float(np.clip(raw.saturation, -40, 100))),
     )
 

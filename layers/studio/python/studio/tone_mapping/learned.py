@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.colour import Array, luminance, sorted_values, to_encoded, to_lab, to_linear
+from studio.tone_mapping.light_map import describe, histograms, spectra
 
 
 class RawSliders(NamedTuple):
@@ -29,8 +30,8 @@ class RawSliders(NamedTuple):
 
 SLIDERS = RawSliders._fields
 # What the model tells: of every fault the log-odds that the picture has it, and the amount of its slider that mends it
-# then; of the light, the balance for a camera that was set to another one, and the log-odds that it was; last the
-# log-odds that the picture is good as it is.
+# then; of a warm and of a cool light the log-odds that the camera was set wrong and made it, and the balance that takes
+# it back then; last the log-odds that the picture is good as it is.
 FAULTS = {
     "over": "gain",
     "under": "gain",
@@ -42,8 +43,9 @@ FAULTS = {
     "pale": "saturation",
     "flat": "contrast",
 }
-LIGHT = ("light_temperature", "light_tint", "wrong_light")
-OUTPUTS = (*FAULTS, *(f"{fault}_amount" for fault in FAULTS), *LIGHT, "good")
+LIGHTS = ("warm_light", "cool_light")
+_BALANCES = tuple(f"{light}_{slider}" for light in LIGHTS for slider in ("temperature", "tint"))
+OUTPUTS = (*FAULTS, *(f"{fault}_amount" for fault in FAULTS), *LIGHTS, *_BALANCES, "good")
 
 MODEL_FILE = Path(__file__).with_name("auto_model.npz")
 
@@ -74,6 +76,8 @@ class Model:
         How many nodes the left branch of a node has.
     leaf : ndarray of float32
         What each leaf adds.
+    filters : ndarray of float32
+        Of `light_map`.
     """
 
     output: NDArray[np.int16]
@@ -82,6 +86,7 @@ class Model:
     threshold: Array
     left_size: NDArray[np.uint8]
     leaf: Array
+    filters: Array
 
 
 class Fault(NamedTuple):
@@ -89,6 +94,14 @@ class Fault(NamedTuple):
 
     probability: float
     amount: float
+
+
+class WrongLight(NamedTuple):
+    """How probable it is that a camera was set to another light, 0..1, and the sliders that take it back then."""
+
+    probability: float
+    temperature: float
+    tint: float
 
 
 @dataclass(frozen=True)
@@ -99,18 +112,14 @@ class Prediction:
     ----------
     faults : dict of str to Fault
         By their names in `FAULTS`.
-    light_temperature, light_tint : float
-        Sliders for a camera that was set to another light than there was.
-    wrong_light_probability : float
-        That it was, 0..1.
+    lights : dict of str to WrongLight
+        By their names in `LIGHTS`: one that makes the picture warm, and one that makes it cool.
     good_probability : float
         That the picture is good as it is, 0..1.
     """
 
     faults: dict[str, Fault]
-    light_temperature: float
-    light_tint: float
-    wrong_light_probability: float
+    lights: dict[str, WrongLight]
     good_probability: float
 
 
@@ -136,7 +145,8 @@ def predict(proxy: NDArray[Any]) -> Prediction | None:
     """
     if min(proxy.shape[:2]) < _LEAST_SIDE:
         return None
-    return as_prediction(evaluate(load_model(), features(proxy)))
+    model = load_model()
+    return as_prediction(evaluate(model, statistics(proxy, model.filters)))
 
 
 def as_prediction(sums: NDArray[np.float64]) -> Prediction:
@@ -154,9 +164,10 @@ def as_prediction(sums: NDArray[np.float64]) -> Prediction:
     told = dict(zip(OUTPUTS, sums.tolist(), strict=True))
     return Prediction(
         faults={fault: Fault(_sigmoid(told[fault]), told[f"{fault}_amount"]) for fault in FAULTS},
-        light_temperature=told["light_temperature"],
-        light_tint=told["light_tint"],
-        wrong_light_probability=_sigmoid(told["wrong_light"]),
+        lights={
+            light: WrongLight(_sigmoid(told[light]), told[f"{light}_temperature"], told[f"{light}_tint"])
+            for light in LIGHTS
+        },
         good_probability=_sigmoid(told["good"]),
     )
 
@@ -172,7 +183,7 @@ def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
     ----------
     model : Model
     row : ndarray of float32
-        (n,), of `features`.
+        (n,), of `statistics`.
 
     Returns
     -------
@@ -192,6 +203,25 @@ def evaluate(model: Model, row: Array) -> NDArray[np.float64]:
         size[going] = np.where(is_right, size[going] - 1 - left_size, left_size)
         going = going[size[going] > 0]
     return np.bincount(model.output, model.leaf[leaf], len(OUTPUTS)).astype(np.float64)
+
+
+def statistics(proxy: NDArray[Any], filters: Array) -> Array:
+    """Describe a proxy in numbers, and how probable each light is in it.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3) BGR, uint8 or uint16, as `make_proxy` makes it.
+    filters : ndarray of float32
+        Of `light_map`.
+
+    Returns
+    -------
+    ndarray of float32
+        (n,): `features`, then `light_map.describe`.
+    """
+    of_light = describe(spectra(histograms(proxy)[None]), filters)[0]
+    return np.concatenate([features(proxy), of_light])
 
 
 def features(proxy: NDArray[Any]) -> Array:
