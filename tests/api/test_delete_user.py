@@ -21,7 +21,7 @@ from local.stack import Stack
 from studio.auth.models import ApiKey, User
 from studio.auth.repository import OWNED
 from studio.compute_tasks.models import Job
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.object_keys import upload_key
 from studio.tone_mapping.presets.models import Preset
 
@@ -242,7 +242,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: D
 def test_a_deletion_that_is_killed_is_whole_or_none(
     stack: Stack, studio_database: Database[dict[str, Any]], milliseconds: int
 ) -> None:
-    user_id, count = new_id("usr"), 500
+    user_id, count, now = new_id("usr"), 500, utc_now()  # the clean-up fails a job that has waited for long
     user = User(id=user_id, email=f"{user_id}@example.com", password_hash="-", scopes=["grade"], created_at=NOW)
     key = ApiKey(
         id=new_id("key"), user_id=user_id, prefix=user_id, secret_hash="-", name="-", scopes=[], created_at=NOW
@@ -258,9 +258,9 @@ def test_a_deletion_that_is_killed_is_whole_or_none(
         task_type="adjust",
         target="LAMBDA",
         payload={},
-        created_at=NOW,
-        queued_at=NOW,
-        expires_at=NOW + timedelta(days=1),
+        created_at=now,
+        queued_at=now,
+        expires_at=now + timedelta(days=1),
     )
     studio_database["users"].insert_one(user.to_mongo())
     studio_database["apiKeys"].insert_one(key.to_mongo())

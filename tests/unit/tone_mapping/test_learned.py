@@ -42,12 +42,16 @@ def prediction(faults: dict[str, Fault], **lights: WrongLight) -> Prediction:
 
 
 def test_it_says_what_the_trainer_says() -> None:
-    """Leaves are float32: 440 to 960 of them sum up to within 1e-3 of a slider's step."""
+    """Leaves are float32: 440 to 960 of them sum up to within 1e-3 of a slider's step.
+
+    The light's forests and the others were fitted apart: of each row, the trainer said one or the other.
+    """
     model = load_model()
     with np.load(SAMPLE) as sample:
         rows, expected = sample["rows"], sample["expected"]
-    found = np.array([evaluate(model, row) for row in rows])
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    found, told = np.array([evaluate(model, row) for row in rows]), ~np.isnan(expected)
+    assert told.any(axis=0).all()
+    np.testing.assert_allclose(found[told], expected[told], atol=1e-3)
 
 
 def test_the_model_is_whole_and_small() -> None:

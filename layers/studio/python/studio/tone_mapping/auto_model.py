@@ -32,7 +32,7 @@ _PER_EV, _MOST_HIGHLIGHTS, _MOST_SHADOWS = 200, 100, 60
 # the encoded tones, the mean chroma, the probability of being good as it was.
 _DIM, _FLAT, _PALE, _PLAIN = (0.92, 0.85), (0.19, 0.14), (15, 9), (0.3, 0.12)
 # What a whole one adds, besides black and white: contrast, shadows for what that takes from them, and EV at most.
-_FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 30, 40, 1.0
+_FINISH_CONTRAST, _FINISH_SHADOWS, _FINISH_LIGHT = 50, 60, 1.0
 
 
 def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
@@ -253,7 +253,7 @@ def add_finish(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustm
     return deep.model_copy(
         update={
             "exposure": round(deep.exposure + share * brighter, 2),
-            "contrast": deep.contrast + round(share * _FINISH_CONTRAST),
+            "contrast": min(deep.contrast + round(share * _FINISH_CONTRAST), 100),
             "shadows": min(deep.shadows + round(share * _FINISH_SHADOWS), 100),
         }
     )
