@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import Array, luminance, to_encoded, to_linear
+from studio.tone_mapping.colour import Array, largest, luminance, smallest, to_encoded, to_linear
 
 BINS = 48  # either way; what is beyond the last goes into it
 WARM_STEP, GREEN_STEP = 1 / 8, 1 / 16  # EV a bin: red against blue, green against both
@@ -39,11 +39,12 @@ def histograms(proxy: NDArray[Any]) -> NDArray[np.uint16]:
         (2, `BINS`, `BINS`): red against blue downwards, green against both to the right.
     """
     encoded = proxy[::2, ::2].astype(np.float32) / np.float32(np.iinfo(proxy.dtype).max)
-    linear = to_linear(np.ascontiguousarray(encoded[..., ::-1].transpose(2, 0, 1)))
-    usable = (to_encoded(luminance(linear)) > _DARKEST) & (encoded.max(2) < _BRIGHTEST)
+    planes = np.ascontiguousarray(encoded[..., ::-1].transpose(2, 0, 1))
+    linear = to_linear(planes)
+    usable = (to_encoded(luminance(linear)) > _DARKEST) & (largest(planes) < _BRIGHTEST)
     steps = [np.abs(np.diff(linear, axis=2))[:, :-1], np.abs(np.diff(linear, axis=1))[:, :, :-1]]
     beside = usable[:-1, :-1] & usable[1:, :-1] & usable[:-1, 1:]
-    clear = [beside & (step.min(0) > _LEAST_STEP) for step in steps]
+    clear = [beside & (smallest(step) > _LEAST_STEP) for step in steps]
     return np.stack([_counted([linear], [usable]), _counted(steps, clear)])
 
 
