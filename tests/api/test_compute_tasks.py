@@ -44,9 +44,7 @@ def until(condition: Callable[[], Any]) -> Any:
     return value
 
 
-@pytest.mark.parametrize(
-    "option", [{"target": "BATCH"}, {"wait_for_result": True}, {"callback_url": "https://example.com/"}]
-)
+@pytest.mark.parametrize("option", [{"target": "BATCH"}, {"callback_url": "https://example.com/"}])
 def test_options_of_a_job_are_refused_where_there_is_none(user: Any, option: dict[str, Any]) -> None:
     answer = user.http.post(ADJUST, json=body(use_container=False, **option))
     assert answer.status_code == 422

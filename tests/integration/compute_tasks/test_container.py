@@ -66,7 +66,7 @@ def execution(configure: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 
 
 def submit(what: str) -> Job:
-    return service.submit(CALLER, "serve", Order(what=what), TaskOptions(target="BATCH"))
+    return service.submit(CALLER, "serve", Order(what=what), TaskOptions(use_container=True, target="BATCH"))
 
 
 def stored(job: Job) -> Job:
@@ -249,7 +249,7 @@ def test_a_container_whose_job_another_one_has_is_not_started_again(run: Any, mo
 
 def test_a_target_that_is_not_the_tasks_is_refused_with_those_that_are(run: Any) -> None:
     with pytest.raises(InvalidFieldError, match="serve_here runs as LAMBDA; got BATCH"):
-        service.submit(CALLER, "serve_here", Order(what="soup"), TaskOptions(target="BATCH"))
+        service.submit(CALLER, "serve_here", Order(what="soup"), TaskOptions(use_container=True, target="BATCH"))
 
 
 def test_a_target_that_is_not_configured_is_named(run: Any, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:

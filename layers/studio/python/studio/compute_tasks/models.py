@@ -41,8 +41,7 @@ class TaskOptions(BaseModel):
 
     @model_validator(mode="after")
     def _only_a_job_has_options(self) -> Self:
-        given = {"callback_url": self.callback_url, "target": self.target, "wait_for_result": self.wait_for_result}
-        names = [name for name, value in given.items() if value]
+        names = [name for name in ("callback_url", "target") if getattr(self, name) is not None]
         if names and not self.use_container:
             raise ValueError(f"without use_container there is no job, which {' and '.join(names)} would be of")
         return self
