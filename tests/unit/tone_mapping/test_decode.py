@@ -1,4 +1,5 @@
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -373,6 +374,18 @@ def test_truncated_files_are_refused(saved: Saved, kind: str, share: float) -> N
         with pytest.raises(InvalidImageError) as caught:
             read(cut)
         assert caught.value.code == "IMAGE_TRUNCATED"
+
+
+def test_a_full_disk_makes_no_picture_up(saved: Saved) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
+    data = saved(noise, "JPEG")
+    most, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(data) // 2, hardest))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            decoded(data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hardest))
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "jpeg"])

@@ -230,8 +230,9 @@ def _read(data: bytes, flags: int) -> Pixels | None:
     `cv2.imdecode` decodes into memory of its own and copies from there: half as long again, and twice the memory.
     `cv2.imread` takes an array, from whose allocator the pixels' is had, whatever its size is; but it reads files only.
     """
-    with TemporaryFile(buffering=0) as file:
+    with TemporaryFile() as file:
         file.write(data)
+        file.flush()  # all of it, or an error: without a buffer, a full disk would keep a part in silence
         image = cv2.imread(f"/proc/self/fd/{file.fileno()}", np.empty(0, np.uint8), flags)
     return None if image is None or image.size == 0 else image
 

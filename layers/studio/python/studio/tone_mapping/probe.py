@@ -13,7 +13,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
-from studio.tone_mapping.metadata import ORIENTATION, cicp_profile, exif_orientation, own_exif, tiff_directory
+from studio.tone_mapping.metadata import ORIENTATION, Dpi, cicp_profile, exif_orientation, own_exif, tiff_directory
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
@@ -85,7 +85,7 @@ class ImageHeader:
     orientation: int = 1
     icc_profile: bytes | None = None
     exif: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    dpi: Dpi = None
     primaries: tuple[float, ...] | None = None
     is_inverted: bool = False
     is_premultiplied: bool = False
@@ -269,7 +269,10 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     )
 
 
-def _displayed_dpi(stored: Any, orientation: int) -> tuple[float, float] | None:
+_DPI = (2, 65_535)  # Pillow says 1 of a TIFF that says nothing; JFIF holds no more
+
+
+def _displayed_dpi(stored: Any, orientation: int) -> Dpi:
     """Return the resolution of the picture upright; None for what no printer has, or is none."""
     across, down = stored or (0, 0)
     if not (_DPI[0] <= across <= _DPI[1] and _DPI[0] <= down <= _DPI[1]):
@@ -277,7 +280,6 @@ def _displayed_dpi(stored: Any, orientation: int) -> tuple[float, float] | None:
     return (float(down), float(across)) if orientation >= 5 else (float(across), float(down))
 
 
-_DPI = (2, 65_535)  # Pillow says 1 of a TIFF that says nothing; JFIF holds no more
 _MOST_SCANS = 50  # of a JPEG; encoders make about ten, and each goes over the whole picture again
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # all else behind 0xff is filling, stuffing or a restart
