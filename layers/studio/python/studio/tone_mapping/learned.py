@@ -278,7 +278,7 @@ def _tones(rgb: Array, luma: Array, largest: Array, smallest: Array) -> Array:
     red, green, blue = (np.log2(to_linear(one) + _TINY) for one in of_channels)
     centred = luma - luma.mean()
     deviation = float(luma.std()) + 1e-4
-    squared = centred * centred  # products: powers take twenty times as long
+    squared = centred * centred  # products: powers take over a hundred times as long
     moments = [
         luma.mean(),
         deviation,
