@@ -44,7 +44,7 @@ export *arguments: install
 
 # Every test that needs neither Docker nor a browser
 test *arguments: install
-	@pytest tests --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
+	@pytest --ignore tests/sam_local --ignore tests/browser --ignore tests/performance "$@"
 
 # The documentation in a headless Chromium, which must be there
 test-browser *arguments: install
