@@ -12,6 +12,7 @@ shoulder looks at the largest channel, too, for by luminance alone sunsets and s
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -45,8 +46,6 @@ _FADING = 0.3  # of colour, where all contrast goes
 _COLOUR = np.float32(0.25)  # share of the largest channel, beside luminance, in what the shoulder bends
 _DAZZLE = np.float32(2)  # linear light where that is half of it
 _KNEE = 0.6  # linear light where the shoulder begins
-
-_ENCODED = np.rint(to_encoded((np.arange(65536) / 65535) ** 2) * 65535).astype(np.uint16)
 
 _NOISE_ONLY = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 
@@ -318,6 +317,14 @@ def _rolled_off(light: Array) -> Array:
     return rolled
 
 
+@cache
+def _encoded_roots() -> NDArray[np.uint16]:
+    """Tabulate the encoding of light by its square root, whose steps are finer where the dark needs them."""
+    roots = np.arange(65536) / 65535
+    table: NDArray[np.uint16] = np.rint(to_encoded(roots**2) * 65535).astype(np.uint16)
+    return table
+
+
 def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Plan) -> None:
     planes = [np.minimum(plane * plan.scale, _GLARE) for plane in cv2.split(scene[rows])]
     luminance = LUMINANCE[2] * planes[0] + LUMINANCE[1] * planes[1] + LUMINANCE[0] * planes[2]
@@ -347,4 +354,4 @@ def _map_strip(scene: Array, mapped: NDArray[np.uint16], rows: slice, plan: _Pla
         np.sqrt(plane, out=plane)
         plane *= 65535
         plane += 0.5
-    mapped[rows] = _ENCODED[cv2.merge(planes).astype(np.uint16)]
+    mapped[rows] = _encoded_roots()[cv2.merge(planes).astype(np.uint16)]
