@@ -1,6 +1,7 @@
 """Put what the event fixtures of events/ speak of into a running stack: users, their keys, an upload each."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -115,7 +116,7 @@ def seed(stack: Backend) -> None:
         user_id=USER_ID,
         name="Fixture",
         description="A little brighter.",
-        adjustments=Adjustments(exposure=0.3, contrast=10).model_dump(mode="json"),
+        adjustments=asdict(Adjustments(exposure=0.3, contrast=10)),
         lut_size=None,
         created_at=now,
         updated_at=now,

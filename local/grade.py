@@ -6,16 +6,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, get_args
 
 # What takes long for nothing at the start: numpy's thread a core for products of matrices, of which there are none
-# large here, and pydantic's search of all installed packages for plugins.
+# large here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
-from pydantic import ValidationError
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.errors import ImageError, PresetFileError
@@ -67,14 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         chooser = _chooser(options)
-        output = Output(format=options.format, quality=options.quality, max_size=options.max_size)
+        output = _output(options)
         tasks = list(_tasks(options.files, options.out))
         if not tasks:
             raise Usage(f"no pictures in {', '.join(map(str, options.files))}")
         if options.cube:
             _write_cube(options.cube, chooser, tasks, per_picture=options.auto or options.reference is not None)
-    except ValidationError as error:
-        parser.error("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     except (Usage, ImageError, PresetFileError, OSError) as error:
         parser.error(str(error))
     return _grade_all(tasks, chooser, output, options.jobs)
@@ -121,6 +117,13 @@ def _chooser(options: argparse.Namespace) -> Chooser:
     return automatic(strength, *then) if options.auto or not then else fixed(*then)
 
 
+def _output(options: argparse.Namespace) -> Output:
+    try:
+        return Output(format=options.format, quality=options.quality, max_size=options.max_size)
+    except ValueError as error:
+        raise Usage(f"--{str(error).replace('_', '-')}") from error
+
+
 def _preset(name: str, strength: float) -> Grade:
     for preset_id in (name, f"builtin_{name}"):
         if preset_id in BUILTIN_PRESETS:
@@ -156,7 +159,16 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
             inner[name] = json.loads(text)
         except (ValueError, TypeError, AttributeError) as error:
             raise Usage(f"--set takes slider=value, the value as in JSON; got {setting}") from error
-    return Adjustments.model_validate(values)
+    # Here, for pydantic's import takes as long as decoding a picture.
+    from pydantic import ValidationError
+
+    from studio.errors import refuse_fields
+    from studio.tone_mapping.read_adjustments import read_adjustments
+
+    try:
+        return read_adjustments(values)
+    except ValidationError as error:
+        raise Usage(refuse_fields([(problem["loc"], problem) for problem in error.errors()]).message) from error
 
 
 def _tasks(files: Sequence[Path], out: Path) -> Iterator[Task]:
@@ -237,8 +249,9 @@ def _told(look: Look) -> str:
         if isinstance(stage, Table):
             words.append(f"LUT of {stage.lut.shape[0]} nodes at {stage.strength:g} %")
             continue
-        moved = {name: value for name, value in stage if value != getattr(Adjustments(), name)}
-        sliders = (f"{name} {value:+g}" if isinstance(value, float) else name for name, value in moved.items())
+        moved = {slider.name: getattr(stage, slider.name) for slider in fields(stage)}
+        moved = {name: value for name, value in moved.items() if value != getattr(Adjustments(), name)}
+        sliders = (f"{name} {value:+g}" if isinstance(value, int | float) else name for name, value in moved.items())
         words.append(", ".join(sliders) or "nothing to do")
     return "; ".join(words)
 

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -77,8 +77,8 @@ def suggest(request: Received) -> Reply:
     """Set sliders by the few words that it knows."""
     words = next(part["text"] for part in request.body["input"][0]["content"] if part["type"] == "input_text").lower()
     known = [word for word in _WORDS if word in words]
-    rest = request.body["text"]["format"]["schema"]["properties"].keys() & Adjustments.model_fields.keys() - {"hsl"}
-    sliders = dict.fromkeys(rest, 0.0)
+    asked = request.body["text"]["format"]["schema"]["properties"]
+    sliders = {slider.name: 0.0 for slider in fields(Adjustments) if slider.name in asked and slider.name != "hsl"}
     for word in known:
         for slider, value in _WORDS[word].items():
             sliders[slider] += value

@@ -377,7 +377,7 @@ def degrade(pixels: NDArray[np.uint8], degradation: Degradation, camera: np.rand
     """
     linear = np.ascontiguousarray(pixels[..., ::-1].astype(np.float32).transpose(2, 0, 1)) / 255
     if degradation.contrast:
-        linear = bend(linear, Adjustments.model_construct(contrast=degradation.contrast))
+        linear = bend(linear, Adjustments(contrast=degradation.contrast))
     linear = to_linear(linear)
     grey = luminance(linear)
     blown = np.clip((linear.min(0) - 0.85) / 0.15, 0, 1)
@@ -423,7 +423,7 @@ def wrong_white_balance(pixels: NDArray[np.uint8], camera: Camera) -> Array:
     balanced = (balanced / balanced.sum(1, keepdims=True)).astype(np.float32)  # grey is grey in both
     slope = np.float32(camera.slope)
     tones = np.linspace(0, 1, 4096, dtype=np.float32)
-    bent = bend(tones, Adjustments.model_construct(contrast=camera.contrast))
+    bent = bend(tones, Adjustments(contrast=camera.contrast))
 
     shown = to_linear(np.interp(np.arange(256) / 255, bent, tones).astype(np.float32))
     seen = (shown / (slope - (slope - 1) * shown))[pixels[..., ::-1].reshape(-1, 3).T]

@@ -41,7 +41,15 @@ CAMERAS = {"wrong_balance": draw_camera, "near": draw_near_camera, "far": draw_f
 OF_LIGHT = (*CAMERAS, "old_film")  # made for the light; that film has no faults is learnt, too
 Samples = dict[str, NDArray[Any]]
 Style = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
-_REST = Adjustments()
+
+
+class UnlimitedAdjustments(Adjustments):
+    """Sliders that may be beyond their ranges, as the inverse of a degradation may be."""
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
+
+
 _LOW = np.array([-3, -100, -100, -80, -40, 0], float)
 _HIGH = np.array([3.5, 0, 100, 80, 100, 80], float)
 _UNIT = np.array([0.2, 5, 8, 5, 10, 10], float)  # steps of about the same visible size
@@ -262,7 +270,7 @@ def _inverse(degradation: Degradation) -> NDArray[np.float64]:
     return np.array([gain, -low / 0.0035, -62.5 * warm, 125 * green, 100 * saturation, -degradation.contrast])
 
 
-def as_adjustments(sliders: NDArray[np.float64]) -> Adjustments:
+def as_adjustments(sliders: NDArray[np.float64]) -> UnlimitedAdjustments:
     """Name sliders, in the order of `SLIDERS`.
 
     Parameters
@@ -272,8 +280,7 @@ def as_adjustments(sliders: NDArray[np.float64]) -> Adjustments:
 
     Returns
     -------
-    Adjustments
-        Not validated.
+    UnlimitedAdjustments
     """
     gain, blacks, temperature, tint, saturation, contrast = sliders.tolist()
     values = {
@@ -284,7 +291,7 @@ def as_adjustments(sliders: NDArray[np.float64]) -> Adjustments:
         "saturation": saturation,
         "contrast": contrast,
     }
-    return _REST.model_copy(update=values)  # a new one would copy every default, thousands of times
+    return UnlimitedAdjustments(**values)
 
 
 def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from studio.http import Handler, create_app, create_handler
 from studio.mongo import get_database
 from studio.quotas import count_request
 from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.models import AdjustRequest
 from studio.tone_mapping.presets import service as presets
 from studio.tone_mapping.presets.models import CreatePresetRequest
 
@@ -120,7 +121,7 @@ def limited(configure: Callable[..., None]) -> None:
 def submit(job_id: str | None = None, caller: Caller = CALLER) -> str:
     """Return what a submission came to: a job's id, or a code."""
     try:
-        request = Adjustments(exposure=1)
+        request = AdjustRequest(image_key="any", adjustments=Adjustments(exposure=1))
         return compute_tasks.submit(caller, "adjust", request, TaskOptions(use_container=True), job_id).id
     except StudioError as error:
         return error.code
@@ -150,8 +151,9 @@ def test_a_user_has_so_many_jobs_at_once_whoever_starts_them(database: Database[
 def test_a_refused_job_says_when_to_come_again() -> None:
     for _ in range(5):
         submit()
+    request = AdjustRequest(image_key="any", adjustments=Adjustments())
     with pytest.raises(StudioError) as refused:
-        compute_tasks.submit(CALLER, "adjust", Adjustments(), TaskOptions(use_container=True))
+        compute_tasks.submit(CALLER, "adjust", request, TaskOptions(use_container=True))
     assert (refused.value.status, refused.value.retry_after) == (429, 5)
     assert refused.value.message.startswith("you may have 5 jobs at once, and have as many")
 

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import boto3
@@ -32,7 +33,7 @@ WORDS = "warmer, moody, lift the shadows"
 AT_REST: dict[str, Any] = {
     "reason": "As asked.",
     "hsl": [],
-    **dict.fromkeys(Adjustments.model_fields.keys() - {"temperature_kelvin", "tone_curve", "hsl"}, 0),
+    **dict.fromkeys({slider.name for slider in fields(Adjustments)} - {"temperature_kelvin", "tone_curve", "hsl"}, 0),
 }
 
 

@@ -1,6 +1,7 @@
 """Speed of tone mapping as ratios against named peers, in one run on one machine: `just bench`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -33,14 +34,13 @@ SLIDERS = Adjustments(
     temperature=10,
     tint=-5,
 )
-EVERY = SLIDERS.model_copy(
-    update={
-        "tone_curve": ToneCurve(rgb=((0, 0.05), (0.25, 0.2), (1, 1)), blue=((0, 0.05), (1, 0.95))),
-        "hsl": Hsl(
-            orange=HueAdjustment(hue=-10, saturation=10, luminance=10),
-            blue=HueAdjustment(hue=10, saturation=20, luminance=-20),
-        ),
-    }
+EVERY = replace(
+    SLIDERS,
+    tone_curve=ToneCurve(rgb=((0, 0.05), (0.25, 0.2), (1, 1)), blue=((0, 0.05), (1, 0.95))),
+    hsl=Hsl(
+        orange=HueAdjustment(hue=-10, saturation=10, luminance=10),
+        blue=HueAdjustment(hue=10, saturation=20, luminance=-20),
+    ),
 )
 
 

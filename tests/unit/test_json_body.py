@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from studio.json_body import read_json
 from studio.minimatics.models import Project
-from studio.tone_mapping.adjustments import Adjustments
+from studio.tone_mapping.read_adjustments import read_adjustments
 
 
 class Order(BaseModel):
@@ -40,6 +40,6 @@ def test_what_is_no_json_is_said_to_be_none(text: str) -> None:
 def test_sliders_and_projects_convert_nothing_either(value: Any) -> None:
     for wrong in ({"exposure": value}, {"hsl": {"red": {"hue": value}}}, {"tone_curve": {"rgb": [[0, 0], [1, value]]}}):
         with pytest.raises(ValidationError):
-            Adjustments.model_validate(wrong)
+            read_adjustments(wrong)
     with pytest.raises(ValidationError):
         Project.model_validate({"shots": [{"image_key": "users/x", "duration_frames": value}]})

@@ -19,6 +19,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_image, load_proxy, matching
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+from studio.tone_mapping.read_adjustments import read_adjustments
 
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MONGO", "STUDIO_", "POWERTOOLS"))
@@ -100,9 +101,7 @@ def test_correction_preset_and_sliders_follow_each_other(photos: Path, tmp_path:
         *("--format", "jpeg", "--quality", 70, "--max-size", 100),
     )
     assert done.returncode == 0, done.stderr
-    own = Adjustments.model_validate(
-        {"exposure": 0.5, "tone_curve": {"rgb": ((0, 0.1), (1, 1))}, "hsl": {"blue": {"hue": -20}}}
-    )
+    own = read_adjustments({"exposure": 0.5, "tone_curve": {"rgb": ((0, 0.1), (1, 1))}, "hsl": {"blue": {"hue": -20}}})
     chooser = automatic(100, BUILTIN_PRESETS["builtin_matte"].adjustments.scaled(50), own)
     output = Output(format="jpeg", quality=70, max_size=100)
     assert is_graded(photos / "b.PNG", tmp_path / "b.jpg", chooser, output)

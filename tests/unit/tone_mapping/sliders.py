@@ -1,13 +1,16 @@
 """Every slider of the model, for tests that try each: plain numbers, those of hues, curves and kelvin alike."""
 
+from dataclasses import fields
 from typing import Any
 
 from studio.tone_mapping.adjustments import SPATIAL, Adjustments, Hsl, HueAdjustment, ToneCurve
+from studio.tone_mapping.read_adjustments import read_adjustments
 
-HUES = list(Hsl.model_fields)
-HSL = [f"hsl.{hue}.{part}" for hue in HUES for part in HueAdjustment.model_fields]
+HUES = [hue.name for hue in fields(Hsl)]
+HSL = [f"hsl.{hue}.{part}" for hue in HUES for part in ("hue", "saturation", "luminance")]
 CURVES = [f"tone_curve.{channel}" for channel in ("rgb", "red", "green", "blue")]
-PLAIN = [name for name in Adjustments.model_fields if name not in (*SPATIAL, "temperature_kelvin", "tone_curve", "hsl")]
+_OTHERS = (*SPATIAL, "temperature_kelvin", "tone_curve", "hsl")
+PLAIN = [slider.name for slider in fields(Adjustments) if slider.name not in _OTHERS]
 GLOBAL = [*PLAIN, "temperature_kelvin", *CURVES, *HSL]
 EVERY = [*GLOBAL, *SPATIAL]
 
@@ -23,7 +26,7 @@ def moved(slider: str, percent: float) -> Adjustments:
         value = ((0, 0), (0.5, 0.5 + percent / 250), (1, 1))
     for name in reversed(slider.split(".")):
         value = {name: value}
-    return Adjustments.model_validate(value)
+    return read_adjustments(value)
 
 
 def every(percent: float) -> Adjustments:
@@ -34,5 +37,5 @@ def every(percent: float) -> Adjustments:
     return Adjustments(
         **plain,
         tone_curve=ToneCurve(rgb=curve, red=curve, green=curve, blue=curve),
-        hsl=Hsl.model_validate(dict.fromkeys(HUES, hue)),
+        hsl=Hsl(*[hue] * len(HUES)),
     )

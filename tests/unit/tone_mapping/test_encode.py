@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from studio.tone_mapping.decode import decode
 from studio.tone_mapping.encode import encode, with_dtype
@@ -38,7 +38,7 @@ def exif_block() -> bytes:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_exif_and_profile_are_kept_and_the_picture_is_upright(kind: str) -> None:
+def test_exif_and_profile_are_kept_and_the_picture_is_upright(kind: Any) -> None:
     header = header_of(icc_profile=PROFILE, exif=exif_block(), orientation=6)
 
     data = encode(smooth(), None, header, Output(format=kind))
@@ -55,7 +55,7 @@ def test_exif_and_profile_are_kept_and_the_picture_is_upright(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_added_where_there_was_nothing(kind: str) -> None:
+def test_nothing_is_added_where_there_was_nothing(kind: Any) -> None:
     header = probe(encode(smooth(), None, header_of(), Output(format=kind)))
     assert header.format == kind
     assert header.icc_profile is None
@@ -65,7 +65,7 @@ def test_nothing_is_added_where_there_was_nothing(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("written", ["jpeg", "png", "tiff"])
-def test_the_resolution_for_print_is_kept(kind: str, written: Any) -> None:
+def test_the_resolution_for_print_is_kept(kind: Any, written: Any) -> None:
     photograph = BytesIO()
     Image.new("RGB", (8, 6)).save(photograph, kind, dpi=(300, 240))
 
@@ -92,7 +92,7 @@ def test_a_resolution_that_nothing_has_is_left_out(dpi: tuple[float, float]) -> 
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "avif", "tiff"])
-def test_alpha_survives(kind: str) -> None:
+def test_alpha_survives(kind: Any) -> None:
     alpha = smooth()[..., 0]
     data = encode(smooth(), alpha, header_of(), Output(format=kind, quality=100))
     photo = decode(data, probe(data))
@@ -110,7 +110,7 @@ def test_jpeg_lays_alpha_over_white() -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_auto_keeps_format_and_sixteen_bits(kind: str) -> None:
+def test_auto_keeps_format_and_sixteen_bits(kind: Any) -> None:
     data = encode(smooth(np.uint16), None, header_of(kind, 16), Output())
     header = probe(data)
     assert (header.format, header.bit_depth) == (kind, 16)
@@ -125,18 +125,18 @@ def test_avif_of_more_than_8_bits_keeps_10() -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_sixteen_bits_become_8_where_the_format_has_no_more(kind: str) -> None:
+def test_sixteen_bits_become_8_where_the_format_has_no_more(kind: Any) -> None:
     assert probe(encode(smooth(np.uint16), None, header_of("png", 16), Output(format=kind))).bit_depth == 8
 
 
 @pytest.mark.parametrize(("asked", "got"), [(8, 8), (16, 16), (None, 16)])
-def test_bit_depth_is_as_asked(asked: int | None, got: int) -> None:
+def test_bit_depth_is_as_asked(asked: Any, got: int) -> None:
     data = encode(smooth(np.uint16), None, header_of("png", 16), Output(bit_depth=asked))
     assert probe(data).bit_depth == got
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
-def test_sixteen_bits_asked_of_a_format_without_are_refused(kind: str) -> None:
+def test_sixteen_bits_asked_of_a_format_without_are_refused(kind: Any) -> None:
     with pytest.raises(OutputError, match="PNG and TIFF can") as caught:
         encode(smooth(), None, header_of(), Output(format=kind, bit_depth=16))
     assert (caught.value.code, caught.value.field) == ("OUTPUT_BIT_DEPTH", "bit_depth")
@@ -158,7 +158,7 @@ def test_a_profile_that_jpeg_cannot_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
-def test_quality_matters(kind: str) -> None:
+def test_quality_matters(kind: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     small, large = (len(encode(noise, None, header_of(), Output(format=kind, quality=q))) for q in (30, 95))
     assert small < large
@@ -175,9 +175,14 @@ def test_with_dtype_dithers_down_and_widens_exactly() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"format": "gif"}, {"quality": 0}, {"quality": 101}, {"bit_depth": 12}, {"max_size": 0}]
 )
-def test_output_refuses(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        Output(**wrong)
+def test_output_refuses(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        TypeAdapter(Output).validate_python(wrong)
+
+
+def test_output_names_the_range() -> None:
+    with pytest.raises(ValueError, match="quality is 1 to 100, got 101"):
+        Output(quality=101)
 
 
 def test_laying_over_white_takes_little_more_than_the_answer() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
 from studio.tone_mapping.colour import gamut_fraction, luminance, to_encoded, to_linear
 from studio.tone_mapping.grade import bend, grade
-from tests.unit.tone_mapping.sliders import GLOBAL, moved
+from tests.unit.tone_mapping.sliders import GLOBAL, HUES, moved
 
 CODE = 1 / 255
 FULL = st.integers(-100, 100)
@@ -20,9 +21,7 @@ EXPOSURE = {"exposure": st.floats(-5, 5).map(lambda value: round(value, 2))}
 
 
 HSL = {
-    "hsl": st.builds(
-        Hsl, **{hue: st.builds(HueAdjustment, hue=FULL, saturation=FULL, luminance=FULL) for hue in Hsl.model_fields}
-    )
+    "hsl": st.builds(Hsl, **{hue: st.builds(HueAdjustment, hue=FULL, saturation=FULL, luminance=FULL) for hue in HUES})
 }
 KELVIN = {"temperature_kelvin": st.none() | st.floats(20, 500).map(lambda mireds: 1e6 / mireds)}
 
@@ -118,7 +117,7 @@ def test_more_exposure_is_nowhere_darker(one: float, other: float) -> None:
 @settings(max_examples=100, deadline=None)
 def test_more_exposure_is_nowhere_darker_whatever_else_is_set(sliders: Adjustments, exposure: float) -> None:
     def light(exposure: float) -> NDArray[Any]:
-        graded = grade(GREYS, sliders.model_copy(update={"exposure": exposure}))
+        graded = grade(GREYS, replace(sliders, exposure=exposure))
         return luminance(to_linear(graded).T)
 
     assert (light(exposure + 0.1) - light(exposure)).min() >= -1e-5
@@ -158,7 +157,7 @@ def test_directions_of_white_balance(sliders: Adjustments, red: int, green: int,
 
 @pytest.mark.parametrize(
     "sliders",
-    [Adjustments.model_validate({name: way * 100.0}) for name in ("temperature", "tint") for way in (-1, 1)]
+    [moved(name, way * 100) for name in ("temperature", "tint") for way in (-1, 1)]
     + [Adjustments(temperature_kelvin=kelvin) for kelvin in (3000.0, 50_000.0)],
 )
 def test_white_balance_tears_no_sky_that_fades_into_white(sliders: Adjustments) -> None:
@@ -223,7 +222,7 @@ def test_exposure_and_whites_keep_the_hue_that_white_balance_gives(
     balance: Adjustments, exposure: float, whites: int
 ) -> None:
     """Skin that nears white does not turn yellow, nor the sky cyan."""
-    brighter = balance.model_copy(update={"exposure": exposure, "whites": whites})
+    brighter = replace(balance, exposure=exposure, whites=whites)
     assert_same_hues(grade(colours(300), brighter), grade(colours(300), balance))
 
 

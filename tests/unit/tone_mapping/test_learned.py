@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_sharing_the_gain_out_changes_no_pixel_by_much(blacks: float, gain: floa
     axis = np.linspace(0, 1, 64, dtype=np.float32)
     grey = np.stack([axis] * 3, axis=-1)
     both = to_adjustments(RawSliders(gain=gain, blacks=blacks))
-    alone = both.model_copy(update={"exposure": gain, "whites": 0.0})
+    alone = replace(both, exposure=gain, whites=0.0)
     assert both.whites > 0
     assert np.abs(grade(grey, both) - grade(grey, alone)).max() < 0.01
 

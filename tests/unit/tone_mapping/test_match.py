@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from time import process_time
 from typing import Any
 
@@ -13,6 +14,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import make_proxy
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.match import match
+from studio.tone_mapping.read_adjustments import read_adjustments
 
 Pixels = NDArray[Any]
 
@@ -48,14 +50,14 @@ def difference(one: Pixels, other: Pixels) -> float:
 
 
 def sliders(adjustments: Adjustments) -> dict[str, float]:
-    return {name: value for name, value in adjustments if isinstance(value, float)}
+    return {name: value for name, value in asdict(adjustments).items() if isinstance(value, float)}
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 @pytest.mark.parametrize("degradation", DEGRADATIONS, ids=str)
 def test_a_degraded_photo_comes_back_to_its_original(name: str, degradation: dict[str, float]) -> None:
     original = proxy_of(name)
-    degraded = graded(original, Adjustments.model_validate(degradation))
+    degraded = graded(original, read_adjustments(degradation))
     matched = match(degraded, original)
     before, after = difference(degraded, original), difference(graded(degraded, matched.adjustments), original)
     assert after < before / 2

@@ -27,6 +27,7 @@ from studio.tone_mapping.pipeline import (
     matching,
 )
 from studio.tone_mapping.probe import Limits, probe
+from studio.tone_mapping.read_adjustments import read_adjustments
 from tests.memory import peak_bytes
 
 
@@ -205,8 +206,8 @@ def test_a_jpeg_is_judged_like_a_png_of_the_same_pixels(strength: float) -> None
     for file, kind in zip(files, ("JPEG", "PNG"), strict=True):
         large.save(file, kind, quality=98)
     jpeg, png = (sliders(auto_correct(file.getvalue(), strength=strength)) for file in files)
-    for name, value in png.model_dump(include={"exposure", "temperature", "tint", "blacks", "saturation"}).items():
-        assert getattr(jpeg, name) == pytest.approx(value, abs=0.05 if name == "exposure" else 2), name
+    for name in ("exposure", "temperature", "tint", "blacks", "saturation"):
+        assert getattr(jpeg, name) == pytest.approx(getattr(png, name), abs=0.05 if name == "exposure" else 2), name
 
 
 def test_a_turned_photo_is_upright_and_says_so() -> None:
@@ -235,7 +236,7 @@ def test_sixteen_bits_out_of_8_are_real_ones() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK"])
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
-def test_every_mode_goes_through(mode: str, output: str) -> None:
+def test_every_mode_goes_through(mode: str, output: Any) -> None:
     kind = "TIFF" if mode == "CMYK" else "PNG"
     graded = auto_correct(dark_photo(kind, mode), Output(format=output))
     assert Image.open(file_of(graded)).size == (600, 400)
@@ -296,7 +297,7 @@ def test_peak_memory_is_at_most_six_times_the_decoded_picture() -> None:
 def test_peak_memory_of_16_bits_with_alpha(sliders: dict[str, float], max_size: int | None) -> None:
     pixels = cv2.resize(np.random.default_rng(0).integers(0, 60_000, (60, 80, 4), dtype=np.uint16), (2000, 1500))
     data, output = cv2.imencode(".png", pixels)[1].tobytes(), Output(format="png", max_size=max_size)
-    look = fixed(Adjustments.model_validate(sliders))
+    look = fixed(read_adjustments(sliders))
     assert peak_bytes(lambda: grade_image(data, look, output)) < 4 * pixels.nbytes
 
 
@@ -316,7 +317,7 @@ def test_scene_light_comes_back_as_a_16_bit_png_or_as_asked(
 def test_spatial_sliders_reach_the_pixels_beside_the_lut(slider: str) -> None:
     data = dark_photo("PNG")
     plain = grade_image(data, fixed(Adjustments(contrast=10)))
-    spatial = grade_image(data, fixed(Adjustments.model_validate({"contrast": 10, slider: 60})))
+    spatial = grade_image(data, fixed(read_adjustments({"contrast": 10, slider: 60})))
     assert spatial.lut_id == plain.lut_id
     before, after = (np.asarray(Image.open(file_of(graded)), np.float32) for graded in (plain, spatial))
     assert np.abs(after - before).mean() > 0.5

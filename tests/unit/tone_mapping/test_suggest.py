@@ -1,6 +1,7 @@
 """Words to sliders: the form that a language model fills in, and what is made of it."""
 
 import json
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel, ValidationError
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment
+from studio.tone_mapping.read_adjustments import read_adjustments
 from studio.tone_mapping.suggest.models import SuggestRequest
 from studio.tone_mapping.suggest.sliders import HueSuggestion, Suggestion, to_adjustments
 
-PLAIN = Adjustments.model_fields.keys() - {"temperature_kelvin", "tone_curve", "hsl"}
+PLAIN = {slider.name for slider in fields(Adjustments)} - {"temperature_kelvin", "tone_curve", "hsl"}
 AT_REST = {"reason": "", "hsl": [], **dict.fromkeys(PLAIN, 0.0)}
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -28,8 +30,8 @@ def test_the_form_asks_for_every_slider_and_tells_its_range() -> None:
     assert set(schema["required"]) == PLAIN | {"reason", "hsl"}
     assert schema["properties"]["exposure"]["description"].startswith("-5 to 5, 0 at rest. Brightness in EV")
     hue = schema["$defs"]["HueSuggestion"]
-    assert hue["properties"]["range"]["enum"] == list(Hsl.model_fields)
-    assert set(hue["required"]) == HueAdjustment.model_fields.keys() | {"range"}
+    assert hue["properties"]["range"]["enum"] == [hue.name for hue in fields(Hsl)]
+    assert set(hue["required"]) == {"range", "hue", "saturation", "luminance"}
     assert schema["additionalProperties"] is hue["additionalProperties"] is False
     # Providers that know of limits would hold the model to them, others refuse such a schema.
     assert "minimum" not in json.dumps(schema)
@@ -60,7 +62,12 @@ def test_beyond_their_ranges_they_are_clamped_and_told() -> None:
     sliders=st.fixed_dictionaries(dict.fromkeys(sorted(PLAIN), ANY)),
     hues=st.lists(
         st.fixed_dictionaries(
-            {"range": st.sampled_from(list(Hsl.model_fields)), "hue": ANY, "saturation": ANY, "luminance": ANY}
+            {
+                "range": st.sampled_from([hue.name for hue in fields(Hsl)]),
+                "hue": ANY,
+                "saturation": ANY,
+                "luminance": ANY,
+            }
         ),
         max_size=4,
     ),
@@ -68,7 +75,7 @@ def test_beyond_their_ranges_they_are_clamped_and_told() -> None:
 @example(sliders=dict.fromkeys(sorted(PLAIN), 0.875), hues=[])
 def test_whatever_is_suggested_can_be_applied(sliders: dict[str, float], hues: list[dict[str, Any]]) -> None:
     adjustments, clamped = to_adjustments(suggestion(**sliders, hsl=hues))
-    assert Adjustments.model_validate(adjustments.model_dump(mode="json")) == adjustments
+    assert read_adjustments(asdict(adjustments)) == adjustments
     told = {item.field for item in clamped}
     for name, value in sliders.items():
         assert abs(getattr(adjustments, name) - value) <= 0.005 + 1e-9 or name in told
@@ -87,7 +94,7 @@ def test_a_request_has_words_and_at_most_one_picture() -> None:
     request = SuggestRequest(prompt="  warmer ")
     assert (request.prompt, request.image_field) == ("warmer", None)
     assert SuggestRequest(prompt="warmer", image_url="https://example.com/a.jpg").image_field == "image_url"
-    for fields in (
+    for wrong in (
         {"prompt": " "},
         {"prompt": "x" * 1001},
         {"prompt": "a\0b"},
@@ -95,4 +102,4 @@ def test_a_request_has_words_and_at_most_one_picture() -> None:
         {"prompt": "x", "image": "a", "image_key": "b"},
     ):
         with pytest.raises(ValidationError):
-            SuggestRequest.model_validate(fields)
+            SuggestRequest.model_validate(wrong)

@@ -169,11 +169,12 @@ def refuse_fields(problems: Sequence[tuple[Sequence[str | int], Mapping[str, Any
     for path, error in problems[:_MOST_DETAILS]:
         field, given = ".".join(map(str, path)), error.get("input")
         # A field that we do not know may be a misspelt password.
-        is_secret = field in SECRET_FIELDS or error["type"] == "extra_forbidden"
+        is_unknown = error["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+        is_secret = field in SECRET_FIELDS or is_unknown
         tell = isinstance(given, str | int | float | bool) and not is_secret
         shown = f"; got {given!r:.100}" if tell else ""
         # pydantic's words for what a validator of ours raises, and for the length of a secret.
-        why = error["msg"].removeprefix("Value error, ")
+        why = "there is no such field" if is_unknown else error["msg"].removeprefix("Value error, ")
         why = re.sub(r"^Value should have (.+) items? after validation", r"String should have \1 characters", why)
         details.append(ErrorDetail(field=field, message=f"{why}{shown}"))
     told = "; ".join(f"{detail.field}: {detail.message}" for detail in details[:3])

@@ -1,57 +1,92 @@
-"""The sliders: everything that a grade is made from."""
+"""The sliders: everything that a grade is made from.
 
+They are plain dataclasses, so that grading needs no pydantic, whose import takes as long as decoding a picture. Models
+of requests hold them as they are: pydantic reads ranges and descriptions from the fields' metadata. A value out of its
+range, points that make no curve, and two temperatures at once are each a ValueError.
+"""
+
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from studio.tone_mapping.ranges import check_ranges
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 AS_SHOT_KELVIN = 6504  # the white of sRGB, D65
 SPATIAL = ("clarity", "texture", "dehaze")  # sliders that look at a pixel's neighbours: no LUT holds them
 
 _LEAST_STEP = 1 / 256  # between a curve's points: neighbouring 8-bit codes pass
+_MOST_POINTS = 32
 _SAME = 1e-6
 
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Point = Annotated[tuple[_Share, _Share], Field(strict=False)]  # JSON has lists
-CurvePoints = Annotated[tuple[_Point, ...], Field(strict=False, max_length=32)]
+
+def _slider(description: str, least: float = -100, most: float = 100) -> Any:
+    return field(default=0.0, metadata={"description": description, "ge": least, "le": most, "strict": True})
 
 
-class ToneCurve(BaseModel):
+class _Points:
+    """Tells pydantic what points may be; the error of a curve names it, and not all of them."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic_core import core_schema
+
+        share = core_schema.float_schema(ge=0, le=1, strict=True)
+        point = core_schema.tuple_schema([share, share], strict=False)  # JSON has lists
+        points = core_schema.tuple_schema([point], variadic_item_index=0, max_length=_MOST_POINTS, strict=False)
+        return core_schema.no_info_after_validator_function(_usable, points)
+
+
+CurvePoints = Annotated[tuple[tuple[float, float], ...], _Points()]
+
+
+def _usable(points: CurvePoints) -> CurvePoints:
+    """Refuse points that make no curve; a straight diagonal is no points at all."""
+    if len(points) == 1 or len(points) > _MOST_POINTS:
+        raise ValueError(f"a curve takes 2 to {_MOST_POINTS} points, got {len(points)}")
+    for number, ((left, _), (right, _)) in enumerate(pairwise(points), start=1):
+        if right - left < _LEAST_STEP:
+            raise ValueError(
+                f"inputs must rise by at least 1/256 from point to point; point {number} is at {left:g}, "
+                f"point {number + 1} at {right:g}"
+            )
+    if points and points[0][0] <= _SAME and points[-1][0] >= 1 - _SAME:
+        return points if any(abs(y - x) > _SAME for x, y in points) else ()
+    return points
+
+
+@dataclass(frozen=True, slots=True)
+class ToneCurve:
     """Curves through points (input, output), both display-encoded 0 (black) to 1 (white); no points change nothing.
 
     Between its points a curve is smooth and overshoots none of them; before the first and after the last it is flat.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    rgb: CurvePoints = Field(
-        (),
-        description="Of all channels at once, keeping hue: 2 to 32 points of display-encoded [input, output], 0 to 1, "
-        "inputs rising by 1/256 or more. Applied before the channels' own curves.",
+    rgb: CurvePoints = field(
+        default=(),
+        metadata={
+            "description": "Of all channels at once, keeping hue: 2 to 32 points of display-encoded [input, output], "
+            "0 to 1, inputs rising by 1/256 or more. Applied before the channels' own curves."
+        },
     )
-    red: CurvePoints = Field((), description="Of red alone, points as in `rgb`: raised, the tones turn red; else cyan.")
-    green: CurvePoints = Field(
-        (), description="Of green alone, points as in `rgb`: raised, the tones turn green; else magenta."
+    red: CurvePoints = field(
+        default=(), metadata={"description": "Of red alone, points as in `rgb`: raised, the tones turn red; else cyan."}
     )
-    blue: CurvePoints = Field(
-        (), description="Of blue alone, points as in `rgb`: raised, the tones turn blue; else yellow."
+    green: CurvePoints = field(
+        default=(),
+        metadata={"description": "Of green alone, points as in `rgb`: raised, the tones turn green; else magenta."},
+    )
+    blue: CurvePoints = field(
+        default=(),
+        metadata={"description": "Of blue alone, points as in `rgb`: raised, the tones turn blue; else yellow."},
     )
 
-    @field_validator("rgb", "red", "green", "blue")
-    @classmethod
-    def _usable(cls, points: CurvePoints) -> CurvePoints:
-        """Refuse points that make no curve; a straight diagonal is no points at all."""
-        if len(points) == 1:
-            raise ValueError("a curve takes at least 2 points, got 1")
-        for number, ((left, _), (right, _)) in enumerate(pairwise(points), start=1):
-            if right - left < _LEAST_STEP:
-                raise ValueError(
-                    f"inputs must rise by at least 1/256 from point to point; point {number} is at {left:g}, "
-                    f"point {number + 1} at {right:g}"
-                )
-        if points and points[0][0] <= _SAME and points[-1][0] >= 1 - _SAME:
-            return points if any(abs(y - x) > _SAME for x, y in points) else ()
-        return points
+    def __post_init__(self) -> None:
+        for channel in fields(self):
+            object.__setattr__(self, channel.name, _usable(getattr(self, channel.name)))
 
     def scaled(self, strength: float) -> "ToneCurve":
         """Return the curves at ``strength`` percent (0..100) of their way from the diagonal.
@@ -66,7 +101,7 @@ class ToneCurve(BaseModel):
         ToneCurve
         """
         share = strength / 100
-        return ToneCurve.model_validate({name: _towards_diagonal(points, share) for name, points in self})
+        return ToneCurve(**{c.name: _towards_diagonal(getattr(self, c.name), share) for c in fields(self)})
 
 
 def _towards_diagonal(points: CurvePoints, share: float) -> CurvePoints:
@@ -85,24 +120,21 @@ def _towards_diagonal(points: CurvePoints, share: float) -> CurvePoints:
     )
 
 
-class HueAdjustment(BaseModel):
+@dataclass(frozen=True, slots=True)
+class HueAdjustment:
     """Sliders of one range of hues; neutral colours keep out of them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    hue: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="Turns the hue towards the next range (positive: red to orange, … magenta to red) or the one "
-        "before; ±100 is 60 % of the way there, which two that come towards each other share.",
+    hue: float = _slider(
+        "Turns the hue towards the next range (positive: red to orange, … magenta to red) or the one "
+        "before; ±100 is 60 % of the way there, which two that come towards each other share."
     )
-    saturation: float = Field(
-        0.0, ge=-100, le=100, description="Saturation of these hues: -100 is grey, +100 about doubles."
-    )
-    luminance: float = Field(
-        0.0, ge=-100, le=100, description="Brightness of these hues: negative darkens, positive brightens."
-    )
+    saturation: float = _slider("Saturation of these hues: -100 is grey, +100 about doubles.")
+    luminance: float = _slider("Brightness of these hues: negative darkens, positive brightens.")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def scaled(self, strength: float) -> "HueAdjustment":
         """Return the same sliders at ``strength`` percent (0..100).
@@ -116,22 +148,36 @@ class HueAdjustment(BaseModel):
         -------
         HueAdjustment
         """
-        return HueAdjustment.model_validate({name: value * strength / 100 for name, value in self})
+        return HueAdjustment(
+            hue=self.hue * strength / 100,
+            saturation=self.saturation * strength / 100,
+            luminance=self.luminance * strength / 100,
+        )
 
 
-class Hsl(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Hsl:
     """Hue, saturation and luminance by ranges of hue, each blending into its neighbours."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    red: HueAdjustment = Field(HueAdjustment(), description="Sliders of the reds.")
-    orange: HueAdjustment = Field(HueAdjustment(), description="Sliders of the oranges, skin among them.")
-    yellow: HueAdjustment = Field(HueAdjustment(), description="Sliders of the yellows.")
-    green: HueAdjustment = Field(HueAdjustment(), description="Sliders of the greens.")
-    aqua: HueAdjustment = Field(HueAdjustment(), description="Sliders of the aquas.")
-    blue: HueAdjustment = Field(HueAdjustment(), description="Sliders of the blues, sky among them.")
-    purple: HueAdjustment = Field(HueAdjustment(), description="Sliders of the purples.")
-    magenta: HueAdjustment = Field(HueAdjustment(), description="Sliders of the magentas.")
+    red: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the reds."})
+    orange: HueAdjustment = field(
+        default=HueAdjustment(), metadata={"description": "Sliders of the oranges, skin among them."}
+    )
+    yellow: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the yellows."})
+    green: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the greens."})
+    aqua: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the aquas."})
+    blue: HueAdjustment = field(
+        default=HueAdjustment(), metadata={"description": "Sliders of the blues, sky among them."}
+    )
+    purple: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the purples."})
+    magenta: HueAdjustment = field(default=HueAdjustment(), metadata={"description": "Sliders of the magentas."})
+
+    @property
+    def ranges(self) -> tuple[HueAdjustment, ...]:
+        """The sliders of each range, red to magenta."""
+        return tuple(getattr(self, hue.name) for hue in fields(self))
 
     def scaled(self, strength: float) -> "Hsl":
         """Return the same sliders at ``strength`` percent (0..100).
@@ -145,104 +191,66 @@ class Hsl(BaseModel):
         -------
         Hsl
         """
-        return Hsl.model_validate({name: sliders.scaled(strength) for name, sliders in self})
+        return Hsl(*(sliders.scaled(strength) for sliders in self.ranges))
 
 
-class Adjustments(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Adjustments:
     """Sliders, named and ranged as Lightroom's users know them; all at rest leave a picture as it is.
 
     All are global and in the LUT, but for clarity, texture and dehaze, which look at a pixel's surroundings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    exposure: float = Field(
-        0.0,
-        ge=-5,
-        le=5,
-        description="Brightness in EV: +1 doubles the light. Highlights roll off instead of clipping.",
+    exposure: float = _slider("Brightness in EV: +1 doubles the light. Highlights roll off instead of clipping.", -5, 5)
+    contrast: float = _slider("Steepness of the mid-tones, black and white held fixed.")
+    highlights: float = _slider("Bright tones: negative darkens them, white is held.")
+    shadows: float = _slider("Dark tones: positive brightens them, black is held.")
+    whites: float = _slider("White point: +100 turns 60 % of full code to white, -100 lowers white to 75 %.")
+    blacks: float = _slider("Black point: -100 turns 35 % of full code to black, +100 lifts black to 20 %.")
+    vibrance: float = _slider("Saturation of dull colours, gentle on vivid ones and on skin.")
+    saturation: float = _slider("Saturation of every colour: -100 is grey, +100 doubles.")
+    temperature: float = _slider("White balance, blue to yellow: positive is warmer; 100 sets red 1.6 EV over blue.")
+    temperature_kelvin: float | None = field(
+        default=None,
+        metadata={
+            "description": "White balance as the colour temperature of the light, in kelvin, instead of `temperature`: "
+            "the picture as shot counts as 6504, more makes it warmer, less cooler. 6504 changes nothing and is null.",
+            "ge": 2000,
+            "le": 50_000,
+            "strict": True,
+        },
     )
-    contrast: float = Field(0.0, ge=-100, le=100, description="Steepness of the mid-tones, black and white held fixed.")
-    highlights: float = Field(0.0, ge=-100, le=100, description="Bright tones: negative darkens them, white is held.")
-    shadows: float = Field(0.0, ge=-100, le=100, description="Dark tones: positive brightens them, black is held.")
-    whites: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="White point: +100 turns 60 % of full code to white, -100 lowers white to 75 %.",
+    tint: float = _slider("White balance, green to magenta: positive is magenta; 100 lowers green by 0.8 EV.")
+    tone_curve: ToneCurve = field(
+        default=ToneCurve(),
+        metadata={"description": "Curves through points of your own, applied after exposure, contrast and the like."},
     )
-    blacks: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="Black point: -100 turns 35 % of full code to black, +100 lifts black to 20 %.",
+    hsl: Hsl = field(default=Hsl(), metadata={"description": "Hue, saturation and luminance of eight ranges of hue."})
+    clarity: float = _slider(
+        "Contrast of larger details against their surroundings; negative softens. Spatial: not in a LUT."
     )
-    vibrance: float = Field(
-        0.0, ge=-100, le=100, description="Saturation of dull colours, gentle on vivid ones and on skin."
+    texture: float = _slider(
+        "Contrast of fine details such as skin and foliage; negative smooths. Spatial: not in a LUT."
     )
-    saturation: float = Field(
-        0.0, ge=-100, le=100, description="Saturation of every colour: -100 is grey, +100 doubles."
-    )
-    temperature: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="White balance, blue to yellow: positive is warmer; 100 sets red 1.6 EV over blue.",
-    )
-    temperature_kelvin: float | None = Field(
-        None,
-        ge=2000,
-        le=50_000,
-        description="White balance as the colour temperature of the light, in kelvin, instead of `temperature`: the "
-        "picture as shot counts as 6504, more makes it warmer, less cooler. 6504 changes nothing and is null.",
-    )
-    tint: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="White balance, green to magenta: positive is magenta; 100 lowers green by 0.8 EV.",
-    )
-    tone_curve: ToneCurve = Field(
-        ToneCurve(), description="Curves through points of your own, applied after exposure, contrast and the like."
-    )
-    hsl: Hsl = Field(Hsl(), description="Hue, saturation and luminance of eight ranges of hue.")
-    clarity: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="Contrast of larger details against their surroundings; negative softens. Spatial: not in a LUT.",
-    )
-    texture: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="Contrast of fine details such as skin and foliage; negative smooths. Spatial: not in a LUT.",
-    )
-    dehaze: float = Field(
-        0.0,
-        ge=-100,
-        le=100,
-        description="Takes haze off, where the picture has any; negative adds some. Spatial: not in a LUT.",
-    )
+    dehaze: float = _slider("Takes haze off, where the picture has any; negative adds some. Spatial: not in a LUT.")
 
-    @field_validator("temperature_kelvin")
-    @classmethod
-    def _one_temperature(cls, kelvin: float | None, info: ValidationInfo) -> float | None:
-        """Refuse a second temperature; the picture's own is none."""
-        if kelvin == AS_SHOT_KELVIN:
-            return None
-        if kelvin is not None and info.data.get("temperature"):
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.temperature_kelvin == AS_SHOT_KELVIN:
+            object.__setattr__(self, "temperature_kelvin", None)
+        if self.temperature_kelvin is not None and self.temperature:
             raise ValueError("temperature_kelvin and temperature say the same thing: set one of them")
-        return kelvin
 
     @property
     def is_spatial(self) -> bool:
         """Whether any slider needs a pixel's surroundings, so that a LUT is not the whole grade."""
         return any(getattr(self, name) for name in SPATIAL)
 
-    def without_spatial(self) -> Self:
+    def without_spatial(self) -> "Adjustments":
         """Return what a LUT holds: the same sliders, with clarity, texture and dehaze at rest."""
-        return self.model_copy(update=dict.fromkeys(SPATIAL, 0.0)) if self.is_spatial else self
+        return replace(self, clarity=0.0, texture=0.0, dehaze=0.0) if self.is_spatial else self
 
     def scaled(self, strength: float) -> "Adjustments":
         """Return the same sliders at ``strength`` percent (0..100): kelvin in mireds, curves towards the diagonal.
@@ -258,16 +266,16 @@ class Adjustments(BaseModel):
         """
         if strength == 100:
             return self
-        share = strength / 100
         values: dict[str, Any] = {}
-        for name, value in self:
+        for slider in fields(self):
+            value = getattr(self, slider.name)
             if isinstance(value, ToneCurve | Hsl):
-                values[name] = value.scaled(strength)
-            elif name == "temperature_kelvin":
-                values[name] = _scaled_kelvin(value, share)
+                values[slider.name] = value.scaled(strength)
+            elif slider.name == "temperature_kelvin":
+                values[slider.name] = _scaled_kelvin(value, strength / 100)
             else:
-                values[name] = value * strength / 100
-        return Adjustments.model_validate(values)
+                values[slider.name] = value * strength / 100
+        return Adjustments(**values)
 
 
 def _scaled_kelvin(kelvin: float | None, share: float) -> float | None:

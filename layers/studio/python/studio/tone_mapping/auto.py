@@ -5,7 +5,7 @@ The rules serve for pictures that are too small for the model, or unlike what it
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from studio.tone_mapping.analyse import MONOCHROME, Analysis
 from studio.tone_mapping.auto_model import choose_by_model
@@ -69,12 +69,12 @@ def skipping(result: AutoResult, groups: Collection[Group]) -> AutoResult:
     """
     if not groups:
         return result
-    sliders = [slider for group in groups for slider in _SLIDERS[group]]
+    at_rest: dict[str, Any] = {slider: 0.0 for group in groups for slider in _SLIDERS[group]}
     steps = tuple(
         replace(step, applied=False, reason=f"{step.reason} Skipped, as asked.")
         if step.applied and _GROUP_OF.get(step.name) in groups
         else step
         for step in result.steps
     )
-    adjustments = result.adjustments.model_copy(update=dict.fromkeys(sliders, 0.0))
+    adjustments = replace(result.adjustments, **at_rest)
     return replace(result, adjustments=adjustments, steps=steps)

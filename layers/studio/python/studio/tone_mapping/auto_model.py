@@ -1,6 +1,7 @@
 """Choosing the sliders by what the learned model says of a picture."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -247,19 +248,18 @@ def add_finish(chosen: Adjustments, analysis: Analysis, share: float) -> Adjustm
     Adjustments
     """
     lack = max(min(analysis.luma[0.5] / 0.0035, 100) + chosen.blacks, 0)
-    deep = chosen.model_copy(update={"blacks": chosen.blacks - float(round(share * lack))})
+    deep = replace(chosen, blacks=chosen.blacks - float(round(share * lack)))
     (white,) = _toned([analysis.brightest[99.5]], deep)
     brighter = float(np.clip(np.log2(linear_value(WHITE) / max(linear_value(white), 1e-3)), 0, _FINISH_LIGHT))
-    return deep.model_copy(
-        update={
-            "exposure": round(deep.exposure + share * brighter, 2),
-            "contrast": min(deep.contrast + round(share * _FINISH_CONTRAST), 100),
-            "shadows": min(deep.shadows + round(share * _FINISH_SHADOWS), 100),
-        }
+    return replace(
+        deep,
+        exposure=round(deep.exposure + share * brighter, 2),
+        contrast=min(deep.contrast + round(share * _FINISH_CONTRAST), 100),
+        shadows=min(deep.shadows + round(share * _FINISH_SHADOWS), 100),
     )
 
 
 def _toned(codes: Any, adjustments: Adjustments) -> Any:
     """Grade greys, but for the balance."""
     greys = np.repeat(np.array(codes, np.float32)[:, None], 3, axis=1)
-    return grade(greys, adjustments.model_copy(update={"temperature": 0.0, "tint": 0.0}))[:, 0]
+    return grade(greys, replace(adjustments, temperature=0.0, tint=0.0))[:, 0]

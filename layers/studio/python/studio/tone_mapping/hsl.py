@@ -123,7 +123,7 @@ def hue_turns(hsl: Hsl) -> Array:
     ndarray of float64
         (8,), in the order of `CENTRES`.
     """
-    wishes = np.array([sliders.hue for _, sliders in hsl]) / 100
+    wishes = np.array([sliders.hue for sliders in hsl.ranges]) / 100
     ahead, back = np.maximum(wishes, 0), np.maximum(-wishes, 0)
     crowd = np.maximum(ahead + np.roll(back, -1), 1)  # in the gap after each range
     turns: Array = _WAY * (_GAPS * ahead / crowd - np.roll(_GAPS, 1) * back / np.roll(crowd, 1))
@@ -139,11 +139,10 @@ def _tables(hsl: Hsl) -> tuple[Array | None, Array | None, Array | None]:
     def blended(values: Array, rest: Array | float, scale: float) -> Array | None:
         return (rest + values @ shares * scale).astype(np.float32) if values.any() else None
 
-    sliders = [each for _, each in hsl]
     return (
         blended(hue_turns(hsl), degrees / 60, 1 / 60),
-        blended(np.array([each.saturation for each in sliders]), 1, 1 / 100),
-        blended(np.array([each.luminance for each in sliders]), 0, 1 / 100),
+        blended(np.array([each.saturation for each in hsl.ranges]), 1, 1 / 100),
+        blended(np.array([each.luminance for each in hsl.ranges]), 0, 1 / 100),
     )
 
 

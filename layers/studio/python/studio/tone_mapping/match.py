@@ -17,7 +17,7 @@ Reinhard, E., Ashikhmin, M., Gooch, B. and Shirley, P. (2001). Color transfer be
 Applications, 21(5), 34-41: that statistics in an opponent space carry a look.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ def match(proxy: NDArray[Any], reference_proxy: NDArray[Any]) -> AutoResult:
         values |= {name: getattr(fitted, name) * colour for name in _COLOUR}
     # 0 is added since a rounded -0.4 is -0.0.
     rounded = {name: round(value, 2 if name == "exposure" else 0) + 0.0 for name, value in values.items()}
-    adjustments = rest.model_copy(update=rounded)
+    adjustments = replace(rest, **rounded)
     return AutoResult(
         adjustments,
         confidence=round(1 - 0.6 * difference, 2),
@@ -167,7 +167,7 @@ def _fit(sample: Array, goal: Array, rest: Adjustments, names: tuple[str, ...]) 
     prices = np.array([_PRICES[name] for name in names]) ** 2
 
     def sliders(shares: Array) -> Adjustments:
-        return rest.model_copy(update=dict(zip(names, (shares * bounds).tolist(), strict=True)))
+        return replace(rest, **dict(zip(names, (shares * bounds).tolist(), strict=True)))
 
     def errors(shares: Array) -> Array:
         return _statistics(_lab(grade_light(linear, sliders(shares)))) - goal

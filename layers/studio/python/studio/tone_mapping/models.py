@@ -1,5 +1,6 @@
 """What the tone-mapping API takes and answers."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -9,7 +10,7 @@ from studio.compute_tasks.models import TaskOptions
 from studio.image_source import ImageSource
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.formats import Format
-from studio.tone_mapping.output import Output
+from studio.tone_mapping.output import Output, longest_side
 
 PresetId = Annotated[
     str, Field(max_length=64, pattern=r"^[a-z0-9_]+$", description="A built-in look or one of your own.")
@@ -17,17 +18,16 @@ PresetId = Annotated[
 Strength = Annotated[float, Field(ge=0, le=100)]
 
 
+@dataclass(frozen=True)
 class OutputOptions(Output):
     """How the graded image comes back."""
 
-    max_size: int | None = Field(
-        None,
-        ge=16,
-        le=30_000,
-        description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
-    )
-    delivery: Literal["auto", "inline", "url"] = Field(
-        default="auto", description="inline: base64 in the answer. url: a presigned URL. auto: inline where it fits."
+    max_size: int | None = longest_side(16)
+    delivery: Literal["auto", "inline", "url"] = field(
+        default="auto",
+        metadata={
+            "description": "inline: base64 in the answer. url: a presigned URL. auto: inline where it fits.",
+        },
     )
 
 

@@ -1,31 +1,54 @@
-"""How a graded picture is written: what a request may say of it, too, so that nothing here loads OpenCV."""
+"""How a graded picture is written: what a request may say of it, too, so that nothing here loads OpenCV or pydantic."""
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from studio.tone_mapping.formats import Format
+from studio.tone_mapping.ranges import check_ranges
 
 
-class Output(BaseModel):
-    """How a graded picture is written."""
+def longest_side(least: int) -> Any:
+    """Return the field `max_size`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Parameters
+    ----------
+    least : int
+        Pixels.
+    """
+    description = "Longest side in pixels; a larger picture is made smaller, a smaller one kept."
+    return field(default=None, metadata={"description": description, "ge": least, "le": 30_000})
 
-    format: Literal["auto", Format] = Field(
-        "auto", description="File format; `auto` keeps the input's, and is PNG for OpenEXR and Radiance HDR."
+
+@dataclass(frozen=True)
+class Output:
+    """How a graded picture is written.
+
+    Raises
+    ------
+    ValueError
+        `quality` or `max_size` is out of its range.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    format: Literal["auto", Format] = field(
+        default="auto",
+        metadata={"description": "File format; `auto` keeps the input's, and is PNG for OpenEXR and Radiance HDR."},
     )
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF.")
-    bit_depth: Literal[8, 16] | None = Field(
-        None,
-        description="Bits of a channel; 16 is for PNG and TIFF. By default the input's, where the format can.",
+    quality: int = field(default=90, metadata={"description": "Quality of JPEG, WebP and AVIF.", "ge": 1, "le": 100})
+    bit_depth: Literal[8, 16] | None = field(
+        default=None,
+        metadata={
+            "description": "Bits of a channel; 16 is for PNG and TIFF. By default the input's, where the format can."
+        },
     )
-    max_size: int | None = Field(
-        None,
-        ge=1,
-        le=30_000,
-        description="Longest side in pixels; a larger picture is made smaller, a smaller one kept.",
+    max_size: int | None = longest_side(1)
+    strip_metadata: bool = field(
+        default=False,
+        metadata={
+            "description": "Leave EXIF out, its GPS position with it; the colour profile stays, or colours would shift."
+        },
     )
-    strip_metadata: bool = Field(
-        False, description="Leave EXIF out, its GPS position with it; the colour profile stays, or colours would shift."
-    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

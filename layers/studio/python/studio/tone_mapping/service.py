@@ -41,6 +41,7 @@ from studio.tone_mapping.models import (
 )
 from studio.tone_mapping.presets.files import find_grade, find_sliders, read_table
 from studio.tone_mapping.probe import Limits
+from studio.tone_mapping.read_adjustments import read_adjustments
 from studio.tone_mapping.settings import ToneMappingSettings
 
 _NOT_IN_THE_KEY: dict[str, Any] = {
@@ -196,14 +197,14 @@ def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
         data = load_image(image, caller)
         with _explained(f"auto.{image.image_field}"):
             look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
-        return Computed({"adjustments": look.auto.adjustments.model_dump(mode="json")} if look.auto else {})
+        return Computed({"adjustments": asdict(look.auto.adjustments)} if look.auto else {})
 
     identity = identify(image, caller)
     if identity is None:
         computed = compute()
     else:
         computed, _ = find_or_compute(caller, make_key("analysis", caller, *identity), "analysis", compute)
-    return Adjustments.model_validate(computed.answer["adjustments"])
+    return read_adjustments(computed.answer["adjustments"])
 
 
 def _deliver_lut(caller: Caller, request: CreateLutRequest, lut: Lut) -> dict[str, Any]:
@@ -354,7 +355,7 @@ def _compute(
         "width": graded.width,
         "height": graded.height,
         "size_bytes": None if graded.data is None else len(graded.data),
-        "adjustments": named.adjustments and named.adjustments.model_dump(mode="json"),
+        "adjustments": named.adjustments and asdict(named.adjustments),
         "confidence": auto.confidence if auto else None,
         "steps": [asdict(step) for step in auto.steps] if auto else [],
         "grades": [grade.model_dump(mode="json") for grade in grades],

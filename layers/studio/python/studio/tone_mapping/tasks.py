@@ -1,5 +1,6 @@
 """Tone mapping as compute tasks: the service's functions, their pictures stored instead of inline."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from studio.caller import Caller
@@ -57,5 +58,5 @@ def apply_preset(caller: Caller, request: ApplyPresetRequest, report: Reporter) 
 
 def _stored(request: Request) -> Request:
     """Return the request with its picture stored: a job's result is a record, and holds no pixels."""
-    output = request.output.model_copy(update={"delivery": "url"})
+    output = replace(request.output, delivery="url")
     return request.model_copy(update={"output": output})

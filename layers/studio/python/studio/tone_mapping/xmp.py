@@ -2,13 +2,11 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 from xml.parsers import expat
 
-from pydantic import ValidationError
-
-from studio.tone_mapping.adjustments import Adjustments, Hsl, ToneCurve
+from studio.tone_mapping.adjustments import Adjustments, CurvePoints, Hsl, HueAdjustment, ToneCurve
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 
 MAX_CHARACTERS = 1_000_000
@@ -43,12 +41,13 @@ _CURVES = {
     "ToneCurvePV2012Green": "green",
     "ToneCurvePV2012Blue": "blue",
 }
+_HUES = [hue.name for hue in fields(Hsl)]
 _HSL = {
     f"{aspect}Adjustment{hue.capitalize()}": (hue, aspect.lower())
-    for hue in Hsl.model_fields
+    for hue in _HUES
     for aspect in ("Hue", "Saturation", "Luminance")
 }
-_GREY_MIXER = {f"GrayMixer{hue.capitalize()}": (hue, "luminance") for hue in Hsl.model_fields}
+_GREY_MIXER = {f"GrayMixer{hue.capitalize()}": (hue, "luminance") for hue in _HUES}
 _HANDLED = {"Name", "WhiteBalance", "ConvertToGrayscale", *_SLIDERS, *_WHITE_BALANCE, *_CURVES, *_HSL, *_GREY_MIXER}
 
 # What says nothing about the look: about the file, or of no effect without another setting that is listed.
@@ -176,7 +175,7 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     for name, setting in settings.items():
         if name not in _HANDLED and not _BOOKKEEPING.fullmatch(name) and not _is_at_rest(name, setting):
             unmapped.append(_shown(name, setting))
-    return XmpPreset(title, Adjustments.model_validate(values), tuple(mapped), tuple(unmapped))
+    return XmpPreset(title, Adjustments(**values), tuple(mapped), tuple(unmapped))
 
 
 def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dict[str, Any]:
@@ -202,9 +201,7 @@ def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dic
     return values
 
 
-def _hsl(
-    settings: _Settings, names: dict[str, tuple[str, str]], mapped: list[str], unmapped: list[str]
-) -> dict[str, dict[str, float]]:
+def _hsl(settings: _Settings, names: dict[str, tuple[str, str]], mapped: list[str], unmapped: list[str]) -> Hsl:
     values: dict[str, dict[str, float]] = {}
     for name, (hue, aspect) in names.items():
         if name in settings:
@@ -212,27 +209,27 @@ def _hsl(
             if value:
                 values.setdefault(hue, {})[aspect] = value
                 mapped.append(name)
-    return values
+    return Hsl(**{hue: HueAdjustment(**sliders) for hue, sliders in values.items()})
 
 
-def _curves(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _curves(settings: _Settings, mapped: list[str], unmapped: list[str]) -> ToneCurve:
+    values: dict[str, CurvePoints] = {}
     for name, channel in _CURVES.items():
         if name not in settings:
             continue
         given = [_point(name, settings[name], text) for text in settings[name].texts]
         points = [(min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)) for x, y in given]
         try:
-            curve = ToneCurve.model_validate({channel: points})
-        except ValidationError:  # too many points, or two above one another
+            curve = ToneCurve(**{channel: tuple(points)})
+        except ValueError:  # too many points, or two above one another
             unmapped.append(_shown(name, settings[name]))
             continue
         if points != given:
             unmapped.append(f"{_shown(name, settings[name])} (clamped to 0..255)")
         if curve != ToneCurve():
-            values[channel] = points
+            values[channel] = tuple(points)
             mapped.append(name)
-    return values
+    return ToneCurve(**values)
 
 
 def _point(name: str, setting: _Setting, text: str) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from studio.tone_mapping.presets import service
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.presets.models import ImportPresetRequest, ImportPresetResponse
 from studio.tone_mapping.presets.settings import PresetSettings
+from studio.tone_mapping.read_adjustments import read_adjustments
 
 _MOST_UNMAPPED = 200  # told of a file
 
@@ -144,7 +145,7 @@ def find_sliders(caller: Caller, preset_id: str, strength: float) -> Adjustments
     preset = service.find_own(caller, preset_id)
     if preset.adjustments is None:
         return None
-    return Adjustments.model_validate(preset.adjustments).scaled(strength)
+    return read_adjustments(preset.adjustments).scaled(strength)
 
 
 def read_table(caller: Caller, preset_id: str, strength: float) -> Table:

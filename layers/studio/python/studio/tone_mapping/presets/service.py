@@ -1,5 +1,7 @@
 """Presets: built-in looks, and the callers' own in MongoDB."""
 
+from dataclasses import asdict
+
 from studio import storage
 from studio.caller import Caller
 from studio.documents import new_id, utc_now
@@ -16,6 +18,7 @@ from studio.tone_mapping.presets.models import (
     UpdatePresetRequest,
 )
 from studio.tone_mapping.presets.settings import PresetSettings
+from studio.tone_mapping.read_adjustments import read_adjustments
 
 
 def list_presets(caller: Caller, limit: int, cursor: str | None) -> ListPresetsResponse:
@@ -122,7 +125,7 @@ def update_preset(caller: Caller, preset_id: str, request: UpdatePresetRequest) 
     changes = {
         "name": request.name,
         "description": request.description,
-        "adjustments": request.adjustments.model_dump(mode="json") if request.adjustments else None,
+        "adjustments": asdict(request.adjustments) if request.adjustments else None,
     }
     changed = repository.update_preset(preset_id, caller.user_id, changes, utc_now())
     if changed is None:
@@ -178,7 +181,7 @@ def new_preset(
         user_id=caller.user_id,
         name=name,
         description=description,
-        adjustments=adjustments.model_dump(mode="json") if adjustments else None,
+        adjustments=asdict(adjustments) if adjustments else None,
         lut_size=lut_size,
         created_at=now,
         updated_at=now,
@@ -253,7 +256,7 @@ def to_response(preset: Preset) -> PresetResponse:
         description=preset.description,
         is_builtin=False,
         kind="sliders" if preset.lut_size is None else "lut",
-        adjustments=None if preset.adjustments is None else Adjustments.model_validate(preset.adjustments),
+        adjustments=None if preset.adjustments is None else read_adjustments(preset.adjustments),
         lut_size=preset.lut_size,
         created_at=preset.created_at,
         updated_at=preset.updated_at,
