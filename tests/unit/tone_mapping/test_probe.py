@@ -275,6 +275,28 @@ def test_a_jpeg_of_more_scans_than_encoders_make_is_refused(picture: Image.Image
     assert caught.value.code == "IMAGE_TOO_COMPLEX"
 
 
+def test_scans_of_one_component_each_are_counted_in_sequential_jpegs_too(picture: Image.Image, saved: Saved) -> None:
+    data = bytearray(saved(picture.convert("L"), "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    assert data[frame + 9] == 1
+    scan = bytes(data[data.index(b"\xff\xda") : -2])
+    many = bytes(data[:-2]) + scan * 100 + b"\xff\xd9"
+    assert probe(many).width == picture.width, "of all components: nothing reads what comes behind the first"
+    data[frame + 9] = 3  # of which a scan holds one
+    data[frame + 3] += 6
+    data[frame + 13 : frame + 13] = bytes([2, 0x11, 0, 3, 0x11, 0])
+    with pytest.raises(ImageTooLargeError, match=r"has 101 scans; the limit is 50"):
+        probe(bytes(data[:-2]) + scan * 100 + b"\xff\xd9")
+
+
+def test_a_jpeg_of_thousands_of_segments_is_refused(picture: Image.Image, saved: Saved) -> None:
+    jpeg, segment = saved(picture, "JPEG"), b"\xff\xfe\0\2"
+    assert probe(jpeg[:2] + 900 * segment + jpeg[2:]).width == picture.width
+    with pytest.raises(ImageTooLargeError, match="has more than 1,000 segments before its first scan") as caught:
+        probe(jpeg[:2] + 1000 * segment + jpeg[2:])
+    assert caught.value.code == "IMAGE_TOO_COMPLEX"
+
+
 def test_a_jpeg_of_exif_in_thousands_of_pieces_is_refused(picture: Image.Image, saved: Saved) -> None:
     jpeg = saved(picture, "JPEG")
     segment = b"\xff\xe1" + struct.pack(">H", 1008) + b"Exif\0\0" + bytes(1000)

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -222,8 +223,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     is_inverted = is_premultiplied = False
     chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
-        _check_scans(data)
-        _check_exif_segments(data)
+        _check_complexity(data)
     elif kind == "png":
         chunks = _chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB, nor of grey with alpha
@@ -280,60 +280,64 @@ def _displayed_dpi(stored: Any, orientation: int) -> Dpi:
     return (float(down), float(across)) if orientation >= 5 else (float(across), float(down))
 
 
-_MOST_SCANS = 50  # of a JPEG; encoders make about ten, and each goes over the whole picture again
-_SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # all else behind 0xff is filling, stuffing or a restart
-
-
-def _check_scans(data: bytes) -> None:
-    """Refuse a JPEG of more scans than any encoder makes, a few bytes each, which are decoded for minutes."""
-    if data.count(_SCAN) <= _MOST_SCANS:  # EXIF and what comes behind the picture may look like some, too
-        return
-    scans, at = 0, 2
-    while (marker := _MARKER.search(data, at)) and marker[0] != b"\xff\xd9":
-        scans += marker[0] == _SCAN
-        at = marker.end()
-        if marker[0] not in (b"\xff\x01", b"\xff\xd8"):  # these have no length
-            at += int.from_bytes(data[at : at + 2], "big")
-    if scans > _MOST_SCANS:
-        raise ImageTooLargeError(
-            "IMAGE_TOO_COMPLEX", f"The JPEG has {scans:,} scans; the limit is {_MOST_SCANS}. Save it again."
-        )
-
-
+_WITHOUT_LENGTH = (0x01, 0xD8)
+_APP1, _SCAN, _END = 0xE1, 0xDA, 0xD9
+_SEQUENTIAL = (0xC0, 0xC1, 0xC9)  # frames that are not progressive, lossless or hierarchical
+_FRAMES = (*_SEQUENTIAL, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+_MOST_SEGMENTS = 1000  # of a JPEG, before its first scan
 _MOST_EXIF_SEGMENTS = 100
+_MOST_SCANS = 50  # encoders make about ten, and each goes over the whole picture again
 
 
-def _check_exif_segments(data: bytes) -> None:
-    """Refuse a JPEG whose EXIF comes in thousands of pieces: Pillow copies all of it for each one more."""
-    segments = data.count(b"Exif\0\0")
-    if segments > _MOST_EXIF_SEGMENTS:
-        raise ImageTooLargeError(
-            "IMAGE_TOO_COMPLEX",
-            f"The JPEG has EXIF in {segments:,} segments; the limit is {_MOST_EXIF_SEGMENTS}. Save it again.",
-        )
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the marker of each segment of a JPEG, and where its contents begin, up to the end of the picture."""
+    at = 2
+    while (marker := _MARKER.search(data, at)) and marker[0][1] != _END:
+        yield marker[0][1], marker.end() + 2
+        at = marker.end()
+        if marker[0][1] not in _WITHOUT_LENGTH:
+            at += int.from_bytes(data[at : at + 2], "big")
 
 
-_FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)  # markers of kinds of JPEG
-_MOST_SEGMENTS = 1000  # looked at before the frame
+def _check_complexity(data: bytes) -> None:
+    """Refuse a JPEG whose segments or scans, of a few bytes each, would be read for minutes."""
+    exif_segments, components, has_one_scan = 0, b"", False
+    for number, (marker, at) in enumerate(_segments(data)):
+        if number >= _MOST_SEGMENTS:
+            raise _too_complex(f"has more than {_MOST_SEGMENTS:,} segments before its first scan")
+        if marker == _APP1:
+            exif_segments += data.startswith(b"Exif\0\0", at)  # Pillow copies all of it for each one more
+        elif marker in _FRAMES:
+            components = data[at + 5 : at + 6] if marker in _SEQUENTIAL else b""
+        elif marker == _SCAN:
+            has_one_scan = data[at : at + 1] == components  # of all components: libjpeg reads no other
+            break
+    if exif_segments > _MOST_EXIF_SEGMENTS:
+        raise _too_complex(f"has EXIF in {exif_segments:,} segments; the limit is {_MOST_EXIF_SEGMENTS}")
+    # What comes in EXIF and behind the picture may look like scans, too.
+    if not has_one_scan and data.count(bytes([0xFF, _SCAN])) > _MOST_SCANS:
+        scans = sum(marker == _SCAN for marker, _ in _segments(data))
+        if scans > _MOST_SCANS:
+            raise _too_complex(f"has {scans:,} scans; the limit is {_MOST_SCANS}")
+
+
+def _too_complex(what: str) -> ImageTooLargeError:
+    return ImageTooLargeError("IMAGE_TOO_COMPLEX", f"The JPEG {what}. Save it again.")
 
 
 def _check_jpeg_depth(data: bytes) -> None:
     """Refuse a JPEG that Pillow calls damaged for having other than 8 bits."""
-    at = 2
-    for _ in range(_MOST_SEGMENTS):
-        marker = _MARKER.search(data, at)
-        if marker is None or marker[0] == _SCAN or marker.end() + 2 >= len(data):
+    for marker, at in _segments(data):
+        if marker == _SCAN or at >= len(data):
             return
-        at = marker.end()
-        depth = data[at + 2]
-        if marker[0][1] in _FRAMES:
+        if marker in _FRAMES:
+            depth = data[at]
             if depth != 8 and 2 <= depth <= 16:
                 raise UnsupportedImageError(
                     "UNSUPPORTED_FORMAT", f"The JPEG holds {depth}-bit samples. Accepted are those of 8 bits."
                 )
             return
-        at += int.from_bytes(data[at : at + 2], "big")
 
 
 _KEPT_CHUNKS = (b"eXIf", b"cICP")
