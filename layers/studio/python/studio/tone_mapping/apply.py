@@ -20,63 +20,98 @@ _DEPTHS = {
 _STRIPS = 8  # a core: so that all of them end at about the same time
 
 
+class LutProcessor:
+    """A LUT, made ready for pixels of one type: for a LUT of 65 nodes that takes as long as a megapixel does.
+
+    Parameters
+    ----------
+    lut : ndarray of float32
+        As `compile_lut` makes it.
+    dtype : dtype
+        Of the pixels: uint8, uint16 or float32.
+    """
+
+    def __init__(self, lut: Lut, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._is_dithered = dtype == np.uint8
+        self._processor: Any = None  # of the identity
+        if not np.array_equal(lut, identity_lut(lut.shape[0])):
+            target = np.dtype(np.uint16) if self._is_dithered else dtype
+            self._processor = _processor(lut, _DEPTHS[dtype], _DEPTHS[target])
+
+    def apply(self, pixels: NDArray[Any], threads: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Run pixels through the LUT, tetrahedrally.
+
+        Parameters
+        ----------
+        pixels : ndarray
+            (h, w, 3) BGR, display-encoded; float32 is 0..1, and clamped.
+        threads : int | None
+            Cores to use; all of them by default. The answer is the same, to the bit, for any number.
+        out : ndarray | None
+            Where to write: contiguous, like `pixels`, which it may be itself. A new array by default.
+
+        Returns
+        -------
+        ndarray
+            Of the shape and type of `pixels`. 8 bits are dithered from 16; an identity LUT returns the pixels exactly.
+        """
+        pixels = np.ascontiguousarray(pixels)
+        if out is None:
+            out = np.empty_like(pixels)
+        if self._processor is None:
+            out[...] = pixels
+            return out
+
+        height, width, _ = pixels.shape
+        pattern = dither_pattern(width if self._is_dithered else 0)
+        threads = threads or os.cpu_count() or 1
+        # The dither's other passes find a short strip in a core's cache; without it, calls are all that strips cost.
+        rows = TILE if self._is_dithered else max(TILE, -(-height // (_STRIPS * threads)))
+
+        def grade_strip(top: int) -> None:
+            source, target = pixels[top : top + rows], out[top : top + rows]
+            wide = np.empty(source.shape, np.uint16) if self._is_dithered else target
+            self._processor.apply(_describe(source), _describe(wide))
+            if self._is_dithered:
+                dither_to_8_bits(wide, target, pattern[: len(wide)])
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(grade_strip, range(0, height, rows)))
+        return out
+
+
 def apply_lut(
     pixels: NDArray[Any], lut: Lut, threads: int | None = None, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
-    """Run pixels through a LUT, tetrahedrally.
+    """Run pixels through a LUT that is needed once.
 
     Parameters
     ----------
     pixels : ndarray
-        (h, w, 3) BGR, display-encoded: uint8, uint16 or float32 (0..1, clamped).
+        Of uint8, uint16 or float32.
     lut : ndarray of float32
-        As `compile_lut` makes it.
     threads : int | None
-        Cores to use; all of them by default. The answer is the same, to the bit, for any number.
     out : ndarray | None
-        Where to write: contiguous, like `pixels`, which it may be itself. A new array by default.
+        All of them as `LutProcessor` takes them.
 
     Returns
     -------
     ndarray
-        Of the shape and type of `pixels`. 8 bits are dithered from 16; an identity LUT returns the pixels exactly.
+        As `LutProcessor.apply` does.
     """
-    pixels = np.ascontiguousarray(pixels)
-    if out is None:
-        out = np.empty_like(pixels)
-    if np.array_equal(lut, identity_lut(lut.shape[0])):
-        out[...] = pixels
-        return out
-
-    height, width, _ = pixels.shape
-    dithered = pixels.dtype == np.uint8
-    pattern = dither_pattern(width if dithered else 0)
-    processor = _processor(lut, pixels.dtype, np.dtype(np.uint16) if dithered else pixels.dtype)
-
-    threads = threads or os.cpu_count() or 1
-    # The dither's other passes find a short strip in a core's cache; without it, calls are all that strips cost.
-    rows = TILE if dithered else max(TILE, -(-height // (_STRIPS * threads)))
-
-    def grade_strip(top: int) -> None:
-        source, target = pixels[top : top + rows], out[top : top + rows]
-        wide = np.empty(source.shape, np.uint16) if dithered else target
-        processor.apply(_describe(source), _describe(wide))
-        if dithered:
-            dither_to_8_bits(wide, target, pattern[: len(wide)])
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(grade_strip, range(0, height, rows)))
-    return out
+    return LutProcessor(lut, pixels.dtype).apply(pixels, threads, out)
 
 
-def _processor(lut: Lut, source: np.dtype[Any], target: np.dtype[Any]) -> Any:
+def _processor(lut: Lut, source: Any, target: Any) -> Any:
     # The LUT is turned to blue, green, red, and OpenColorIO told that pixels are RGB: its Python binding miscounts the
     # channels of CHANNEL_ORDERING_BGR as four. Tetrahedra do not mind which axis is which.
     turned = np.ascontiguousarray(lut.transpose(2, 1, 0, 3)[..., ::-1])
     transform = ocio.Lut3DTransform(gridSize=lut.shape[0], interpolation=ocio.INTERP_TETRAHEDRAL)
     transform.setData(turned.reshape(-1))
-    processor = ocio.Config.CreateRaw().getProcessor(transform)
-    return processor.getOptimizedCPUProcessor(_DEPTHS[source], _DEPTHS[target], ocio.OPTIMIZATION_LOSSLESS)
+    config = ocio.Config.CreateRaw()
+    config.setProcessorCacheFlags(ocio.PROCESSOR_CACHE_OFF)  # it hashes every value, and each config is used once
+    return config.getProcessor(transform).getOptimizedCPUProcessor(source, target, ocio.OPTIMIZATION_LOSSLESS)
 
 
 def _describe(strip: NDArray[Any]) -> Any:

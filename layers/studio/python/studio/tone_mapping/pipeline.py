@@ -1,18 +1,19 @@
 """From bytes to graded bytes: every way of grading a picture in one place."""
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.tone_mapping.adjustments import SPATIAL
 from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, make_proxy
-from studio.tone_mapping.apply import apply_lut
+from studio.tone_mapping.apply import LutProcessor, apply_lut
 from studio.tone_mapping.auto import Group, choose, skipping
 from studio.tone_mapping.auto_result import AutoResult
 from studio.tone_mapping.decode import Photo, decode, reduction
@@ -64,8 +65,8 @@ class GradedImage:
     lut : ndarray of float32
         What was applied; `lut_id` names it.
     timings_ms : dict
-        Milliseconds of ``probe decode analyse lut apply encode``, one after the other: ``analyse`` is what is left to
-        do of it once the picture is decoded. Fitting into `max_size` is within ``decode``.
+        Milliseconds of ``probe decode analyse lut apply encode``, one after the other: ``analyse`` and ``lut`` are what
+        is left to do of them once the picture is decoded. Fitting into `max_size` is within ``decode``.
     """
 
     data: bytes | None
@@ -77,6 +78,32 @@ class GradedImage:
     lut: Lut
     lut_id: str
     timings_ms: dict[str, float]
+
+
+class _Seen(NamedTuple):
+    proxy: Proxy
+    analysis: Analysis
+    look: Look
+
+
+class _Grader:
+    """A look, made ready for the picture and for its proxy."""
+
+    def __init__(self, seen: _Seen, bit_depth: int, dtype: np.dtype[Any]) -> None:
+        self._spatial = spatial_sliders(seen.look.grades)
+        is_fine = np.uint16 in (dtype, seen.proxy.dtype) or any(self._spatial.values())
+        self._dtype = np.dtype(np.uint16 if is_fine else np.uint8)
+        self.lut = compile_look(seen.look.grades, look_size(seen.look.grades, bit_depth))
+        self._processor = LutProcessor(self.lut, self._dtype)
+
+    def grade(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Grade pixels, which are ours: they may be overwritten."""
+        pixels = with_dtype(pixels, self._dtype)
+        pixels = self._processor.apply(pixels, out=pixels)
+        if any(self._spatial.values()):
+            clarity, texture, dehaze = (self._spatial[name] for name in SPATIAL)
+            pixels = apply_detail(pixels, clarity, texture, dehaze)
+        return pixels
 
 
 @dataclass
@@ -190,30 +217,35 @@ def grade_image(
         header = probe(data)
         check_limits(header, limits)
         dtype = output_dtype(header, output)
-    # Decoding takes one core only. On another one, the look is chosen meanwhile, where the picture can be had small
-    # before it is there as a whole, and the result is judged while it is written.
+    # Decoding takes one core only. On another one, the look is chosen and compiled meanwhile, where the picture can be
+    # had small before it is there as a whole, and the result is judged while it is written.
     with ThreadPoolExecutor(1) as beside:
-        seen = None
+
+        def choose_beside(see: Callable[[], Photo]) -> tuple[Future[_Seen], Future[_Grader]]:
+            seen = beside.submit(lambda: _analyse(_visible(see()), chooser))
+            return seen, beside.submit(lambda: _Grader(seen.result(), header.bit_depth, dtype))
+
+        chosen = None
         if reduction(header, _PROXY_MIN_SIDE) != reduction(header, output.max_size):
-            seen = beside.submit(lambda: _analyse(_visible(decode(data, header, _PROXY_MIN_SIDE)), chooser))
+            chosen = choose_beside(lambda: decode(data, header, _PROXY_MIN_SIDE))
         with stopwatch("decode"):
             photo = decode(data, header, output.max_size)
         # Of the picture as it came: the look must not depend on the size that it goes out in.
+        seen, compiled = chosen or choose_beside(lambda: photo)
         with stopwatch("analyse"):
-            proxy, before, look = seen.result() if seen else _analyse(_visible(photo), chooser)
+            proxy, before, look = seen.result()
+        with stopwatch("lut"):
+            grader = compiled.result()
         with stopwatch("decode"):
             photo = _fitted(photo, output.max_size)
         height, width = photo.pixels.shape[:2]
-        with stopwatch("lut"):
-            lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
-            fingerprint = lut_id(lut)
-            spatial = spatial_sliders(look.grades)
+        fingerprint = beside.submit(lut_id, grader.lut)
         own = proxy.copy()  # it may be the picture itself, which the grade overwrites
-        after = beside.submit(lambda: analyse_proxy(_grade(own, lut, spatial, dtype)))
+        after = beside.submit(lambda: analyse_proxy(grader.grade(own)))
         encoded = None
         if not dry_run:
             with stopwatch("apply"):
-                photo = replace(photo, pixels=_grade(photo.pixels, lut, spatial, dtype))
+                photo = replace(photo, pixels=grader.grade(photo.pixels))
             with stopwatch("encode"):
                 encoded = encode(photo.pixels, photo.alpha, photo.header, output)
         return GradedImage(
@@ -223,8 +255,8 @@ def grade_image(
             height=height,
             look=look,
             statistics={"before": before.statistics(), "after": after.result().statistics()},
-            lut=lut,
-            lut_id=fingerprint,
+            lut=grader.lut,
+            lut_id=fingerprint.result(),
             timings_ms=stopwatch.timings_ms,
         )
 
@@ -257,12 +289,11 @@ def grade_still(
     check_limits(header, limits or Limits())
     photo = decode(data, header, _longer_side(header.displayed_size, min_size) if min_size else None)
     seen = photo if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _PROXY_MIN_SIDE)
-    _, _, look = _analyse(_visible(seen), chooser)
+    grader = _Grader(_analyse(_visible(seen), chooser), header.bit_depth, photo.pixels.dtype)
     height, width = photo.pixels.shape[:2]
     if min_size and min_size[0] < width and min_size[1] < height:
         photo = _resized(photo, min_size)
-    lut = compile_look(look.grades, look_size(look.grades, header.bit_depth))
-    pixels = _grade(photo.pixels, lut, spatial_sliders(look.grades), photo.pixels.dtype)
+    pixels = grader.grade(photo.pixels)
     alpha = photo.alpha
     if alpha is not None and alpha.dtype == np.uint16:
         alpha = (alpha >> 8).astype(np.uint8)
@@ -274,10 +305,10 @@ def _longer_side(size: tuple[int, int], min_size: tuple[int, int]) -> int:
     return max(-(-max(size) * needed // side) for side, needed in zip(size, min_size, strict=True))
 
 
-def _analyse(pixels: NDArray[Any], chooser: Chooser) -> tuple[Proxy, Analysis, Look]:
+def _analyse(pixels: NDArray[Any], chooser: Chooser) -> _Seen:
     proxy = make_proxy(pixels)
     analysis = analyse_proxy(proxy)
-    return proxy, analysis, chooser(proxy, analysis)
+    return _Seen(proxy, analysis, chooser(proxy, analysis))
 
 
 def _visible(photo: Photo) -> NDArray[Any]:
@@ -304,16 +335,6 @@ def _visible(photo: Photo) -> NDArray[Any]:
     return pixels
 
 
-def _grade(pixels: NDArray[Any], lut: Lut, spatial: dict[str, float], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Grade pixels, which are ours: they may be overwritten."""
-    if dtype == np.uint16 or any(spatial.values()):
-        pixels = with_dtype(pixels, np.dtype(np.uint16))
-    pixels = apply_lut(pixels, lut, out=pixels)
-    if any(spatial.values()):
-        pixels = apply_detail(pixels, spatial["clarity"], spatial["texture"], spatial["dehaze"])
-    return pixels
-
-
 def choose_look(data: bytes, chooser: Chooser, limits: Limits | None = None) -> Look:
     """Tell the look of an encoded picture, without grading it.
 
@@ -332,7 +353,7 @@ def choose_look(data: bytes, chooser: Chooser, limits: Limits | None = None) -> 
     ImageError
         One of its subclasses.
     """
-    return _analyse(load_proxy(data, limits), chooser)[2]
+    return _analyse(load_proxy(data, limits), chooser).look
 
 
 def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
