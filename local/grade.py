@@ -1,6 +1,7 @@
 """`python -m local.grade`: grade files and folders by the pipeline alone; no server, no AWS, no database."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, get_args
 
-# What takes long for nothing at the start: numpy's thread a core for products of matrices, of which there are none
-# large here.
+# What takes long for nothing at the start: to look for garbage among what is loaded, all of which stays, and numpy's
+# thread a core for products of matrices, of which there are none large here.
+gc.disable()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from studio.tone_mapping.adjustments import Adjustments
@@ -31,6 +33,9 @@ from studio.tone_mapping.pipeline import (
     matching,
 )
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+
+gc.freeze()
+gc.enable()
 
 # What is taken out of folders.
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".exr", ".hdr"}

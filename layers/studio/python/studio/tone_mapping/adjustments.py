@@ -56,7 +56,7 @@ def _usable(points: CurvePoints) -> CurvePoints:
     return points
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ToneCurve:
     """Curves through points (input, output), both display-encoded 0 (black) to 1 (white); no points change nothing.
 
@@ -120,7 +120,7 @@ def _towards_diagonal(points: CurvePoints, share: float) -> CurvePoints:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HueAdjustment:
     """Sliders of one range of hues; neutral colours keep out of them."""
 
@@ -155,7 +155,7 @@ class HueAdjustment:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hsl:
     """Hue, saturation and luminance by ranges of hue, each blending into its neighbours."""
 
@@ -194,7 +194,7 @@ class Hsl:
         return Hsl(*(sliders.scaled(strength) for sliders in self.ranges))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Adjustments:
     """Sliders, named and ranged as Lightroom's users know them; all at rest leave a picture as it is.
 
