@@ -89,6 +89,12 @@ def test_mesh_gives_the_white_of_a_dark_look() -> None:
     assert read_lut("Mesh 1 12\n" + dark).max() == np.float32(900 / 4095)
 
 
+@pytest.mark.parametrize("white", [255, 1023, 4095, 16383])
+def test_one_above_white_is_no_more_bits(white: int) -> None:
+    scaled = two().replace("1023", str(white + 1))
+    np.testing.assert_allclose(read_lut(scaled), identity_lut(2) * (white + 1) / white, rtol=1e-6)
+
+
 def test_blue_runs_fastest() -> None:
     lut = read_lut("0 255\n1 2 3\n4 5 6\n7 8 9\n10 11 12\n13 14 15\n16 17 18\n19 20 21\n22 23 24")
     np.testing.assert_array_equal(np.rint(lut[0, 0, 1] * 255), [4, 5, 6])

@@ -24,9 +24,10 @@ def read_3dl(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CHA
     """Read a .3dl file: a row of inputs, then rows of three whole numbers, blue running fastest.
 
     White in the output is that of ``Mesh inputs outputs`` (bits), or else of the fewest bits of 8, 10, 12, 14 and 16
-    that hold the largest number. The row of inputs says where the nodes lie, its last being white; where they are not
-    evenly spaced, they become a shaper. Without that row they are taken as even. Comments, blank lines, Lustre's
-    ``3DMESH`` and its closing lines of gamma (``LUT8``, ``gamma 1.0``) are passed over.
+    that hold the largest number, which may be one more: some programs scale by 1024 or 4096. The row of inputs says
+    where the nodes lie, its last being white; where they are not evenly spaced, they become a shaper. Without that row
+    they are taken as even. Comments, blank lines, Lustre's ``3DMESH`` and its closing lines of gamma (``LUT8``,
+    ``gamma 1.0``) are passed over.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def read_3dl(text: str, max_size: int = MAX_NODES, max_characters: int = MAX_CHA
     if len(table) != size**3:
         raise PresetFileError(f"a LUT of {size} nodes an axis has {size**3} rows of numbers, got {len(table)}")
     if white is None:
-        white = next(white for white in _WHITES if table.max() <= white)
+        white = next(white for white in _WHITES if table.max() <= white + 1)
     return ImportedLut(
         title="",
         lut=(table / white).reshape(size, size, size, 3).astype(np.float32),
