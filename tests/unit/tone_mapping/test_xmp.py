@@ -36,7 +36,7 @@ def test_a_preset_with_curves_and_hsl() -> None:
     assert got.title == "Harbour & dusk"
     assert got.adjustments == Adjustments(
         temperature_kelvin=7200,
-        tint=12,
+        tint=2,
         exposure=0.35,
         contrast=-14,
         highlights=-62,
@@ -103,7 +103,14 @@ def test_what_is_at_rest_is_no_news() -> None:
 @pytest.mark.parametrize(
     ("attributes", "adjustments", "unmapped"),
     [
-        ('crs:Temperature="5200" crs:Tint="8"', Adjustments(temperature_kelvin=5200, tint=8), ()),
+        ('crs:Temperature="5200" crs:Tint="8"', Adjustments(temperature_kelvin=5200, tint=-2), ()),
+        ('crs:WhiteBalance="Cloudy" crs:Temperature="6504" crs:Tint="+10"', Adjustments(), ()),
+        (
+            'crs:Temperature="5200" crs:Tint="120"',
+            Adjustments(temperature_kelvin=5200, tint=100),
+            ("Tint=120 (clamped to 110)",),
+        ),
+        ('crs:Tint="8"', Adjustments(tint=8), ()),
         ('crs:Temperature="6504"', Adjustments(), ()),
         ('crs:WhiteBalance="As Shot" crs:Temperature="5200" crs:Tint="8"', Adjustments(), ()),
         ('crs:WhiteBalance="Daylight" crs:Temperature="5500"', Adjustments(temperature_kelvin=5500), ()),
@@ -116,7 +123,7 @@ def test_what_is_at_rest_is_no_news() -> None:
         (
             'crs:Tint="-130" crs:Temperature="1000"',
             Adjustments(tint=-100, temperature_kelvin=2000),
-            ("Temperature=1000 (clamped to 2000)", "Tint=-130 (clamped to -100)"),
+            ("Temperature=1000 (clamped to 2000)", "Tint=-130 (clamped to -90)"),
         ),
         ('crs:Exposure2012="+7.5"', Adjustments(exposure=5), ("Exposure2012=+7.5 (clamped to 5)",)),
         (

@@ -34,6 +34,7 @@ _WHITE_BALANCE = {
     "Tint": "tint",
     "IncrementalTint": "tint",
 }
+_TINT_AS_SHOT = 10  # of D65 to Adobe, which counts from the Planckian locus: "Cloudy" is 6500 K and +10
 _RANGES = {"exposure": (-5.0, 5.0), "temperature_kelvin": (2000.0, 50_000.0)}
 _CURVES = {
     "ToneCurvePV2012": "rgb",
@@ -127,8 +128,9 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     - ``Temperature`` is kelvin and becomes `temperature_kelvin`, to which a picture as shot is 6504 K;
       ``IncrementalTemperature`` and ``IncrementalTint``, which Lightroom uses for pictures that are not raw, win over
       ``Temperature`` and ``Tint`` where both are set. With ``WhiteBalance="As Shot"`` none of them means anything.
-    - ``Tint`` (-150..150) keeps its number up to ±100: a distance of 1/3000 from the Planckian locus in CIE 1960 UCS
-      [1]_, which at D65 makes 50 units 0.42 EV of green against red and blue; 50 of ours are 0.40 EV.
+    - ``Tint`` (-150..150) has our unit, up to ±100: a distance of 1/3000 from the Planckian locus in CIE 1960 UCS
+      [1]_, which at D65 makes 50 units 0.42 EV of green against red and blue; 50 of ours are 0.40 EV. Beside a
+      ``Temperature`` it says what the light is, and a picture as shot, D65, is +10 to it.
     - ``ToneCurvePV2012`` and its channels: points 0..255 become 0..1.
     - ``ConvertToGrayscale`` becomes saturation -100, and its ``GrayMixer`` the luminance of hues; what only acts on
       colour is left out.
@@ -194,7 +196,9 @@ def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dic
     values: dict[str, Any] = {}
     for name, slider in names.items():
         if name in settings:
-            value = _clamped(name, settings[name], _RANGES.get(slider, (-100.0, 100.0)), unmapped)
+            shift = _TINT_AS_SHOT if name == "Tint" and "temperature_kelvin" in values else 0
+            low, high = _RANGES.get(slider, (-100.0, 100.0))
+            value = _clamped(name, settings[name], (low + shift, high + shift), unmapped) - shift
             if value:
                 values[slider] = value
                 mapped.append(name)
