@@ -55,11 +55,11 @@ _HANDLED = {"Name", "WhiteBalance", "ConvertToGrayscale", *_SLIDERS, *_WHITE_BAL
 _BOOKKEEPING = re.compile(
     r"Version|ProcessVersion|CompatibleVersion|Converter|PresetType|Cluster|UUID|Supports\w+|RequiresRGBTables|ShowIn\w+"
     r"|CameraModelRestriction|CameraConfig|Copyright|ContactInfo|ShortName|SortName|Group|Description|HasSettings|HasCrop"
-    r"|AlreadyApplied|RawFileName|ToneCurveName(2012)?|ToneCurve|CameraProfileDigest|LensProfile(?!Enable)\w+"
+    r"|AlreadyApplied|RawFileName|ToneCurveName(2012)?|CameraProfileDigest|LensProfile(?!Enable)\w+"
     r"|Table_\w+|Upright(?!Off)\w*Version|OverrideLookVignette|CropConstrain\w+|GrainSeed|HDRMaxValue"
     r"|ColorGrade\w*Hue|ColorGradeBlending|SplitToning\w+Hue|SplitToningBalance|Parametric\w+Split"
     r"|Sharpen\w+|LuminanceNoiseReduction\w+|ColorNoiseReduction(Detail|Smoothness)|Grain(Size|Frequency)"
-    r"|PostCropVignette(?!Amount)\w+|VignetteMidpoint|Defringe\w+Hue(Lo|Hi)"
+    r"|PostCropVignette(?!Amount)\w+|VignetteMidpoint|Defringe\w+Hue(Lo|Hi)|ColorVariance"
 )
 # What Lightroom writes where nothing was touched, if not 0: of today's process, then of the one before 2012.
 _AT_REST = {
@@ -73,6 +73,10 @@ _AT_REST = {
     "Contrast": (25,),
     "Shadows": (5,),
 }
+# The curve of raw pictures before 2012.
+_MEDIUM_CONTRAST = ["0, 0", "32, 22", "64, 56", "128, 128", "192, 196", "255, 255"]
+# Of before 2012, also written beside today's, which then count: {old name: today's}.
+_OLD_CURVES = {name.replace("PV2012", ""): name for name in _CURVES}
 _WORDS_AT_REST = {"", "false", "none", "linear", "adobe color", "adobe standard"}
 
 
@@ -104,9 +108,10 @@ class _Setting:
     column: int
     parts: list[str] = field(default_factory=list)
     items: list[list[str]] = field(default_factory=list)
-    # Of a structure, such as a profile: its crs:Name, where it has one.
+    # Of a structure, such as a profile: its crs:Name, where it has one, and its crs:Active.
     name: str | None = None
     is_structure: bool = False
+    is_active: bool = True
 
     @property
     def text(self) -> str:
@@ -175,6 +180,8 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
         mapped = [name for name in mapped if name not in ("Saturation", "Vibrance")] + ["ConvertToGrayscale"]
     values["hsl"] = _hsl(settings, _GREY_MIXER if grey else _HSL, mapped, unmapped)
     for name, setting in settings.items():
+        if _OLD_CURVES.get(name) in settings:
+            continue
         if name not in _HANDLED and not _BOOKKEEPING.fullmatch(name) and not _is_at_rest(name, setting):
             unmapped.append(_shown(name, setting))
     return XmpPreset(title, Adjustments(**values), tuple(mapped), tuple(unmapped))
@@ -268,7 +275,9 @@ def _clamped(name: str, setting: _Setting, limits: tuple[float, float], unmapped
 
 def _is_at_rest(name: str, setting: _Setting) -> bool:
     if setting.items:
-        return False
+        return _is_list_at_rest(name, setting.texts)
+    if not setting.is_active:
+        return True
     text = setting.name if setting.is_structure else setting.text
     if text is None:
         return False
@@ -276,6 +285,13 @@ def _is_at_rest(name: str, setting: _Setting) -> bool:
         return float(text) in (0, *_AT_REST.get(name, ()))
     except ValueError:
         return text.lower() in _WORDS_AT_REST
+
+
+def _is_list_at_rest(name: str, texts: list[str]) -> bool:
+    items = [re.split("[ ,]+", text) for text in texts]
+    if name == "PointColors":  # no colour picked
+        return items == [["-1.000000"] * len(items[0])]
+    return name in _OLD_CURVES and (texts == _MEDIUM_CONTRAST or all(len(set(item)) == 1 for item in items))
 
 
 def _shown(name: str, setting: _Setting) -> str:
@@ -347,6 +363,7 @@ class _Reader:
             self._setting = self._place()
             self._setting.name = attributes.get(_CRS + "Name")
             self._setting.is_structure = any(name.startswith(_CRS) for name in attributes)
+            self._setting.is_active = attributes.get(_CRS + "Active", "").lower() != "false"
         elif self._setting is not None:
             if below == 3 and tag == _RDF + "li":
                 self._setting.items.append([])
