@@ -24,6 +24,7 @@ from studio.tone_mapping.presets.models import ImportPresetRequest
         ("\ufeffLUT_3D_SIZE 2\n", "cube"),
         ("\ufeff  LUT_1D_SIZE 2\r", "cube"),
         ('TITLE "only carriage returns"\r\r LUT_3D_SIZE 2\r', "cube"),
+        ('TITLE "its size is missing"\n0 0 0\n', "cube"),
         ("\ufeff0 512 1023\n0 0 0\n", "3dl"),
         ("0 512 1023\n0 0 0\n", "3dl"),
         ("# no LUT_3D_SIZE at the start of a line\n", "3dl"),

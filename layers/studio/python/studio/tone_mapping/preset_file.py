@@ -65,7 +65,7 @@ def read_preset(text: str, file_format: PresetFormat) -> PresetFile:
 
 
 def detect_format(text: str) -> PresetFormat:
-    """Tell a file's format: XML is .xmp, a LUT that names its size .cube, what begins with numbers .3dl.
+    """Tell a file's format: XML is .xmp, a LUT with a keyword of .cube is that, what begins with numbers .3dl.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def detect_format(text: str) -> PresetFormat:
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"
     # Lines end as for `split_lines`; what `re.MULTILINE` takes for an end is LF alone.
-    return "cube" if re.search(r"(?:\A|[\r\n])[ \t]*LUT_[13]D_SIZE\b", text, re.IGNORECASE) else "3dl"
+    keyword = r"(?:\A|[\r\n])[ \t]*(?:LUT_[13]D_SIZE|DOMAIN_MIN|DOMAIN_MAX|TITLE)\b"
+    return "cube" if re.search(keyword, text, re.IGNORECASE) else "3dl"
 
 
 def decode_text(data: bytes) -> str:
