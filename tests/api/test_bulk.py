@@ -254,6 +254,15 @@ def test_another_users_image_is_not_found_before_anything_starts(stack: Stack, u
     assert user.http.get("/compute-tasks").json()["items"] == []
 
 
+def test_a_preset_that_is_none_of_the_users_is_not_found_before_anything_starts(stack: Stack, user: Any) -> None:
+    keys = [upload(stack, user, 0, picture(90))]
+    body = {"task_type": "apply_preset", "parameters": {"preset_id": "builtin_vivd"}, "image_keys": keys}
+    answer = user.http.post(BULK, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "PRESET_NOT_FOUND")
+    assert answer.json()["error"]["details"][0]["field"] == "parameters.preset_id"
+    assert user.http.get("/compute-tasks").json()["items"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

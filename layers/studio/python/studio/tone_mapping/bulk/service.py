@@ -15,7 +15,7 @@ from studio.compute_tasks import service as compute_tasks
 from studio.compute_tasks.models import AcceptedResponse, Job, JobError, TaskOptions
 from studio.compute_tasks.registry import TASKS, Reporter
 from studio.documents import new_id, utc_now
-from studio.errors import InvalidFieldError, StudioError, refuse_fields, unavailable_dependency
+from studio.errors import InvalidFieldError, NotFoundError, StudioError, refuse_fields, unavailable_dependency
 from studio.image_source import ImageSource
 from studio.json_body import read_json
 from studio.mongo import retry_until_up
@@ -23,6 +23,7 @@ from studio.object_keys import job_key, missing, require_own, upload_key
 from studio.observability import logger
 from studio.tone_mapping.bulk import repository
 from studio.tone_mapping.bulk.models import MAX_ITEMS, BulkGradeRequest, BulkItem, BulkJob
+from studio.tone_mapping.presets import service as presets
 
 _MANIFEST_MAX_BYTES = 4_000_000  # 10,000 keys of the longest
 _PAGE = 1000
@@ -52,7 +53,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     UnavailableError
         If callbacks are asked for and not configured.
     NotFoundError
-        If a key is not one of the caller's own.
+        If a key is not one of the caller's own, or there is no such preset.
     """
     caller.require("grade")
     if job_id and (begun := jobs.find_job(job_id, caller.user_id)):  # before its manifest is written over
@@ -239,6 +240,11 @@ def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
         raise refuse_fields([(("parameters", *item["loc"]), item) for item in error.errors()]) from error
     if reference_key := request.parameters.get("reference_key"):
         require_own(caller, reference_key, "parameters.reference_key")
+    if preset_id := request.parameters.get("preset_id"):
+        try:
+            presets.get_preset(caller, preset_id)
+        except NotFoundError as error:
+            raise NotFoundError(error.message, code=error.code, field="parameters.preset_id") from error
 
 
 def _list_keys(caller: Caller, request: BulkGradeRequest) -> list[str]:
