@@ -116,6 +116,12 @@ def test_what_is_at_rest_is_no_news() -> None:
         ('crs:WhiteBalance="Daylight" crs:Temperature="5500"', Adjustments(temperature_kelvin=5500), ()),
         ('crs:WhiteBalance="Auto"', Adjustments(), ("WhiteBalance=Auto",)),
         (
+            'crs:WhiteBalance="Auto" crs:AutoWhiteVersion="134348800" crs:Temperature="4300" crs:Tint="3"',
+            Adjustments(),
+            ("WhiteBalance=Auto",),
+        ),
+        ('crs:UprightCenterNormX="0.5" crs:PerspectiveUpright="1"', Adjustments(), ("PerspectiveUpright=1",)),
+        (
             'crs:Temperature="5200" crs:Tint="8" crs:IncrementalTemperature="9" crs:IncrementalTint="0"',
             Adjustments(temperature=9, tint=8),
             ("Temperature=5200",),
@@ -165,6 +171,11 @@ def test_single_settings(attributes: str, adjustments: Adjustments, unmapped: tu
         ),
         (curve("ToneCurvePV2012", "9, 0", "9, 255"), ToneCurve(), ("ToneCurvePV2012=9, 0; 9, 255",)),
         (curve("ToneCurvePV2012", "9, 0"), ToneCurve(), ("ToneCurvePV2012=9, 0",)),
+        (
+            "<crs:ConvertToGrayscale>True</crs:ConvertToGrayscale>" + curve("ToneCurvePV2012Blue", "0, 51", "255, 255"),
+            ToneCurve(),
+            ("ToneCurvePV2012Blue=0, 51; 255, 255",),
+        ),
         (curve("PointColors", "1, 2, 3", "4, 5, 6"), ToneCurve(), ("PointColors=(2)",)),
         (
             curve("PointColors", "-1.000000, -1.000000") + curve("ColorVariance", "-50.000000"),

@@ -56,7 +56,7 @@ _BOOKKEEPING = re.compile(
     r"Version|ProcessVersion|CompatibleVersion|Converter|PresetType|Cluster|UUID|Supports\w+|RequiresRGBTables|ShowIn\w+"
     r"|CameraModelRestriction|CameraConfig|Copyright|ContactInfo|ShortName|SortName|Group|Description|HasSettings|HasCrop"
     r"|AlreadyApplied|RawFileName|ToneCurveName(2012)?|CameraProfileDigest|LensProfile(?!Enable)\w+"
-    r"|Table_\w+|Upright(?!Off)\w*Version|OverrideLookVignette|CropConstrain\w+|GrainSeed|HDRMaxValue"
+    r"|Table_\w+|Upright\w+|AutoWhiteVersion|AutoToneDigest\w*|OverrideLookVignette|CropConstrain\w+|GrainSeed|HDRMaxValue"
     r"|ColorGrade\w*Hue|ColorGradeBlending|SplitToning\w+Hue|SplitToningBalance|Parametric\w+Split"
     r"|Sharpen\w+|LuminanceNoiseReduction\w+|ColorNoiseReduction(Detail|Smoothness)|Grain(Size|Frequency)"
     r"|PostCropVignette(?!Amount)\w+|VignetteMidpoint|Defringe\w+Hue(Lo|Hi)|ColorVariance"
@@ -132,13 +132,14 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
 
     - ``Temperature`` is kelvin and becomes `temperature_kelvin`, to which a picture as shot is 6504 K;
       ``IncrementalTemperature`` and ``IncrementalTint``, which Lightroom uses for pictures that are not raw, win over
-      ``Temperature`` and ``Tint`` where both are set. With ``WhiteBalance="As Shot"`` none of them means anything.
+      ``Temperature`` and ``Tint`` where both are set. With ``WhiteBalance="As Shot"`` none of them means anything, nor
+      with ``"Auto"``, which every picture has its own of.
     - ``Tint`` (-150..150) has our unit, up to ±100: a distance of 1/3000 from the Planckian locus in CIE 1960 UCS
       [1]_, which at D65 makes 50 units 0.42 EV of green against red and blue; 50 of ours are 0.40 EV. Beside a
       ``Temperature`` it says what the light is, and a picture as shot, D65, is +10 to it.
     - ``ToneCurvePV2012`` and its channels: points 0..255 become 0..1.
     - ``ConvertToGrayscale`` becomes saturation -100, and its ``GrayMixer`` the luminance of hues; what only acts on
-      colour is left out.
+      colour is left out, and the curves of single channels, which tone grey pictures there, are not taken over.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     unmapped: list[str] = []
     grey = "ConvertToGrayscale" in settings and settings["ConvertToGrayscale"].text.lower() == "true"
     values = _sliders(settings, mapped, unmapped)
-    values["tone_curve"] = _curves(settings, mapped, unmapped)
+    values["tone_curve"] = _curves(settings, mapped, unmapped, is_grey=grey)
     if grey:
         values |= {"saturation": -100, "vibrance": 0}
         mapped = [name for name in mapped if name not in ("Saturation", "Vibrance")] + ["ConvertToGrayscale"]
@@ -190,7 +191,9 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
 def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dict[str, Any]:
     white_balance = settings["WhiteBalance"].text if "WhiteBalance" in settings else "Custom"
     names = dict(_SLIDERS)
-    if white_balance != "As Shot":
+    if white_balance == "Auto":
+        unmapped.append(_shown("WhiteBalance", settings["WhiteBalance"]))
+    elif white_balance != "As Shot":
         names |= _WHITE_BALANCE
         for absolute in ("Temperature", "Tint"):
             incremental = settings.get(f"Incremental{absolute}")
@@ -223,7 +226,7 @@ def _hsl(settings: _Settings, names: dict[str, tuple[str, str]], mapped: list[st
     return Hsl(**{hue: HueAdjustment(**sliders) for hue, sliders in values.items()})
 
 
-def _curves(settings: _Settings, mapped: list[str], unmapped: list[str]) -> ToneCurve:
+def _curves(settings: _Settings, mapped: list[str], unmapped: list[str], *, is_grey: bool) -> ToneCurve:
     values: dict[str, CurvePoints] = {}
     for name, channel in _CURVES.items():
         if name not in settings:
@@ -238,6 +241,9 @@ def _curves(settings: _Settings, mapped: list[str], unmapped: list[str]) -> Tone
         if points != given:
             unmapped.append(f"{_shown(name, settings[name])} (clamped to 0..255)")
         if curve != ToneCurve():
+            if is_grey and channel != "rgb":  # there it tones the grey picture, here it would come before the grey
+                unmapped.append(_shown(name, settings[name]))
+                continue
             values[channel] = tuple(points)
             mapped.append(name)
     return ToneCurve(**values)
