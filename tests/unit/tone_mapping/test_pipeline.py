@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import skimage.data
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError
 from studio.tone_mapping.lut import lut_id
+from studio.tone_mapping.metadata import cicp_profile
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import (
     GradedImage,
@@ -29,6 +30,8 @@ from studio.tone_mapping.pipeline import (
 from studio.tone_mapping.probe import Limits, probe
 from studio.tone_mapping.read_adjustments import read_adjustments
 from tests.memory import peak_bytes
+
+SLIDERS = {"exposure", "contrast", "highlights", "shadows", "whites", "blacks", "saturation", "temperature", "tint"}
 
 
 def dark_photo(kind: str = "JPEG", mode: str = "RGB", **options: object) -> bytes:
@@ -82,6 +85,32 @@ def test_a_picture_is_graded_to_look_like_another() -> None:
     then = Adjustments(vibrance=10)
     half = choose_look(dark_photo("PNG"), matching(load_proxy(buffer.getvalue()), 50, then))
     assert half.grades == (sliders(graded).scaled(50), then)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_wide_gamut_picture_is_judged_by_its_colours(depth: int) -> None:
+    plain = dark_photo("PNG")
+    profile = cicp_profile(primaries=9, transfer=13)
+    assert profile
+    wide = ImageCms.profileToProfile(
+        Image.open(BytesIO(plain)), ImageCms.createProfile("sRGB"), ImageCms.ImageCmsProfile(BytesIO(profile))
+    )
+    assert wide
+    buffer = BytesIO()
+    wide.save(buffer, "PNG", icc_profile=profile)
+    data = buffer.getvalue()
+    if depth == 16:
+        data = grade_image(data, fixed(), Output(format="tiff", bit_depth=16)).data or b""
+    same = choose_look(data, matching(load_proxy(plain), 100))
+    assert all(abs(value) <= 2 for value in same.grades[0].model_dump(include=SLIDERS).values())  # type: ignore[union-attr]
+    by_itself, expected = auto_correct(data), auto_correct(plain)
+    for name in SLIDERS:
+        assert getattr(sliders(by_itself), name) == pytest.approx(getattr(sliders(expected), name), abs=4), name
+    for when in ("before", "after"):
+        chroma = [graded.statistics[when]["chroma_mean"] for graded in (by_itself, expected)]
+        assert chroma[0] == pytest.approx(chroma[1], rel=0.15), when
+    small = [np.asarray(Image.open(BytesIO(make_preview(picture)))).astype(int) for picture in (data, plain)]
+    assert np.abs(small[0] - small[1]).mean() < 2
 
 
 def test_strength_scales_the_sliders_down_to_nothing() -> None:

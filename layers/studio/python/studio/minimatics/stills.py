@@ -1,21 +1,18 @@
 """From a shot of a project to the still that its camera moves over: decoded, graded, in the film's colours."""
 
-from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
 
 from studio.minimatics.errors import MediaError
 from studio.minimatics.models import Project, Shot, ShotGrade, bgr_of
 from studio.minimatics.motion import CameraPath, Pixels, Still, camera_path, needed_size
 from studio.minimatics.sources import Sources, missing
-from studio.tone_mapping.decode import Photo
+from studio.tone_mapping.decode import to_srgb
 from studio.tone_mapping.errors import ImageError
 from studio.tone_mapping.look import Grade
-from studio.tone_mapping.metadata import usable_profile
 from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_still
 from studio.tone_mapping.probe import Limits, check_limits, probe
 
@@ -47,7 +44,8 @@ def load_still(project: Project, number: int, sources: Sources) -> Still:
         raise missing(field, shot.image_key, error) from error
     except ImageError as error:
         raise MediaError(field, f"{shot.image_key}: {error.message}") from error
-    return Still(_over(_to_srgb(photo), photo.alpha, background), path, project.size, background)
+    pixels = to_srgb(photo.pixels, photo.header.icc_profile)
+    return Still(_over(pixels, photo.alpha, background), path, project.size, background)
 
 
 def check_still(project: Project, number: int, sources: Sources, known: dict[str, str | None]) -> list[MediaError]:
@@ -100,25 +98,6 @@ def _chooser(grade: ShotGrade, field: str, sources: Sources) -> Chooser:
     if grade.adjustments is not None:
         then.append(grade.adjustments)
     return automatic(100, *then) if grade.auto else fixed(*then)
-
-
-def _to_srgb(photo: Photo) -> Pixels:
-    profile = usable_profile(photo.header.icc_profile)
-    if profile is None:
-        return photo.pixels
-    picture = Image.fromarray(cv2.cvtColor(photo.pixels, cv2.COLOR_BGR2RGB))
-    try:
-        ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            inPlace=True,
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return photo.pixels  # a broken profile: viewers take such a picture for sRGB, too
-    return cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
 
 
 def _over(pixels: Pixels, alpha: NDArray[Any] | None, background: tuple[int, int, int]) -> Pixels:

@@ -16,7 +16,7 @@ from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, mak
 from studio.tone_mapping.apply import LutProcessor, apply_lut
 from studio.tone_mapping.auto import Group, choose, skipping
 from studio.tone_mapping.auto_result import AutoResult
-from studio.tone_mapping.decode import Photo, decode, reduction
+from studio.tone_mapping.decode import Photo, decode, reduction, to_srgb
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.formats import Format
@@ -49,7 +49,7 @@ class Look:
 
 
 Proxy = NDArray[Any]
-Chooser = Callable[[Proxy, Analysis], Look]  # the proxy, as `make_proxy` makes it, and its analysis
+Chooser = Callable[[Proxy, Analysis], Look]  # the proxy, as `load_proxy` makes it, and its analysis
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def grade_image(
     with ThreadPoolExecutor(1) as beside:
 
         def choose_beside(see: Callable[[], Photo]) -> tuple[Future[_Seen], Future[_Grader]]:
-            seen = beside.submit(lambda: _analyse(_visible(see()), chooser))
+            seen = beside.submit(lambda: _analyse(see(), chooser))
             return seen, beside.submit(lambda: _Grader(seen.result(), header.bit_depth, dtype))
 
         chosen = None
@@ -241,7 +241,8 @@ def grade_image(
         height, width = photo.pixels.shape[:2]
         fingerprint = beside.submit(lut_id, grader.lut)
         own = proxy.copy()  # it may be the picture itself, which the grade overwrites
-        after = beside.submit(lambda: analyse_proxy(grader.grade(own)))
+        profile = photo.header.icc_profile
+        after = beside.submit(lambda: analyse_proxy(_in_srgb(grader.grade(own), profile)))
         encoded = None
         if not dry_run:
             with stopwatch("apply"):
@@ -289,7 +290,7 @@ def grade_still(
     check_limits(header, limits or Limits())
     photo = decode(data, header, _longer_side(header.displayed_size, min_size) if min_size else None)
     seen = photo if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _PROXY_MIN_SIDE)
-    grader = _Grader(_analyse(_visible(seen), chooser), header.bit_depth, photo.pixels.dtype)
+    grader = _Grader(_analyse(seen, chooser), header.bit_depth, photo.pixels.dtype)
     height, width = photo.pixels.shape[:2]
     if min_size and min_size[0] < width and min_size[1] < height:
         photo = _resized(photo, min_size)
@@ -305,10 +306,17 @@ def _longer_side(size: tuple[int, int], min_size: tuple[int, int]) -> int:
     return max(-(-max(size) * needed // side) for side, needed in zip(size, min_size, strict=True))
 
 
-def _analyse(pixels: NDArray[Any], chooser: Chooser) -> _Seen:
-    proxy = make_proxy(pixels)
-    analysis = analyse_proxy(proxy)
-    return _Seen(proxy, analysis, chooser(proxy, analysis))
+def _analyse(photo: Photo, chooser: Chooser) -> _Seen:
+    """Return the proxy in the picture's own space, and what sRGB shows of it."""
+    proxy = make_proxy(_visible(photo))
+    shown = _in_srgb(proxy, photo.header.icc_profile)
+    analysis = analyse_proxy(shown)
+    return _Seen(proxy, analysis, chooser(shown, analysis))
+
+
+def _in_srgb(proxy: Proxy, profile: bytes | None) -> Proxy:
+    """Show what is judged as sRGB, in 8 bits: a wide space has the same colours at paler and darker codes."""
+    return proxy if profile is None else to_srgb(with_dtype(proxy, np.dtype(np.uint8)), profile)
 
 
 def _visible(photo: Photo) -> NDArray[Any]:
@@ -353,7 +361,7 @@ def choose_look(data: bytes, chooser: Chooser, limits: Limits | None = None) -> 
     ImageError
         One of its subclasses.
     """
-    return _analyse(load_proxy(data, limits), chooser).look
+    return _analyse(_decode_for_proxy(data, limits), chooser).look
 
 
 def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
@@ -374,7 +382,8 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
     ImageError
         One of its subclasses.
     """
-    return make_proxy(_visible(_decode_for_proxy(data, limits)))
+    photo = _decode_for_proxy(data, limits)
+    return _in_srgb(make_proxy(_visible(photo)), photo.header.icc_profile)
 
 
 def _decode_for_proxy(data: bytes, limits: Limits | None) -> Photo:
@@ -400,7 +409,8 @@ def make_preview(data: bytes, limits: Limits | None = None) -> bytes:
     ImageError
         One of its subclasses.
     """
-    proxy = make_proxy(_decode_for_proxy(data, limits).pixels)
+    photo = _decode_for_proxy(data, limits)
+    proxy = _in_srgb(make_proxy(photo.pixels), photo.header.icc_profile)
     return encode_jpeg(with_dtype(proxy, np.dtype(np.uint8)), _PREVIEW_QUALITY)
 
 
