@@ -175,6 +175,7 @@ def test_a_result_is_not_imported(user: Any) -> None:
         ({"content": NEGATIVE.replace("0 1 1", "0 1 x")}, 422, "PRESET_FILE_INVALID", "content"),
         ({"content": "<xml"}, 422, "PRESET_FILE_INVALID", "content"),
         ({"content": "hello"}, 422, "PRESET_FILE_INVALID", "content"),
+        ({"content": NEGATIVE, "format": "look"}, 422, "INVALID_FIELD", "format"),
         ({"file_key": "users/usr_000000000000000000000002/uploads/a"}, 404, "OBJECT_NOT_FOUND", "file_key"),
     ],
 )

@@ -61,7 +61,7 @@ class ImportPresetRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["auto"] | PresetFormat = Field(default="auto", description="auto tells by the content.")
+    format: Literal["auto", PresetFormat] = Field(default="auto", description="auto tells by the content.")
     content: str | None = Field(
         default=None, max_length=4_000_000, description="The file's text, at most 4 MB.", repr=False
     )
