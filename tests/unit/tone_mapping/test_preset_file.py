@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.errors import PresetFileError
-from studio.tone_mapping.preset_file import detect_format, read_preset
+from studio.tone_mapping.preset_file import decode_text, detect_format, read_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
 
 
@@ -32,6 +32,22 @@ from studio.tone_mapping.presets.models import ImportPresetRequest
 )
 def test_the_format_is_told_by_the_content(text: str, expected: str) -> None:
     assert detect_format(text) == expected
+
+
+@pytest.mark.parametrize(
+    "begin", ["s = {", '{"title": 1}', "CSPLUTV100", "\x89PNG", "\ufeff\r# a comment\r SPILUT 1.0"]
+)
+def test_what_begins_like_none_of_them_is_told(begin: str) -> None:
+    with pytest.raises(PresetFileError) as caught:
+        detect_format(f"{begin}\r\n 0 0 0\n")
+    told = begin.split("\r")[-1].strip()
+    assert caught.value.message == f'neither a .cube nor a .3dl nor an .xmp: it begins with "{told}"'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_files_come_in_the_encodings_of_old_tools(encoding: str) -> None:
+    text = 'TITLE "Düster"\nLUT_1D_SIZE 2\n0 0 0\n1 1 1\n'
+    assert read_preset(decode_text(text.encode(encoding)), "cube").title == "Düster"
 
 
 @pytest.mark.parametrize("text", ["\n" * 150_000, " \n" * 150_000, "\t" * 300_000, "\n" * 4_000_000 + "x"])

@@ -1,5 +1,6 @@
 """Looks that other programs wrote: a .cube, .3dl or .xmp to sliders or to one LUT."""
 
+import codecs
 import re
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.cube import ImportedLut, apply_imported, read_cube
+from studio.tone_mapping.cube import ImportedLut, apply_imported, quoted, read_cube
+from studio.tone_mapping.errors import PresetFileError
 from studio.tone_mapping.formats import PresetFormat
 from studio.tone_mapping.lut import Lut, identity_lut
 from studio.tone_mapping.threedl import read_3dl
@@ -75,17 +77,27 @@ def detect_format(text: str) -> PresetFormat:
     -------
     {"cube", "3dl", "xmp"}
         A guess: `read_preset` says whether it is such a file.
+
+    Raises
+    ------
+    PresetFileError
+        If it begins like none of them.
     """
     text = text.removeprefix("\ufeff")
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return "xmp"
     # Lines end as for `split_lines`; what `re.MULTILINE` takes for an end is LF alone.
     keyword = r"(?:\A|[\r\n])[ \t]*(?:LUT_[13]D_SIZE|DOMAIN_MIN|DOMAIN_MAX|TITLE)\b"
-    return "cube" if re.search(keyword, text, re.IGNORECASE) else "3dl"
+    if re.search(keyword, text, re.IGNORECASE):
+        return "cube"
+    begin = re.search(r"(?:\A|[\r\n])[ \t]*([^\s#][^\r\n]*)", text)
+    if begin and not re.match(r"\d|3dmesh|mesh", begin[1], re.IGNORECASE):
+        raise PresetFileError(f"neither a .cube nor a .3dl nor an .xmp: it begins with {quoted(begin[1])}")
+    return "3dl"
 
 
 def decode_text(data: bytes) -> str:
-    """Decode a file's bytes: UTF-8, or what old tools wrote titles and comments in; the numbers are ASCII anyway.
+    """Decode a file's bytes: UTF-8, UTF-16 with its mark, or what old tools wrote titles and comments in.
 
     Parameters
     ----------
@@ -95,10 +107,12 @@ def decode_text(data: bytes) -> str:
     -------
     str
     """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return data.decode("latin-1")  # the numbers are ASCII anyway
 
 
 def _bake(imported: ImportedLut) -> Lut:

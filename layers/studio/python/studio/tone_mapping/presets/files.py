@@ -50,8 +50,8 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
     caller.require("grade")
     field = "content" if request.content is not None else "file_key"
     text = _read_text(caller, request)
-    file_format = detect_format(text) if request.format == "auto" else request.format
     try:
+        file_format = detect_format(text) if request.format == "auto" else request.format
         found = read_preset(text, file_format)
     except PresetFileError as error:
         refusal = TooLargeError if isinstance(error, PresetFileTooLargeError) else InvalidFieldError
