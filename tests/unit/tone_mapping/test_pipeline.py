@@ -185,6 +185,17 @@ def test_what_hides_in_transparent_pixels_has_no_say(side: int, dtype: type) -> 
     assert told["clipped_low"] == pytest.approx(alone["clipped_low"], abs=0.01)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("slider", ["clarity", "texture", "dehaze"])
+def test_what_hides_in_transparent_pixels_has_no_say_in_their_surroundings(slider: str, dtype: type) -> None:
+    picture = np.ascontiguousarray(skimage.data.coffee()[..., ::-1])
+    chooser = fixed(Adjustments.model_validate({slider: 80}))
+    black, white = (grade_image(cut_out(picture, hidden, dtype), chooser).data for hidden in (0, 255))
+    assert black == white
+    stills = [grade_still(cut_out(picture, hidden, dtype), chooser) for hidden in (0, 255)]
+    assert np.array_equal(stills[0].pixels, stills[1].pixels)
+
+
 def test_pictures_without_a_visible_pixel_or_with_only_one_go_through() -> None:
     pixels = np.zeros((40, 60, 4), np.uint8)
     auto_correct(cv2.imencode(".png", pixels)[1].tobytes())

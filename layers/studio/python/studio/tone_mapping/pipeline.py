@@ -96,11 +96,14 @@ class _Grader:
         self.lut = compile_look(seen.look.grades, look_size(seen.look.grades, bit_depth))
         self._processor = LutProcessor(self.lut, self._dtype)
 
-    def grade(self, pixels: NDArray[Any]) -> NDArray[Any]:
+    def grade(self, pixels: NDArray[Any], alpha: NDArray[Any] | None = None) -> NDArray[Any]:
         """Grade pixels, which are ours: they may be overwritten."""
         pixels = with_dtype(pixels, self._dtype)
         pixels = self._processor.apply(pixels, out=pixels)
         if any(self._spatial.values()):
+            if alpha is not None:  # what is hidden has no say in its neighbours
+                shown = (alpha > 0).astype(np.uint8)
+                pixels[shown == 0] = np.rint(cv2.mean(pixels, shown)[:3])
             clarity, texture, dehaze = (self._spatial[name] for name in SPATIAL)
             pixels = apply_detail(pixels, clarity, texture, dehaze)
         return pixels
@@ -246,7 +249,7 @@ def grade_image(
         encoded = None
         if not dry_run:
             with stopwatch("apply"):
-                photo = replace(photo, pixels=grader.grade(photo.pixels))
+                photo = replace(photo, pixels=grader.grade(photo.pixels, photo.alpha))
             with stopwatch("encode"):
                 encoded = encode(photo.pixels, photo.alpha, photo.header, output)
         return GradedImage(
@@ -294,7 +297,7 @@ def grade_still(
     height, width = photo.pixels.shape[:2]
     if min_size and min_size[0] < width and min_size[1] < height:
         photo = _resized(photo, min_size)
-    pixels = grader.grade(photo.pixels)
+    pixels = grader.grade(photo.pixels, photo.alpha)
     alpha = photo.alpha
     if alpha is not None and alpha.dtype == np.uint16:
         alpha = (alpha >> 8).astype(np.uint8)
