@@ -88,6 +88,12 @@ WAYS: list[tuple[str, str, dict[str, Any], int]] = [
         {"image_keys": [OWN], "task_type": "auto_correct", "parameters": {"reference_key": "{image_key}"}},
         404,
     ),
+    (
+        "bulk_grade",
+        "parameters",
+        {"image_keys": [OWN], "task_type": "apply_preset", "parameters": {"preset_id": "{preset_id}"}},
+        404,
+    ),
     ("create_lut", "image_key", {"auto": {"image_key": "{image_key}"}}, 404),
     ("create_lut", "preset_id", body("create_lut"), 404),
     ("import_preset", "file_key", body("import_preset"), 404),
