@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from studio.tone_mapping.decode import Photo, decode, reduction, to_srgb
+from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError, UnsupportedImageError
-from studio.tone_mapping.metadata import cicp_profile, grey_profile
+from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import Limits, check_limits, probe
 from tests.memory import peak_bytes
 
@@ -522,16 +522,3 @@ def test_a_tiff_whose_offsets_are_no_integers_is_corrupt(picture: Image.Image, s
     with pytest.raises(InvalidImageError) as caught:
         decode(bytes(data), probe(bytes(data)))
     assert caught.value.code in ("IMAGE_CORRUPT", "IMAGE_TRUNCATED")
-
-
-def test_pixels_of_a_wide_space_turn_into_srgb_and_stay_under_a_broken_profile(picture: Image.Image) -> None:
-    profile = cicp_profile(primaries=12, transfer=13)
-    assert profile
-    wide = ImageCms.profileToProfile(
-        picture, ImageCms.createProfile("sRGB"), ImageCms.ImageCmsProfile(BytesIO(profile))
-    )
-    pixels, expected = (np.asarray(image)[..., ::-1].copy() for image in (wide, picture))
-    assert np.abs(pixels.astype(int) - expected).max() > 10
-    assert np.abs(to_srgb(pixels, profile).astype(int) - expected).max() <= 3
-    for broken in (None, profile[:-9], profile[:140] + bytes(len(profile) - 140)):
-        assert to_srgb(pixels, broken) is pixels

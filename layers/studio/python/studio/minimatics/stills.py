@@ -10,8 +10,8 @@ from studio.minimatics.errors import MediaError
 from studio.minimatics.models import Project, Shot, ShotGrade, bgr_of
 from studio.minimatics.motion import CameraPath, Pixels, Still, camera_path, needed_size
 from studio.minimatics.sources import Sources, missing
-from studio.tone_mapping.decode import to_srgb
 from studio.tone_mapping.errors import ImageError
+from studio.tone_mapping.icc import to_srgb
 from studio.tone_mapping.look import Grade
 from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_still
 from studio.tone_mapping.probe import Limits, check_limits, probe

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import to_rec709, tone_map
-from studio.tone_mapping.metadata import grey_profile, usable_profile
+from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, ends_early, undecodable
 from studio.tone_mapping.scene_files import plain_radiance
@@ -119,39 +119,6 @@ def reduction(header: ImageHeader, min_side: int | None) -> int:
     if header.format != "jpeg" or _is_for_pillow(header) or min_side is None:
         return 1
     return max((part for part in _REDUCED if max(header.width, header.height) >= part * min_side), default=1)
-
-
-def to_srgb(pixels: Pixels, profile: bytes | None) -> Pixels:
-    """Turn pixels of a profile's space into sRGB, relative to white and with its black.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8
-        (h, w, 3) BGR; left as they are.
-    profile : bytes | None
-        As embedded; without a usable one they are taken for sRGB.
-
-    Returns
-    -------
-    ndarray of uint8
-        The pixels themselves where there is nothing to convert by.
-    """
-    profile = usable_profile(profile)
-    if profile is None:
-        return pixels
-    picture = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    try:
-        ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            inPlace=True,
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return pixels  # a broken profile: viewers take such a picture for sRGB, too
-    return cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
 
 
 def _decode_scene(data: bytes, header: ImageHeader) -> Photo:

@@ -16,10 +16,11 @@ from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, mak
 from studio.tone_mapping.apply import LutProcessor, apply_lut
 from studio.tone_mapping.auto import Group, choose, skipping
 from studio.tone_mapping.auto_result import AutoResult
-from studio.tone_mapping.decode import Photo, decode, reduction, to_srgb
+from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
 from studio.tone_mapping.encode import encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.formats import Format
+from studio.tone_mapping.icc import to_srgb
 from studio.tone_mapping.jpeg import encode_jpeg
 from studio.tone_mapping.learned import predict
 from studio.tone_mapping.look import Grade, compile_look, look_size, spatial_sliders
