@@ -106,6 +106,14 @@ def test_a_sky_does_not_glow_about_dark_things(width: int, amount: int) -> None:
     assert abs(sky[20] - 150) > 2
 
 
+def test_a_pale_backdrop_does_not_turn_vivid() -> None:
+    pixels = np.full((400, 600, 3), (228, 245, 215), np.uint8)  # mint
+    pixels[:, :200] = 250  # and where it is lit
+    pixels[150:, 250:450] = (30, 40, 60)
+    before, after = (np.ptp(image[50, 500].astype(int)) for image in (pixels, codes(apply_detail(pixels, dehaze=100))))
+    assert before <= after < 2 * before
+
+
 def test_a_white_thing_is_no_haze() -> None:
     pixels = np.full((400, 600, 3), (140, 130, 120), np.uint8)
     pixels[100:, 290:310] = 235

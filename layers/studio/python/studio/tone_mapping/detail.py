@@ -33,9 +33,10 @@ _CLARITY_LOSS = 0.7
 
 _DARK_RADIUS, _OPENED_RADIUS, _REFINED_RADIUS = 0.012, 0.03, 0.04  # of the longer side
 _REFINED_EDGE = 0.001
-_MOST_HAZE = 0.85  # share of the haze that goes at 100
+_MOST_HAZE = 0.93  # share of the haze that goes at 100
 _LEAST_TRANSMISSION = 0.3
 _LEAST_AIRLIGHT = 0.35
+_NEAR = np.float32(0.07)  # to the air, in tone, where half of it is left: a pale backdrop or sky is not behind haze
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class _Haze:
     slope: Array  # (h, w) of a small copy
     offset: Array
     airlight: list[np.float32]  # blue, green, red, 0..1
+    light: np.float32  # its luminance
     amount: float  # -1..1
 
 
@@ -175,7 +177,8 @@ def _find_haze(planes: list[Array], tone: Array, amount: float) -> _Haze:
     dark = _darkest(shares, cv2.MORPH_OPEN, _OPENED_RADIUS)
     transmission = np.clip(1 - np.float32(_MOST_HAZE) * dark, 0, 1)
     refined = max(1, round(_REFINED_RADIUS * max(tone.shape)))
-    return _Haze(*guided_coefficients(tone, refined, _REFINED_EDGE, transmission), airlight, amount)
+    light = np.float32(_luminance([np.array(value) for value in airlight]))
+    return _Haze(*guided_coefficients(tone, refined, _REFINED_EDGE, transmission), airlight, light, amount)
 
 
 def _darkest(planes: list[Array], operation: int, radius: float) -> Array:
@@ -185,23 +188,26 @@ def _darkest(planes: list[Array], operation: int, radius: float) -> Array:
     return cv2.morphologyEx(least, operation, np.ones((side, side), np.uint8))
 
 
-def _clearing(tone: Array, slope: Array, offset: Array, amount: float) -> Array:
+def _clearing(tone: Array, slope: Array, offset: Array, haze: _Haze) -> Array:
     """Find the factor about the airlight that takes haze away (above 1), or adds some (below)."""
     transmission = slope * tone
     transmission += offset
     np.clip(transmission, _LEAST_TRANSMISSION, 1, out=transmission)
-    if amount > 0:
-        factor: Array = 1 / (1 - np.float32(amount) * (1 - transmission))
+    if haze.amount > 0:
+        factor: Array = 1 / (1 - np.float32(haze.amount) * (1 - transmission))
+        distance = np.abs(tone - haze.light)
+        factor -= 1
+        factor *= distance / (distance + _NEAR)
+        factor += 1
     else:  # the more, the more there is already, but some everywhere
-        factor = 1 + np.float32(0.6 * amount) * (1 - np.float32(0.5) * transmission)
+        factor = 1 + np.float32(0.6 * haze.amount) * (1 - np.float32(0.5) * transmission)
     return factor
 
 
 def _cleared_tone(tone: Array, haze: _Haze) -> Array:
     height, width = tone.shape
     slope, offset = (Enlarged(plane, height, width).rows(0, height) for plane in (haze.slope, haze.offset))
-    light = _luminance([np.array(value) for value in haze.airlight])
-    cleared: Array = np.clip((tone - light) * _clearing(tone, slope, offset, haze.amount) + light, 0, 1)
+    cleared: Array = np.clip((tone - haze.light) * _clearing(tone, slope, offset, haze) + haze.light, 0, 1)
     return cleared
 
 
@@ -210,7 +216,7 @@ def _strip(pixels: Array, top: int, bottom: int, plan: _Plan) -> Array:
     tone = _luminance(planes)
     if plan.haze is not None and plan.haze_slope is not None and plan.haze_offset is not None:
         slope, offset = plan.haze_slope.rows(top, bottom), plan.haze_offset.rows(top, bottom)
-        factor = _clearing(tone, slope, offset, plan.haze.amount)
+        factor = _clearing(tone, slope, offset, plan.haze)
         for plane, light in zip(planes, plan.haze.airlight, strict=True):
             plane -= light
             plane *= factor
