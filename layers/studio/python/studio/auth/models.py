@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from studio.documents import Document
+from studio.names import Name
 
 Scope = Literal["grade", "export", "admin"]
 
@@ -56,7 +57,7 @@ class CreateApiKeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100, description="What the key is for.", examples=["retouch script"])
+    name: Name = Field(description="What the key is for.", examples=["retouch script"])
     scopes: list[Scope] = Field(
         default=["grade", "export"],
         min_length=1,

@@ -24,8 +24,8 @@ from studio.minimatics.api_models import (
 from studio.minimatics.models import PROJECT_CLIPS_MAX, Project
 from studio.minimatics.settings import ProjectSettings
 from studio.minimatics.timeline import Timeline
+from studio.names import NAME_MAX
 
-_NAME_MAX = 100
 _COPY = " (copy)"
 _TRIES = 20
 _MOST_VALUES = 200_000  # a hundred for each of 2,000 shots; wrong ones take a kilobyte each until they are told
@@ -216,7 +216,7 @@ def duplicate_project(caller: Caller, project_id: str, request: DuplicateProject
     caller.require("export")
     original = find_version(caller.user_id, project_id, request.version)
     now = utc_now()
-    name = request.name or original.name[: _NAME_MAX - len(_COPY)] + _COPY
+    name = request.name or original.name[: NAME_MAX - len(_COPY)] + _COPY
     size = len(json.dumps(original.film))
     changes = {"id": new_id("prj"), "name": name, "version": 1, "stored_bytes": size}
     changes |= {"created_at": now, "updated_at": now}

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studio.compute_tasks.models import TaskOptions
 from studio.image_source import ImageSource
+from studio.names import Name
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.output import Output, longest_side
@@ -93,7 +94,7 @@ class CreateLutRequest(BaseModel):
         description="cube: the text of a .cube file. png: size² x size pixels, 8 bits, at (blue x size + red, green). "
         "json: a flat list of numbers 0…1, red running fastest, three a node.",
     )
-    title: str = Field(default="Studio", min_length=1, max_length=100, description="TITLE line of the .cube.")
+    title: Name = Field(default="Studio", description="TITLE line of the .cube.")
     delivery: Literal["auto", "inline", "url"] = Field(
         default="auto", description="inline: in the answer. url: a presigned URL. auto: inline where it fits."
     )

@@ -8,6 +8,7 @@ import numpy as np
 from studio import storage
 from studio.caller import Caller
 from studio.errors import ConflictError, InvalidFieldError, TooLargeError
+from studio.names import make_name
 from studio.object_keys import missing, preset_key, require_upload
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.cube import write_cube
@@ -56,7 +57,7 @@ def import_preset(caller: Caller, request: ImportPresetRequest) -> ImportPresetR
     except PresetFileError as error:
         refusal = TooLargeError if isinstance(error, PresetFileTooLargeError) else InvalidFieldError
         raise refusal(error.message, code=error.code, field=field) from error
-    name = request.name or found.title[:100].strip() or "Imported preset"
+    name = request.name or make_name(found.title) or "Imported preset"
     preset = service.new_preset(
         caller, name, request.description, found.adjustments, None if found.lut is None else found.lut.shape[0]
     )
