@@ -31,7 +31,7 @@ PUBLIC = {name for name, (_, path, _) in OPERATIONS.items() if path in openapi.P
 KEYED = sorted(OPERATIONS.keys() - PUBLIC)
 
 # What routes need no scope for, or any that a user has: whoever has a key may see what there is of theirs, and send
-# something.
+# something. Jobs take the scope of their task.
 WITHOUT_SCOPE = {
     *("get_user", "delete_user", "list_api_keys", "create_api_key", "rotate_api_key", "revoke_api_key"),
     *("list_jobs", "get_job_status", "get_job_result", "cancel_job", "get_callback_secret"),

@@ -5,11 +5,13 @@ import io
 import os
 import signal
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
+import pymongo
 import pytest
 import skimage.data
 from PIL import Image
@@ -81,6 +83,36 @@ def test_a_key_without_the_scope_starts_no_job(stack: Stack, user: Any) -> None:
     assert user.http.get("/compute-tasks").json()["items"] == []
     kept = stack.client("s3").list_objects_v2(Bucket=stack.bucket_name, Prefix=own_prefix(user.user_id))
     assert kept["KeyCount"] == 0, "and its image is not kept"
+
+
+def test_a_key_without_the_scope_of_a_job_does_not_get_at_it(stack: Stack, user: Any) -> None:
+    graded = user.http.post(ADJUST, json=body()).json()["job_id"]
+    ended(user, graded)
+    exported = f"job_{uuid.uuid4().hex[:24]}"
+    with pymongo.MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        jobs = client["studio"]["computeTasks"]
+        like = jobs.find_one({"_id": graded})
+        assert like
+        jobs.insert_one(like | {"_id": exported, "taskType": "minimatics_export", "status": "QUEUED"})
+    for scope, own, other, task_type in (
+        ("grade", graded, exported, "minimatics_export"),
+        ("export", exported, graded, "adjust"),
+    ):
+        key = user.http.post("/auth/api-keys", json={"name": scope, "scopes": [scope]}).json()["api_key"]
+        headers = {"X-API-KEY": key}
+        listed = user.http.get("/compute-tasks", headers=headers).json()["items"]
+        assert [job["job_id"] for job in listed] == [own]
+        assert user.http.get(f"/compute-tasks/{own}/status", headers=headers).status_code == 200
+        for answer in (
+            user.http.get("/compute-tasks", params={"task_type": task_type}, headers=headers),
+            user.http.get(f"/compute-tasks/{other}/status", headers=headers),
+            user.http.get(f"/compute-tasks/{other}/result", headers=headers),
+            user.http.post(f"/compute-tasks/{other}/cancel", headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MISSING_SCOPE")
+    assert user.http.get(f"/compute-tasks/{exported}/status").json()["status"] == "QUEUED"
+    assert len(user.http.get("/compute-tasks").json()["items"]) == 2
+    user.http.post(f"/compute-tasks/{exported}/cancel").raise_for_status()
 
 
 def test_one_that_is_waited_for_answers_as_if_run_at_once(user: Any) -> None:

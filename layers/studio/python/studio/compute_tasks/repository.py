@@ -58,7 +58,7 @@ def find_job(job_id: str, user_id: str | None = None) -> Job | None:
     return Job.from_mongo(found) if found else None
 
 
-def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, filters: dict[str, str]) -> list[Job]:
+def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, filters: dict[str, Any]) -> list[Job]:
     """List a user's jobs without payloads and results, newest first.
 
     Parameters
@@ -68,8 +68,8 @@ def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, fil
         Only what comes after the job that was created then and has this id. Ids alone do not tell: an execution that
         is started by hand names its job.
     limit : int
-    filters : dict of str to str
-        Values of fields, by the names that MongoDB has.
+    filters : dict
+        Values of fields, or conditions on them, by the names that MongoDB has.
     """
     query: dict[str, Any] = {"userId": user_id, **filters}
     if before:

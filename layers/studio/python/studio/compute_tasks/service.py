@@ -163,6 +163,8 @@ def describe(caller: Caller, job_id: str) -> JobResponse:
     ------
     NotFoundError
         If the caller has no such job.
+    ForbiddenError
+        If the key's scopes do not allow the job's task.
     """
     job = _find(caller, job_id)
     response = to_response(job)
@@ -174,7 +176,7 @@ def describe(caller: Caller, job_id: str) -> JobResponse:
 def list_jobs(
     caller: Caller, limit: int, cursor: str | None, status: Status | None, task_type: str | None
 ) -> ListJobsResponse:
-    """List the caller's jobs, newest first.
+    """List the caller's jobs, newest first, but for those of tasks that the key's scopes do not allow.
 
     Parameters
     ----------
@@ -194,11 +196,20 @@ def list_jobs(
     ------
     InvalidFieldError
         If there is no such task.
+    ForbiddenError
+        If the key's scopes do not allow that task.
     """
-    if task_type and task_type not in TASKS:
-        message = f"a task is one of {', '.join(TASKS)}; got {task_type!r:.66}"
-        raise InvalidFieldError(message, field="task_type")
-    filters = {name: value for name, value in {"status": status, "taskType": task_type}.items() if value}
+    filters: dict[str, Any] = {
+        "taskType": {"$nin": [name for name, task in TASKS.items() if task.scope not in caller.scopes]}
+    }
+    if task_type:
+        if task_type not in TASKS:
+            message = f"a task is one of {', '.join(TASKS)}; got {task_type!r:.66}"
+            raise InvalidFieldError(message, field="task_type")
+        caller.require(TASKS[task_type].scope, field="task_type")
+        filters["taskType"] = task_type
+    if status:
+        filters["status"] = status
     before = None
     if cursor:
         milliseconds, _, job_id = cursor.partition("-")
@@ -228,6 +239,8 @@ def get_result(caller: Caller, job_id: str) -> dict[str, Any]:
     ------
     NotFoundError
         If the caller has no such job.
+    ForbiddenError
+        If the key's scopes do not allow the job's task.
     ConflictError
         If it is not over, or did not end well.
     GoneError
@@ -258,9 +271,12 @@ def cancel(caller: Caller, job_id: str) -> JobResponse:
     ------
     NotFoundError
         If the caller has no such job.
+    ForbiddenError
+        If the key's scopes do not allow the job's task.
     ConflictError
         If it has completed or failed.
     """
+    _find(caller, job_id)
     job = callbacks.announce(repository.cancel_job(job_id, caller.user_id, utc_now())) or _find(caller, job_id)
     if job.status != "CANCELLED":
         raise ConflictError(f"the job is {job.status} already", code="JOB_FINISHED")
@@ -345,6 +361,8 @@ def _find(caller: Caller, job_id: str) -> Job:
     job = repository.find_job(job_id, caller.user_id)
     if job is None:
         raise NotFoundError(f"you have no job {job_id[:64]}", code="JOB_NOT_FOUND", field="job_id")
+    if task := TASKS.get(job.task_type):
+        caller.require(task.scope)
     return job
 
 
