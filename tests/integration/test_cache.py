@@ -13,7 +13,7 @@ from studio import storage
 from studio.caller import Caller
 from studio.tone_mapping.cache import repository, service
 from studio.tone_mapping.cache.models import CacheEntry, PurgeCacheResponse
-from studio.tone_mapping.cache.service import Computed, find_or_compute, make_key, purge
+from studio.tone_mapping.cache.service import Computed, describe, find_or_compute, make_key, purge
 
 CALLER = Caller(user_id="usr_1", key_id="key_1", scopes=frozenset({"grade"}))
 Configure = Any
@@ -114,6 +114,39 @@ def fill(database: Database[dict[str, Any]], entries: int, user_id: str = CALLER
         ).to_mongo()
         for number in range(entries)
     )
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize("change", ["used", "deleted"])
+def test_a_page_begins_behind_the_one_before_whatever_happens_meanwhile(
+    database: Database[dict[str, Any]], change: str
+) -> None:
+    keys = [make_key("analysis", CALLER, str(number)) for number in range(4)]
+    for number in range(4):
+        ask(number)
+        time.sleep(0.002)  # or two were used at once
+    first = describe(CALLER, 2, None)
+    assert [item.cache_key for item in first.items] == [keys[3], keys[2]]
+    if change == "used":
+        assert ask(0)
+    else:
+        database["toneMappingCache"].delete_one({"_id": keys[3]})
+    rest = describe(CALLER, 2, first.next_cursor)
+    assert [item.cache_key for item in rest.items] == ([keys[1]] if change == "used" else [keys[1], keys[0]])
+    assert rest.next_cursor is None
+
+
+@pytest.mark.usefixtures("configure")
+def test_pages_of_entries_that_were_used_at_once(database: Database[dict[str, Any]]) -> None:
+    fill(database, 5)
+    seen, cursor = [], None
+    while True:
+        page = describe(CALLER, 2, cursor)
+        seen += [item.cache_key for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [f"usr_1_{number}" for number in (4, 3, 2, 1, 0)]
 
 
 def test_a_long_wait_ends_in_a_computation_that_is_not_kept(configure: Configure) -> None:

@@ -13,12 +13,13 @@ app = create_app()
     "/tone-mapping/cache",
     operation_id="get_cache",
     summary="Show your cache",
-    description="Totals, and the entries, the last used first.",
+    description="Totals, and the entries, the last used first. One that is used between two pages moves to the first.",
     tags=["Cache"],
     responses=answers(200, 403, 503),
 )
 def get_cache(
-    limit: Annotated[int, Query(ge=1, le=100)] = 50, cursor: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, pattern="^[0-9]{1,14}-[0-9a-f]{32}$")] = None,
 ) -> CacheResponse:
     return service.describe(get_caller(app), limit, cursor)
 

@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from studio.compute_tasks.models import Callback, Job, JobError
 from studio.mongo import Record, get_collection, insert_within
+from studio.pages import Position, behind
 
 INDEXES = {
     "computeTasks": [
@@ -58,7 +59,7 @@ def find_job(job_id: str, user_id: str | None = None) -> Job | None:
     return Job.from_mongo(found) if found else None
 
 
-def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, filters: dict[str, Any]) -> list[Job]:
+def list_jobs(user_id: str, before: Position | None, limit: int, filters: dict[str, Any]) -> list[Job]:
     """List a user's jobs without payloads and results, newest first.
 
     Parameters
@@ -73,8 +74,7 @@ def list_jobs(user_id: str, before: tuple[datetime, str] | None, limit: int, fil
     """
     query: dict[str, Any] = {"userId": user_id, **filters}
     if before:
-        created_at, job_id = before
-        query["$or"] = [{"createdAt": {"$lt": created_at}}, {"createdAt": created_at, "_id": {"$lt": job_id}}]
+        query |= behind(before, "createdAt")
     found = get_collection("computeTasks").find(query, {"payload": 0, "result": 0})
     newest = found.sort([("createdAt", DESCENDING), ("_id", DESCENDING)]).limit(limit)
     return [Job.from_mongo({"payload": {}, **document}) for document in newest]

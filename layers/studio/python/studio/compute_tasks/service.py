@@ -2,7 +2,7 @@
 
 import math
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -37,10 +37,10 @@ from studio.errors import (
     TooManyRequestsError,
     UnavailableError,
 )
+from studio.pages import read_cursor, write_cursor
 
 _POLL_SECONDS = 0.5
 _JOB_RETRY_SECONDS = 5  # when to ask again where there are too many: a job's usual time
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def choose_target(task_type: str, asked: Target | None) -> Target:
@@ -210,15 +210,11 @@ def list_jobs(
         filters["taskType"] = task_type
     if status:
         filters["status"] = status
-    before = None
-    if cursor:
-        milliseconds, _, job_id = cursor.partition("-")
-        before = _EPOCH + timedelta(milliseconds=int(milliseconds)), job_id
-    found = repository.list_jobs(caller.user_id, before, limit + 1, filters)
+    found = repository.list_jobs(caller.user_id, read_cursor(cursor) if cursor else None, limit + 1, filters)
     last = found[limit - 1] if len(found) > limit else None
     return ListJobsResponse(
         items=[to_response(job) for job in found[:limit]],
-        next_cursor=f"{(last.created_at - _EPOCH) // timedelta(milliseconds=1)}-{last.id}" if last else None,
+        next_cursor=write_cursor((last.created_at, last.id)) if last else None,
     )
 
 

@@ -8,6 +8,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from studio.mongo import get_collection
+from studio.pages import Position, behind
 from studio.tone_mapping.cache.models import CacheEntry
 
 INDEXES = {
@@ -111,17 +112,19 @@ def sum_entries(user_id: str) -> dict[str, int]:
     return {name: found[name] for name in ("entries", "bytes", "hits")}
 
 
-def list_entries(user_id: str, limit: int, skip: int) -> list[CacheEntry]:
+def list_entries(user_id: str, before: Position | None, limit: int) -> list[CacheEntry]:
     """List a user's entries, the last used first.
 
     Parameters
     ----------
     user_id : str
-    limit, skip : int
+    before : (datetime, str) or None
+        Only what comes after the entry that was used then and has this key.
+    limit : int
     """
-    found = get_collection("toneMappingCache").find({"userId": user_id, "claim": None})
-    ordered = found.sort([("usedAt", DESCENDING), ("_id", DESCENDING)])
-    return [CacheEntry.from_mongo(document) for document in ordered.skip(skip).limit(limit)]
+    query = {"userId": user_id, "claim": None} | (behind(before, "usedAt") if before else {})
+    ordered = get_collection("toneMappingCache").find(query).sort([("usedAt", DESCENDING), ("_id", DESCENDING)])
+    return [CacheEntry.from_mongo(document) for document in ordered.limit(limit)]
 
 
 def oldest_entries(user_id: str) -> Iterator[CacheEntry]:

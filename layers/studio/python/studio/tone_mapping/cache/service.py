@@ -19,6 +19,7 @@ from studio.caller import Caller
 from studio.documents import utc_now
 from studio.errors import NotFoundError, UnavailableError
 from studio.observability import count, logger
+from studio.pages import read_cursor, write_cursor
 from studio.tone_mapping import ENGINE_VERSION
 from studio.tone_mapping.cache import repository
 from studio.tone_mapping.cache.models import CacheEntry, CacheEntryResponse, CacheResponse, Kind, PurgeCacheResponse
@@ -134,7 +135,7 @@ def forget_entry(caller: Caller, key: str, result_key: str) -> None:
     _quietly(lambda: repository.drop_entry(key, caller.user_id, result_key))
 
 
-def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:
+def describe(caller: Caller, limit: int, cursor: str | None) -> CacheResponse:
     """Tell the caller's entries and their totals.
 
     Parameters
@@ -142,8 +143,8 @@ def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:
     caller : Caller
     limit : int
         Size of a page, 1 to 100.
-    cursor : int
-        Entries before the page.
+    cursor : str or None
+        `next_cursor` of the page before.
 
     Returns
     -------
@@ -151,7 +152,8 @@ def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:
     """
     caller.require("grade")
     sums = repository.sum_entries(caller.user_id)
-    found = repository.list_entries(caller.user_id, limit + 1, cursor)
+    found = repository.list_entries(caller.user_id, read_cursor(cursor) if cursor else None, limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
     looked_up = sums["hits"] + sums["entries"]
     return CacheResponse(
         **sums,
@@ -163,7 +165,7 @@ def describe(caller: Caller, limit: int, cursor: int) -> CacheResponse:
             )
             for entry in found[:limit]
         ],
-        next_cursor=str(cursor + limit) if len(found) > limit else None,
+        next_cursor=write_cursor((last.used_at, last.id)) if last else None,
     )
 
 
