@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
@@ -21,8 +21,11 @@ from local.template import Template
 from studio.auth import deletion, repository
 from studio.auth.deletion import LONGEST_SWEEP_SECONDS
 from studio.auth.models import DeletedUser
+from studio.compute_tasks import dispatch
+from studio.compute_tasks import repository as compute_tasks
 from studio.compute_tasks.callbacks import announce
 from studio.compute_tasks.models import Job, JobError
+from studio.compute_tasks.recovery import clean_up
 from studio.compute_tasks.registry import BATCH_ATTEMPTS, TASKS, Task
 from studio.compute_tasks.settings import CallbackSettings
 from studio.minimatics.export.settings import ExportSettings
@@ -479,7 +482,7 @@ def alarms(resources: dict[str, Any]) -> set[tuple[str, str]]:
 def test_what_fails_unseen_has_an_alarm(resources: dict[str, Any], functions: dict[str, Any]) -> None:
     """A state machine, a queue of what was given up, a function that answers nobody."""
     expected = {("AWS/ApiGateway 5xx", "HttpApi"), ("AWS/Lambda Throttles", "")}
-    expected |= {("Studio JobFault", "Stage"), ("Studio DeletionDelayed", "Stage")}
+    expected |= {(f"Studio {metric}", "Stage") for metric in ("JobFault", "DeletionDelayed", "CleanUpDelayed")}
     asked = {"AuthorizeRequestFunction"}  # by the API
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
@@ -568,6 +571,45 @@ def test_the_alarm_of_deletions_is_of_what_is_counted(
     monkeypatch.setattr(deletion, "_sweep_user", fail)
     Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
     assert deletion.sweep() == 0
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    counted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [found] = [line for line in counted if alarm["MetricName"] in line]
+    [metric] = found["_aws"]["CloudWatchMetrics"]
+    assert metric["Namespace"] == alarm["Namespace"]
+    assert {name: found[name] for name in metric["Dimensions"][0]} == {"service": "studio", "stage": "prod"}
+    watched = {item["Name"]: item["Value"] for item in alarm["Dimensions"]}
+    assert watched == {"service": "studio", "stage": {"Ref": "Stage"}}
+
+
+def test_the_alarm_of_clean_ups_is_of_what_is_counted_once_in_each(
+    resources: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: Job) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeExecution")
+
+    alarm = resources["CleanUpDelayedAlarm"]["Properties"]
+    template = Template(ROOT / "template.yaml", {"MongoDbSecretArn": "arn", "Stage": "prod"})
+    [environment] = [item.environment for item in template.functions() if item.name == "CleanUpTasksFunction"]
+    for name in ("STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(name, environment[name])
+    now = datetime.now(UTC)
+    job = Job(
+        id="job_1",
+        user_id="usr_1",
+        key_id="key_1",
+        scopes=[],
+        task_type="bulk_grade",
+        target="LAMBDA",
+        payload={},
+        execution_arn="arn:of:an:execution",
+        created_at=now,
+        queued_at=now,
+        expires_at=now,
+    )
+    monkeypatch.setattr(compute_tasks, "find_stale", lambda *limits: [job, job, job])
+    monkeypatch.setattr(dispatch, "find_execution", refuse)
+    Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
+    assert clean_up() == 3
     Settings.load.__func__.cache_clear()  # type: ignore[attr-defined]
     counted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [found] = [line for line in counted if alarm["MetricName"] in line]

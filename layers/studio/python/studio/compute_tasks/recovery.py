@@ -119,7 +119,7 @@ def clean_up() -> int:
         now - _CHECKED_EVERY,
         _CLEANED_AT_ONCE,
     )
-    is_answered = True  # by Step Functions; that it is not takes seconds to find out
+    is_answered, is_delayed = True, False  # by Step Functions; that it does not answer takes seconds to find out
     for job in stale:
         if job.execution_arn and not is_answered:
             continue
@@ -127,7 +127,7 @@ def clean_up() -> int:
             execution = dispatch.find_execution(job) if job.execution_arn else None
         except (BotoCoreError, ClientError) as failed:
             logger.exception("Step Functions does not answer; the job waits for the next clean-up", job_id=job.id)
-            is_answered = isinstance(failed, ClientError)
+            is_answered, is_delayed = isinstance(failed, ClientError), True
             continue
         if execution:
             if execution["status"] == "RUNNING":
@@ -146,6 +146,8 @@ def clean_up() -> int:
         else:
             message = f"its worker gave no sign of life for {settings.stale_processing_seconds:g} s"
             retry_or_fail(job, JobError(code="WORKER_LOST", message=message), unless_heard=True)
+    if is_delayed:
+        count("CleanUpDelayed", stage=settings.stage)  # an alarm watches this
     return len(stale)
 
 
