@@ -35,14 +35,31 @@ def saved() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def tiff_file() -> Callable[..., bytes]:
-    """Write samples as they are in one strip: ``tiff_file(samples, photometric, {tag: (type, value, ...)})``."""
+    """Write samples as they are in one strip: ``tiff_file(samples, photometric, {tag: (type, value, ...)})``.
 
-    def write(samples: NDArray[Any], photometric: int, more: dict[int, tuple[int, ...]] | None = None) -> bytes:
+    With ``tile=(width, height)``, write them in tiles instead.
+    """
+
+    def write(
+        samples: NDArray[Any],
+        photometric: int,
+        more: dict[int, tuple[int, ...]] | None = None,
+        tile: tuple[int, int] | None = None,
+    ) -> bytes:
         height, width, channels = samples.shape
         bits = (3, *[8 * samples.itemsize] * channels)
         offset = 8 + 6 * 64
-        tags = {256: (3, width), 257: (3, height), 258: bits, 259: (3, 1), 262: (3, photometric), 273: (4, offset)}
-        tags |= {277: (3, channels), 278: (3, height), 279: (4, samples.nbytes), **(more or {})}
+        tags = {256: (3, width), 257: (3, height), 258: bits, 259: (3, 1), 262: (3, photometric), 277: (3, channels)}
+        if tile:
+            across, down = -(-width // tile[0]), -(-height // tile[1])
+            samples = np.pad(samples, ((0, down * tile[1] - height), (0, across * tile[0] - width), (0, 0)))
+            samples = samples.reshape(down, tile[1], across, tile[0], channels).swapaxes(1, 2)
+            size = samples[0, 0].nbytes
+            offsets = range(offset, offset + samples.nbytes, size)
+            tags |= {322: (3, tile[0]), 323: (3, tile[1]), 324: (4, *offsets), 325: (4, *[size] * len(offsets))}
+        else:
+            tags |= {273: (4, offset), 278: (3, height), 279: (4, samples.nbytes)}
+        tags |= more or {}
         entries, values = [], b""
         for tag, (kind, *value) in sorted(tags.items()):
             packed = struct.pack(f"<{len(value)}{'HI'[kind == 4]}", *value)

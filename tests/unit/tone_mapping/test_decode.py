@@ -262,6 +262,41 @@ def linear_grey_profile() -> bytes:
     return bytes(profile)
 
 
+@pytest.mark.parametrize("tile", [(16, 16), (16, 48), (48, 16), (48, 48), (16, 64), (64, 64)])
+@pytest.mark.parametrize("photometric", [0, 1, 2])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_tiles_of_any_size(tiff_file: Saved, tile: tuple[int, int], photometric: int, kind: type) -> None:
+    shape = (50, 100, 3 if photometric == 2 else 1)
+    samples: NDArray[Any] = np.random.default_rng(0).integers(0, 256, shape).astype(kind)
+    photo = decoded(tiff_file(samples, photometric, tile=tile))
+    shown = ~samples if photometric == 0 else samples
+    assert photo.pixels.dtype == kind
+    assert (photo.pixels[..., ::-1] == shown).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("tile", [(16, 16), (64, 64)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_tiles_are_turned_upright(tiff_file: Saved, orientation: int, tile: tuple[int, int], kind: type) -> None:
+    samples: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (50, 100, 3)).astype(kind)
+    turned, plain = (decoded(tiff_file(samples, 2, {274: (3, orientation)}, where)).pixels for where in (tile, None))
+    assert np.array_equal(turned, plain)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {324: (4, 392, 392), 325: (4, 768, 768)},  # two of 28
+        {322: (4, 2**32 - 1)},
+        {322: (4, 1)},
+    ],
+)
+def test_tiles_that_make_no_picture_are_refused(tiff_file: Saved, more: dict[int, tuple[int, ...]]) -> None:
+    with pytest.raises(InvalidImageError) as caught:
+        decoded(tiff_file(np.ones((50, 100, 3), np.uint8), 2, more, tile=(16, 16)))
+    assert caught.value.code == "IMAGE_CORRUPT"
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "TIFF"])
 def test_grey_of_any_depth_gets_the_tones_that_its_profile_says(

@@ -179,13 +179,14 @@ def _is_for_pillow(header: ImageHeader) -> bool:
     """Whether OpenCV would lose something of this picture.
 
     OpenCV is several times faster and the only one that reads 16 bits of RGB, but it converts CMYK without a profile,
-    and in 8-bit TIFFs premultiplies alpha and misreads the rarer modes.
+    and in 8-bit TIFFs premultiplies alpha, misreads the rarer modes, and refuses tiles whose pixels are no multiple of
+    1024 and shears others by the orientation.
     """
     if header.bit_depth == 16:
         return False
     if header.mode in ("CMYK", "LAB"):
         return True
-    return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8)
+    return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8 or header.is_tiled)
 
 
 def _is_grey_profile(profile: bytes | None) -> bool:
@@ -262,11 +263,15 @@ def _unmultiply(image: Pixels) -> None:
 
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
     plugin = {"jpeg": JpegFile, "png": PngImageFile, "tiff": TiffFile}[header.format]
-    image: Image.Image = plugin(BytesIO(data))
+    file = plugin(BytesIO(data))
+    covered = sum((box[2] - box[0]) * (box[3] - box[1]) for _, box, *_ in file.tile if box)
+    if covered < header.width * header.height:  # Pillow leaves black where a tile is missing
+        raise undecodable(data, header.format)
     try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error) as error:
+        file.load()
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error) as error:
         raise undecodable(data, header.format) from error
+    image: Image.Image = file
     if header.format == "jpeg" and image.mode == "CMYK" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored as negatives
     mode = "RGBA" if header.has_alpha else "RGB"

@@ -74,6 +74,8 @@ class ImageHeader:
         Of OpenEXR and Radiance HDR that say so: x and y of red, green, blue and white.
     is_inverted, is_premultiplied : bool
         What OpenCV leaves as it is in a TIFF of 16 bits: zero is white; the colours are multiplied by alpha.
+    is_tiled : bool
+        Whether a TIFF has tiles instead of strips.
     """
 
     format: InputFormat
@@ -90,6 +92,7 @@ class ImageHeader:
     primaries: tuple[float, ...] | None = None
     is_inverted: bool = False
     is_premultiplied: bool = False
+    is_tiled: bool = False
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -220,7 +223,7 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
-    is_inverted = is_premultiplied = False
+    is_inverted = is_premultiplied = is_tiled = False
     chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
         _check_complexity(data)
@@ -232,6 +235,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         bit_depth = _tiff_depth(tags)
         is_inverted = bit_depth == 16 and tags.get(262) == 0
         is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
+        is_tiled = 322 in tags
     try:
         image = _PLUGINS[kind](BytesIO(data))
     except SyntaxError:
@@ -266,6 +270,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         dpi=_displayed_dpi(image.info.get("dpi"), orientation),
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
+        is_tiled=is_tiled,
     )
 
 
