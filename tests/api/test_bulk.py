@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -186,6 +188,20 @@ def test_a_job_goes_on_where_its_execution_is_redriven(
     assert user.http.get(job["result_url"]).json()["counts"] == {"total": 12, "completed": 12, "failed": 0}
     after = {item["_id"]: item["finishedAt"] for item in items(studio_database, job_id)}
     assert after | before == after, "what was graded before is not graded again"
+
+
+def test_an_image_whose_function_is_killed_is_begun_anew(
+    stack: Stack, user: Any, studio_database: Database[dict[str, Any]]
+) -> None:
+    keys = [upload(stack, user, 0, picture(90, 2500))] * 3
+    job_id = submit(user, image_keys=keys, concurrency=1)
+    wait_for_progress(user, job_id)
+    before = len(items(studio_database, job_id))
+    for pid in stack.pids["workers"]["GradeBulkItemFunction"]:
+        os.kill(pid, signal.SIGKILL)
+    job = wait(user, job_id, "COMPLETED", "FAILED")
+    assert before < 3
+    assert user.http.get(job["result_url"]).json()["counts"] == {"total": 3, "completed": 3, "failed": 0}
 
 
 def test_an_item_of_a_job_that_is_over_fails_so_that_a_redrive_does_it_again(

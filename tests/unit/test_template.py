@@ -640,6 +640,8 @@ def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from states(state["ItemProcessor"])
 
 
+# What Step Functions says of a function that was lost. Only a state that has no job of ours behind it begins again.
+LOST = {"GradeImage": {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}}
 MACHINES = {path.parent.name: path for path in ROOT.glob("statemachines/*/definition.asl.yaml")}
 
 
@@ -653,7 +655,9 @@ def test_a_state_machine_can_be_redriven_and_read(name: str) -> None:
         assert state["Type"] != "Fail"
         assert "Catch" not in state
         errors = {error for retrier in state.get("Retry", []) for error in retrier["ErrorEquals"]}
-        assert all(error.startswith(("Lambda.", "Batch.")) for error in errors - {"TransientError"}), state_name
+        lost = LOST.get(state_name, set())
+        assert errors >= lost
+        assert all(error.startswith(("Lambda.", "Batch.")) for error in errors - {"TransientError"} - lost), state_name
         assert ("TransientError" in errors) is (":lambda:" in state.get("Resource", "")), state_name
         if ":batch:" in state.get("Resource", ""):
             assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}, f"{state_name} may wait for ever"
