@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# GET /compute-tasks/{job_id}/status: PHOTO; starts a job with it and asks until it is over
+# GET /compute-tasks/{job_id}/status: PHOTO, up to 4 MB; starts a job with it and asks until it is over
 set -euo pipefail
 
 job=$({ printf '{"use_container": true, "image": "'; base64 < "$1" | tr -d '\n'; printf '"}'; } |

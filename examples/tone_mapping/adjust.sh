@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# POST /tone-mapping/adjust: PHOTO GRADED; a third of an EV brighter, S-curve, darker blues
+# POST /tone-mapping/adjust: PHOTO, up to 4 MB, and GRADED; a third of an EV brighter, S-curve, darker blues
 set -euo pipefail
 
 answer=$(mktemp)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# POST /tone-mapping/apply-preset: PRESET_ID PHOTO GRADED; automatic correction first, the look at 80 %
+# POST /tone-mapping/apply-preset: PRESET_ID, PHOTO, up to 4 MB, and GRADED; automatic correction, then the look at 80 %
 set -euo pipefail
 
 answer=$(mktemp)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pymongo
 import pytest
 from PIL import Image
@@ -152,6 +153,18 @@ def test_the_script_runs(stack: Stack, user: Any, script: str, tmp_path: Path) -
                 assert image.size == Image.open(PHOTO).size
         case _:
             assert json.loads(printed)
+
+
+def test_the_first_script_takes_a_photo_that_is_too_large_for_a_request(
+    stack: Stack, user: Any, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1600, 2000, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photo.jpg", quality=98)
+    assert (tmp_path / "photo.jpg").stat().st_size > 4_000_000
+    printed = run(stack, user, "tone_mapping/auto_correct.sh", tmp_path / "photo.jpg", tmp_path / "graded.jpg")
+    assert json.loads(printed)["adjustments"]
+    with Image.open(tmp_path / "graded.jpg") as image:
+        assert image.size == (2000, 1600)
 
 
 def test_readmes_first_request_works(stack: Stack, user: Any, tmp_path: Path) -> None:
