@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import anyio
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -31,22 +32,6 @@ API_ID = "local"
 TEXT_TYPES = re.compile(r"text/.*|application/(json|xml|javascript)")
 
 logger = logging.getLogger("local.gateway")
-
-
-class ApiError(Exception):
-    """An answer that the HTTP API gives by itself."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
-
-
-UNAUTHORIZED = (401, "Unauthorized")
-FORBIDDEN = (403, "Forbidden")
-NOT_FOUND = (404, "Not Found")
-TOO_LARGE = (413, "Request Entity Too Large")
-BROKEN = (500, "Internal Server Error")
-UNAVAILABLE = (503, "Service Unavailable")
 
 
 @dataclass
@@ -89,8 +74,8 @@ class Gateway:
             response = await self._answer(request, request_id)
         except ClientDisconnect:
             return
-        except ApiError as error:
-            response = JSONResponse({"message": error.message}, error.status)
+        except HTTPException as error:  # what the HTTP API answers by itself
+            response = JSONResponse({"message": error.detail}, error.status_code)
         response.headers["apigw-requestid"] = request_id
         self._add_cors(request, response)
         await response(scope, receive, send)
@@ -111,10 +96,10 @@ class Gateway:
             event |= _encoded(request.headers, body)
         payload = json.dumps(event).encode()
         if len(payload) > MAX_EVENT_BYTES:
-            raise ApiError(*TOO_LARGE)
+            raise HTTPException(413)
         outcome = await self._invoke(exchange.route.function, payload, exchange.route.timeout)
         if outcome.is_error:
-            raise ApiError(*BROKEN)
+            raise HTTPException(500)
         return _response(outcome.payload)
 
     def _match(self, request: Request, request_id: str) -> _Exchange:
@@ -122,15 +107,15 @@ class Gateway:
         path = request.scope["raw_path"].decode("latin-1")
         for pattern, route in self._routes:
             if route.method in (request.method, "ANY") and (match := pattern.fullmatch(path)):
-                parameters = {name: unquote(match[index]) for name, index in _names(route.path)}
+                parameters = {name: unquote(value) for name, value in match.groupdict().items()}
                 return _Exchange(request, route, parameters, request_id)
-        raise ApiError(*NOT_FOUND)
+        raise HTTPException(404)
 
     async def _authorize(self, authorizer: Authorizer, exchange: _Exchange, event: dict[str, Any]) -> dict[str, Any]:
         """Return the authorizer's decision, which allows; ask only when no answer is remembered."""
         identity = tuple(exchange.request.headers.get(name, "") for name in authorizer.headers)
         if not all(identity):
-            raise ApiError(*UNAUTHORIZED)
+            raise HTTPException(401)
         key = (authorizer.function, *identity)
         now = time.monotonic()
         until, decision = self._decisions.get(key, (0.0, {}))
@@ -145,15 +130,15 @@ class Gateway:
             question.pop("isBase64Encoded")
             try:
                 outcome = await self._invoke(authorizer.function, json.dumps(question).encode(), AUTHORIZER_SECONDS)
-            except ApiError:
-                raise ApiError(*BROKEN) from None
+            except HTTPException:
+                raise HTTPException(500) from None
             decision = _decoded(outcome.payload)
             if outcome.is_error or not isinstance(decision, dict) or not isinstance(decision.get("isAuthorized"), bool):
-                raise ApiError(*BROKEN)
+                raise HTTPException(500)
             self._decisions = {key: kept for key, kept in self._decisions.items() if kept[0] > now}
             self._decisions[key] = (now + authorizer.cache_seconds, decision)
         if not decision["isAuthorized"]:
-            raise ApiError(*FORBIDDEN)
+            raise HTTPException(403)
         return decision
 
     async def _invoke(self, function: str, payload: bytes, timeout: float) -> Outcome:
@@ -164,7 +149,7 @@ class Gateway:
                 return await run_sync(pool.invoke, payload, abandon_on_cancel=True, limiter=self._threads)
             except TooManyRequestsError:
                 pass
-        raise ApiError(*UNAVAILABLE)
+        raise HTTPException(503)
 
     def _add_cors(self, request: Request, response: Response) -> None:
         """Set the CORS headers; the API's own configuration takes the place of what a function says."""
@@ -197,15 +182,11 @@ def _rank(route: Route) -> list[tuple[int, bool]]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    parts = (
-        segment if not segment.startswith("{") else "(.+)" if segment.endswith("+}") else "([^/]+)"
-        for segment in path.split("/")
+    """Return what matches a route's path, with a group for each parameter; `+` makes it greedy."""
+    parameter = r"\\\{(\w+)(\\\+)?\\\}"
+    return re.compile(
+        re.sub(parameter, lambda found: f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})", re.escape(path))
     )
-    return re.compile("/".join(part if part.startswith("(") else re.escape(part) for part in parts))
-
-
-def _names(path: str) -> list[tuple[str, int]]:
-    return [(name, index) for index, name in enumerate(re.findall(r"\{(\w+)\+?\}", path), start=1)]
 
 
 async def _read(request: Request) -> bytes:
@@ -216,7 +197,7 @@ async def _read(request: Request) -> bytes:
         if size <= MAX_BODY_BYTES:
             chunks.append(chunk)
     if size > MAX_BODY_BYTES:
-        raise ApiError(*TOO_LARGE)
+        raise HTTPException(413)
     return b"".join(chunks)
 
 
@@ -286,7 +267,7 @@ def _decoded(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except ValueError:
-        raise ApiError(*BROKEN) from None
+        raise HTTPException(500) from None
 
 
 def _response(payload: bytes) -> Response:
@@ -301,9 +282,9 @@ def _response(payload: bytes) -> Response:
         content = base64.b64decode(body, validate=True) if answer.get("isBase64Encoded") else body.encode()
         given = (answer.get("headers") or {}).items()
     except (ValueError, TypeError, AttributeError):
-        raise ApiError(*BROKEN) from None
+        raise HTTPException(500) from None
     if not 100 <= status <= 599:
-        raise ApiError(*BROKEN)
+        raise HTTPException(500)
     headers = {name.lower(): value if isinstance(value, str) else json.dumps(value) for name, value in given}
     for name in ("content-length", "transfer-encoding", "connection"):  # the connection's own, and ours to say
         headers.pop(name, None)
