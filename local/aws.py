@@ -3,14 +3,12 @@
 import json
 import os
 import re
-import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import boto3
 from botocore.credentials import Credentials
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from local import s3_signatures
@@ -19,6 +17,7 @@ from local.batch import Batch
 from local.events import EventInvoker
 from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
 from local.processes import free_port
+from local.servers import LoopbackServer
 from local.template import REGION
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def connect(service: str, endpoint_url: str) -> Any:
     return session.client(service, endpoint_url=endpoint_url)
 
 
-class AwsServer:
-    """The AWS services that the stack uses, on one loopback port.
+class AwsServer(LoopbackServer):
+    """The AWS services that the stack uses, on one loopback port, as a context manager.
 
     Parameters
     ----------
@@ -61,28 +60,12 @@ class AwsServer:
         self.batch: Batch | None = None
         self._credentials = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
         port = free_port()
-        self.endpoint_url = f"http://127.0.0.1:{port}"
         # Both are read on import: where moto calls itself, and that only a bucket's own CORS rules count.
         os.environ |= {"MOTO_PORT": str(port), "MOTO_DISABLE_GLOBAL_CORS": "true"}
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-        class QuietHandler(MotoRequestHandler):
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=QuietHandler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="aws", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(self._answer, port, MotoRequestHandler)
 
     def _answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)

@@ -1,14 +1,13 @@
 """A stand-in for OpenAI's Responses API, so that suggestions need no account and no network."""
 
 import json
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
 
+from werkzeug.wrappers import Request, Response
+
+from local.servers import LoopbackServer
 from studio.tone_mapping.adjustments import Adjustments
 
 # What the stand-in understands.
@@ -25,24 +24,7 @@ _WORDS: dict[str, dict[str, float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Received:
-    """A request: its headers, in lower case, and its body."""
-
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What is answered; a body in parts is sent part by part."""
-
-    status: int
-    body: bytes | Iterable[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def complete(text: str, **more: Any) -> Reply:
+def complete(text: str, **more: Any) -> Response:
     """Return the answer that has a text, as the API words it.
 
     Parameters
@@ -56,7 +38,7 @@ def complete(text: str, **more: Any) -> Reply:
     return respond([part], **more)
 
 
-def respond(content: list[dict[str, Any]], **more: Any) -> Reply:
+def respond(content: list[dict[str, Any]], **more: Any) -> Response:
     """Return the answer whose message has some content, as the API words it."""
     message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
     response = {
@@ -70,14 +52,14 @@ def respond(content: list[dict[str, Any]], **more: Any) -> Reply:
         "tool_choice": "auto",
         "tools": [],
     }
-    return Reply(200, json.dumps(response | more).encode())
+    return Response(json.dumps(response | more), content_type="application/json")
 
 
-def suggest(request: Received) -> Reply:
+def suggest(request: Request) -> Response:
     """Set sliders by the few words that it knows."""
-    words = next(part["text"] for part in request.body["input"][0]["content"] if part["type"] == "input_text").lower()
+    words = next(part["text"] for part in request.json["input"][0]["content"] if part["type"] == "input_text").lower()
     known = [word for word in _WORDS if word in words]
-    asked = request.body["text"]["format"]["schema"]["properties"]
+    asked = request.json["text"]["format"]["schema"]["properties"]
     sliders = {slider.name: 0.0 for slider in fields(Adjustments) if slider.name in asked and slider.name != "hsl"}
     for word in known:
         for slider, value in _WORDS[word].items():
@@ -86,7 +68,7 @@ def suggest(request: Received) -> Reply:
     return complete(json.dumps({"reason": reason, "hsl": [], **sliders}))
 
 
-class OpenAiServer:
+class OpenAiServer(LoopbackServer):
     """The API on a loopback port, as a context manager.
 
     Parameters
@@ -100,45 +82,11 @@ class OpenAiServer:
         The base URL for an SDK.
     """
 
-    def __init__(self, answer: Callable[[Received], Reply] = suggest) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                is_known = self.path == "/v1/responses"
-                reply = answer(Received(headers, body)) if is_known else Reply(404, b'{"error": {"message": "?"}}')
-                with suppress(OSError):  # whoever asked may be gone
-                    self._send(reply)
+    def __init__(self, answer: Callable[[Request], Response] = suggest) -> None:
+        @Request.application
+        def application(request: Request) -> Response:
+            request.get_data()  # kept with it, for whoever looks later
+            return answer(request) if request.path == "/v1/responses" else Response(status=404)
 
-            def _send(self, reply: Reply) -> None:
-                self.send_response(reply.status)
-                headers = {"content-type": "application/json"} | dict(reply.headers)
-                if isinstance(reply.body, bytes):
-                    headers["content-length"] = str(len(reply.body))
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                for part in [reply.body] if isinstance(reply.body, bytes) else reply.body:
-                    self.wfile.write(part)
-                    self.wfile.flush()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="openai", daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> Self:
-        """Begin to answer."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(application)
+        self.url = f"{self.endpoint_url}/v1"

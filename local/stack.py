@@ -127,9 +127,7 @@ class Stack:
         self._mongod.start()
         self.mongodb_uri = self._mongod.uri
 
-        aws = AwsServer(self.functions, self._events)
-        aws.start()
-        self._cleanup.callback(aws.stop)
+        aws = self._cleanup.enter_context(AwsServer(self.functions, self._events))
         self.aws_endpoint_url = aws.endpoint_url
 
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}

@@ -14,9 +14,10 @@ import boto3
 import pytest
 import skimage.data
 from PIL import Image
+from werkzeug.wrappers import Request, Response
 
 from local import openai_server
-from local.openai_server import OpenAiServer, Received, Reply, complete, respond
+from local.openai_server import OpenAiServer, complete, respond
 from local.stack import Stack
 from studio.caller import Caller
 from studio.errors import ForbiddenError, InvalidFieldError, StudioError, UnavailableError
@@ -28,6 +29,7 @@ from studio.tone_mapping.suggest.models import SuggestRequest, SuggestResponse
 from tests.integration.conftest import aws_of
 
 CALLER = Caller(user_id="usr_" + "0" * 24, key_id="key_1", scopes=frozenset({"grade"}))
+JSON = "application/json"
 KEY = "sk-planted-secret"
 WORDS = "warmer, moody, lift the shadows"
 AT_REST: dict[str, Any] = {
@@ -41,15 +43,15 @@ class Provider:
     """What the server does next, and what it was sent; the last thing to do is done ever after."""
 
     def __init__(self) -> None:
-        self.received: list[Received] = []
-        self.replies: list[Reply | Callable[[], Reply]] = []
+        self.received: list[Request] = []
+        self.replies: list[Response | Callable[[], Response]] = []
 
-    def answer(self, request: Received) -> Reply:
+    def answer(self, request: Request) -> Response:
         self.received.append(request)
         if not self.replies:
             return openai_server.suggest(request)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        return reply if isinstance(reply, Reply) else reply()
+        return reply if isinstance(reply, Response) else reply()
 
 
 @pytest.fixture
@@ -102,9 +104,9 @@ def refuse(kind: type[StudioError] = UnavailableError, **fields: Any) -> StudioE
     return caught.value
 
 
-def failure(status: int, code: str, **headers: str) -> Reply:
+def failure(status: int, code: str, **headers: str) -> Response:
     error = {"message": f"about {KEY} and {WORDS}", "type": "error", "code": code, "param": None}
-    return Reply(status, json.dumps({"error": error}).encode(), headers)
+    return Response(json.dumps({"error": error}), status, headers, content_type=JSON)
 
 
 def test_words_become_sliders(configure: Any, provider: Provider) -> None:
@@ -123,9 +125,9 @@ def test_nothing_is_sent_but_words_and_a_small_picture(configure: Any, provider:
     ask()
     [pictured, plain] = provider.received
     assert pictured.headers["authorization"] == f"Bearer {KEY}"
-    assert pictured.body.keys() == {"model", "instructions", "input", "text", "store", "max_output_tokens"}
-    assert pictured.body["store"] is False, "it is not to be kept"
-    [message] = pictured.body["input"]
+    assert pictured.json.keys() == {"model", "instructions", "input", "text", "store", "max_output_tokens"}
+    assert pictured.json["store"] is False, "it is not to be kept"
+    [message] = pictured.json["input"]
     [words, image] = message["content"]
     assert words == {"type": "input_text", "text": WORDS}
     kind, _, data = image["image_url"].partition(",")
@@ -133,9 +135,9 @@ def test_nothing_is_sent_but_words_and_a_small_picture(configure: Any, provider:
     with Image.open(io.BytesIO(base64.b64decode(data))) as sent:
         assert (sent.format, sent.size) == ("JPEG", (384, 255))
         assert not sent.getexif()
-    assert len(plain.body["input"][0]["content"]) == 1
-    assert pictured.body["text"]["format"]["strict"] is True
-    everything = json.dumps([pictured.body, dict(pictured.headers)])
+    assert len(plain.json["input"][0]["content"]) == 1
+    assert pictured.json["text"]["format"]["strict"] is True
+    everything = json.dumps([pictured.json, dict(pictured.headers)])
     assert CALLER.user_id not in everything
     assert "where I live" not in everything
 
@@ -168,7 +170,7 @@ def test_a_refusal_is_told(configure: Any, provider: Provider) -> None:
         respond([], status="incomplete", incomplete_details={"reason": "content_filter"}),
     ],
 )
-def test_a_filter_is_a_refusal(configure: Any, provider: Provider, reply: Reply) -> None:
+def test_a_filter_is_a_refusal(configure: Any, provider: Provider, reply: Response) -> None:
     provider.replies = [reply]
     assert refuse(InvalidFieldError).code == "MODEL_REFUSED"
 
@@ -180,14 +182,14 @@ UNUSABLE = {
     "one too many": complete(json.dumps(AT_REST | {"sharpness": 3})),
     "not a number": complete(json.dumps(AT_REST).replace('"exposure": 0', '"exposure": NaN')),
     "no message": respond([], output=[]),
-    "no response": Reply(200, b'{"hello": "world"}'),
-    "a list": Reply(200, b"[]"),
-    "null": Reply(200, b"null"),
-    "broken": Reply(200, b'{"output": ['),
-    "nothing": Reply(200, b""),
-    "a page": Reply(200, b"<html>Sign in</html>", {"content-type": "text/html"}),
-    "output of another kind": Reply(200, b'{"output": [{"type": "message", "content": [1]}]}'),
-    "deep": Reply(200, b"[" * 100_000),
+    "no response": Response(b'{"hello": "world"}', content_type=JSON),
+    "a list": Response(b"[]", content_type=JSON),
+    "null": Response(b"null", content_type=JSON),
+    "broken": Response(b'{"output": [', content_type=JSON),
+    "nothing": Response(b"", content_type=JSON),
+    "a page": Response("<html>Sign in</html>", content_type="text/html"),
+    "output of another kind": Response(b'{"output": [{"type": "message", "content": [1]}]}', content_type=JSON),
+    "deep": Response(b"[" * 100_000, content_type=JSON),
 }
 
 
@@ -275,7 +277,7 @@ def slow(configure: Any, provider: Provider) -> Iterator[None]:
     """Let the provider answer when the test is over."""
     over = threading.Event()
 
-    def wait() -> Reply:
+    def wait() -> Response:
         over.wait(30)
         return complete(json.dumps(AT_REST))
 
@@ -310,7 +312,7 @@ def test_a_provider_that_sends_blanks_while_it_thinks_is_left_in_time(configure:
         while not over.wait(0.1):
             yield b" "
 
-    provider.replies = [lambda: Reply(200, drip())]
+    provider.replies = [lambda: Response(drip(), content_type=JSON)]
     started = time.monotonic()
     error = refuse()
     taken = time.monotonic() - started

@@ -50,10 +50,8 @@ Outputs:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = AwsServer({}, EventInvoker({}))
-    server.start()
-    yield server.endpoint_url
-    server.stop()
+    with AwsServer({}, EventInvoker({})) as server:
+        yield server.endpoint_url
 
 
 class Account:
