@@ -5,14 +5,14 @@ import logging
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.lambda_runtime import Outcome, TooManyRequestsError, WorkerPool, function_arn
-from local.template import ACCOUNT_ID, REGION, QueueMapping, Rule, Schedule
+from local.template import ACCOUNT_ID, REGION, QueueMapping, Schedule
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -32,21 +32,18 @@ class EventInvoker:
     ----------
     functions
         What is invoked, by name; it may be filled later.
+    stopped
+        Once it is set, nothing is attempted any more.
     """
 
-    def __init__(self, functions: Mapping[str, WorkerPool]) -> None:
-        self._functions = functions
-        self._closed = threading.Event()
+    def __init__(self, functions: Mapping[str, WorkerPool], stopped: threading.Event) -> None:
+        self._functions, self._stopped = functions, stopped
 
     def submit(self, name: str, payload: bytes) -> str:
         """Invoke a function some time, and return the id that all attempts have in common."""
         request_id = str(uuid.uuid4())
         threading.Thread(target=self._run, args=(name, payload, request_id), name=f"{name}-event", daemon=True).start()
         return request_id
-
-    def close(self) -> None:
-        """Attempt nothing any more."""
-        self._closed.set()
 
     def _run(self, name: str, payload: bytes, request_id: str) -> None:
         function = self._functions[name].function
@@ -59,7 +56,7 @@ class EventInvoker:
             if not outcome.is_error:
                 return
             print(f"{name} | an event failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
-            if self._closed.wait(RETRY_SECONDS if attempt <= function.event_retries else 0):
+            if self._stopped.wait(RETRY_SECONDS if attempt <= function.event_retries else 0):
                 return
         if destination := function.failure_destination:
             record = json.dumps(_failure_record(name, payload, request_id, outcome, attempt))
@@ -75,11 +72,14 @@ class Scheduler:
         What there is to keep.
     deliver
         What takes a function and an event for it.
+    stopped
+        Once it is set, no schedule is kept any more.
     """
 
-    def __init__(self, schedules: Sequence[Schedule], deliver: Callable[[str, bytes], object]) -> None:
-        self._schedules, self._deliver = schedules, deliver
-        self._closed = threading.Event()
+    def __init__(
+        self, schedules: Sequence[Schedule], deliver: Callable[[str, bytes], object], stopped: threading.Event
+    ) -> None:
+        self._schedules, self._deliver, self._stopped = schedules, deliver, stopped
 
     def start(self) -> None:
         """Begin to keep the schedules."""
@@ -103,17 +103,15 @@ class Scheduler:
         for schedule in schedules:
             self._fire(schedule)
 
-    def close(self) -> None:
-        """Deliver nothing any more."""
-        self._closed.set()
-
     def _keep(self, schedule: Schedule) -> None:
         assert schedule.every  # noqa: S101
-        while not self._closed.wait(schedule.every.total_seconds()):
+        while not self._stopped.wait(schedule.every.total_seconds()):
             self._fire(schedule)
 
     def _fire(self, schedule: Schedule) -> None:
-        self._deliver(schedule.function, json.dumps(_scheduled_event(schedule)).encode())
+        arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
+        event = event_of("aws.events", "Scheduled Event", arn, {})
+        self._deliver(schedule.function, json.dumps(event).encode())
 
 
 class QueuePoller:
@@ -125,18 +123,20 @@ class QueuePoller:
         Which queue's messages go to which function.
     functions
         What is invoked, by name.
-    connect
-        Makes a client of SQS.
+    sqs
+        A client of SQS.
+    stopped
+        Once it is set, no more messages are taken.
     """
 
     def __init__(
         self,
         mappings: Sequence[QueueMapping],
         functions: Mapping[str, WorkerPool],
-        connect: Callable[[], "SQSClient"],
+        sqs: "SQSClient",
+        stopped: threading.Event,
     ) -> None:
-        self._mappings, self._functions, self._connect = mappings, functions, connect
-        self._closed = threading.Event()
+        self._mappings, self._functions, self._sqs, self._stopped = mappings, functions, sqs, stopped
 
     def start(self) -> None:
         """Begin to poll."""
@@ -146,16 +146,11 @@ class QueuePoller:
                     target=self._poll, args=(mapping,), name=f"{mapping.function}-queue", daemon=True
                 ).start()
 
-    def close(self) -> None:
-        """Take no more messages."""
-        self._closed.set()
-
     def _poll(self, mapping: QueueMapping) -> None:
-        sqs = self._connect()
-        url = sqs.get_queue_url(QueueName=mapping.queue_arn.rpartition(":")[2])["QueueUrl"]
-        while not self._closed.is_set():
+        url = self._sqs.get_queue_url(QueueName=mapping.queue_arn.rpartition(":")[2])["QueueUrl"]
+        while not self._stopped.is_set():
             try:
-                found = sqs.receive_message(
+                found = self._sqs.receive_message(
                     QueueUrl=url,
                     MaxNumberOfMessages=mapping.batch_size,
                     WaitTimeSeconds=1,
@@ -165,9 +160,9 @@ class QueuePoller:
                 refused = self._invoke(mapping, found) if found else set()
                 for message in found:
                     if message["MessageId"] not in refused:
-                        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                        self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             except (BotoCoreError, ClientError):
-                if not self._closed.wait(RETRY_SECONDS):
+                if not self._stopped.wait(RETRY_SECONDS):
                     log.exception("%s does not answer", mapping.queue_arn)
 
     def _invoke(self, mapping: QueueMapping, messages: Sequence["MessageTypeDef"]) -> set[str]:
@@ -188,36 +183,6 @@ class QueuePoller:
         return refused if refused <= everything else everything  # a name that is unknown fails the whole batch
 
 
-def put_event(event: dict[str, object], rules: Iterable[Rule], deliver: Callable[[str, bytes], object]) -> None:
-    """Deliver an event to the functions of the rules that it matches."""
-    for rule in rules:
-        if matches(rule.pattern, event):
-            deliver(rule.function, json.dumps(event).encode())
-
-
-def matches(pattern: Mapping[str, Any], event: object) -> bool:
-    """Return whether an event has a pattern of EventBridge's; known are values, and numbers above one."""
-    if not isinstance(event, dict):
-        return False
-    for name, wanted in pattern.items():
-        value = event.get(name)
-        if isinstance(wanted, dict):
-            if not matches(wanted, value):
-                return False
-        elif not any(_equals(item, own) for item in wanted for own in (value if isinstance(value, list) else [value])):
-            return False
-    return True
-
-
-def _equals(wanted: Any, value: object) -> bool:
-    if not isinstance(wanted, dict):
-        return bool(wanted == value)
-    match wanted:
-        case {"numeric": [">", number]}:
-            return isinstance(value, int | float) and value > number
-    raise NotImplementedError(f"event pattern {wanted}")
-
-
 def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str, object]:
     """Return an event in the envelope that EventBridge delivers."""
     return {
@@ -231,11 +196,6 @@ def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str,
         "resources": [resource],
         "detail": detail,
     }
-
-
-def _scheduled_event(schedule: Schedule) -> dict[str, object]:
-    arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
-    return event_of("aws.events", "Scheduled Event", arn, {})
 
 
 def _queue_record(mapping: QueueMapping, message: "MessageTypeDef") -> dict[str, object]:
@@ -252,9 +212,9 @@ def _queue_record(mapping: QueueMapping, message: "MessageTypeDef") -> dict[str,
     }
 
 
-def timestamp() -> str:
-    """Return the time as AWS's records write it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(moment: datetime | None = None) -> str:
+    """Return a moment, which is now where it is None, as AWS's records write it."""
+    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _failure_record(name: str, payload: bytes, request_id: str, outcome: Outcome, attempts: int) -> dict[str, object]:

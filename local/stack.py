@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pymongo
@@ -20,7 +19,7 @@ import uvicorn
 from local import s3_data
 from local.aws import AwsServer, connect
 from local.batch import Batch
-from local.events import EventInvoker, QueuePoller, Scheduler, put_event
+from local.events import EventInvoker, QueuePoller, Scheduler
 from local.gateway import Gateway
 from local.lambda_runtime import WorkerPool
 from local.layers import ROOT
@@ -85,7 +84,8 @@ class Stack:
         self._cleanup = ExitStack()
         self.functions: dict[str, WorkerPool] = {}
         self._batch: Batch | None = None
-        self._events = EventInvoker(self.functions)
+        self._stopped = threading.Event()
+        self._events = EventInvoker(self.functions, self._stopped)
         self.url = self.mongodb_uri = self.aws_endpoint_url = self.bucket_name = ""
 
     @property
@@ -110,9 +110,7 @@ class Stack:
             self._cleanup = self._cleanup.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop everything, in the reverse order."""
         self._cleanup.close()
 
@@ -157,7 +155,7 @@ class Stack:
             log = LOGS / f"{function.name}.log"
             self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
         self._cleanup.callback(self._close_workers)
-        self._cleanup.callback(self._events.close)
+        self._cleanup.callback(self._stopped.set)
 
         if definitions := template.job_definitions():
             self._batch = aws.batch = Batch(definitions, environment, LOGS / "batch.log", echo=self._echo)
@@ -166,10 +164,7 @@ class Stack:
         if machines := template.state_machines():
             from local.state_machines import StateMachines  # here, since it takes a second to load
 
-            rules = template.rules()
-            steps = StateMachines(
-                self.client("stepfunctions"), lambda event: put_event(event, rules, self._events.submit)
-            )
+            steps = StateMachines(self.client("stepfunctions"), template.rules(), self._events.submit)
             self._cleanup.callback(steps.close)
             steps.create(machines)
 
@@ -178,14 +173,10 @@ class Stack:
             create_indexes(client[DATABASE])
         self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
-        queues = QueuePoller(template.queue_mappings(), self.functions, lambda: self.client("sqs"))
-        queues.start()
-        self._cleanup.callback(queues.close)
-
-        self._scheduler = Scheduler(template.schedules(), self._events.submit)
+        QueuePoller(template.queue_mappings(), self.functions, self.client("sqs"), self._stopped).start()
+        self._scheduler = Scheduler(template.schedules(), self._events.submit, self._stopped)
         if self._scheduled:
             self._scheduler.start()
-        self._cleanup.callback(self._scheduler.close)
 
     def _make_secret(self, kind: str, value: str) -> str:
         name = f"studio-local-{kind}-{uuid.uuid4()}"

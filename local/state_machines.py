@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from moto.events.models import EventPattern
+
 from local import moto_mends
 from local.events import event_of
-from local.template import StateMachineResource
+from local.template import Rule, StateMachineResource
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -20,15 +22,17 @@ class StateMachines:
     ----------
     client
         A client of the stack's Step Functions.
-    put_event
-        What takes the event of each change of an execution's status.
+    rules
+        What is invoked on changes of an execution's status.
+    deliver
+        What takes a function and an event for it.
     """
 
-    def __init__(self, client: "SFNClient", put_event: Callable[[dict[str, object]], None]) -> None:
+    def __init__(self, client: "SFNClient", rules: Sequence[Rule], deliver: Callable[[str, bytes], object]) -> None:
         moto_mends.apply()
-        self._client = client
+        self._client, self._rules, self._deliver = client, rules, deliver
         self._role_arn = moto_mends.role_of(client.meta.endpoint_url)
-        moto_mends.watch(self._role_arn, lambda execution: put_event(status_event(execution)))
+        moto_mends.watch(self._role_arn, self._tell)
 
     def create(self, resources: Sequence[StateMachineResource]) -> None:
         """Create what the template declares."""
@@ -47,6 +51,12 @@ class StateMachines:
                 if self._client.describe_state_machine(stateMachineArn=arn)["roleArn"] == self._role_arn:
                     self._stop(arn)
                     self._client.delete_state_machine(stateMachineArn=arn)
+
+    def _tell(self, execution: Any) -> None:
+        event: Any = status_event(execution)
+        for rule in self._rules:
+            if EventPattern(None, rule.pattern).matches_event(event):
+                self._deliver(rule.function, json.dumps(event).encode())
 
     def _stop(self, arn: str) -> None:
         pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ Outputs:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with AwsServer({}, EventInvoker({})) as server:
+    with AwsServer({}, EventInvoker({}, threading.Event())) as server:
         yield server.endpoint_url
 
 

@@ -139,12 +139,14 @@ def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> 
         event_stack.fire("WorkFunction")
 
 
-def test_a_schedule_fires_again_and_again_until_it_is_closed(wait_until: WaitUntil) -> None:
+def test_a_schedule_fires_again_and_again_until_it_is_stopped(wait_until: WaitUntil) -> None:
     fired: list[tuple[str, str]] = []
     schedule = Schedule("Often", "OftenFunction", every=timedelta(milliseconds=1))
-    scheduler = Scheduler([schedule], lambda function, event: fired.append((function, json.loads(event)["source"])))
-    scheduler.start()
+    stopped = threading.Event()
+    Scheduler(
+        [schedule], lambda function, event: fired.append((function, json.loads(event)["source"])), stopped
+    ).start()
     wait_until(lambda: len(fired) > 2)
-    scheduler.close()
+    stopped.set()
     wait_until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
     assert set(fired) == {("OftenFunction", "aws.events")}
