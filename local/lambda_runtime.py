@@ -270,13 +270,12 @@ class WorkerPool:
         self._sources = [function.folder, *(layer / "python" for layer in function.layers)]
         self._looked_at_sources = 0.0
         self._version = 0
-        self._limit = DEFAULT_CONCURRENCY if function.concurrency is None else function.concurrency
+        self._room = threading.Semaphore(DEFAULT_CONCURRENCY if function.concurrency is None else function.concurrency)
         # A limit of the template's own throttles at once, as in Lambda; the machine's, which Lambda has not, queues.
         self._patience = QUEUE_SECONDS if function.concurrency is None else 0
-        self._free = threading.Condition()
+        self._lock = threading.Lock()
         self._idle: list[tuple[Worker, int]] = []
         self._workers: list[Worker] = []
-        self._starting = 0
         self._closed = False
 
     @property
@@ -301,58 +300,49 @@ class WorkerPool:
         TooManyRequestsError
             If as many requests as may are running already.
         """
-        while True:
-            worker, version = self._acquire(self._patience if patience is None else patience)
-            try:
-                return worker.run(payload, request_id or str(uuid.uuid4()))
-            except WorkerGoneError:
-                continue
-            finally:
-                self._release(worker, version)
+        if not self._room.acquire(timeout=self._patience if patience is None else patience):
+            raise TooManyRequestsError
+        try:
+            while True:
+                worker, version = self._take()
+                try:
+                    return worker.run(payload, request_id or str(uuid.uuid4()))
+                except WorkerGoneError:
+                    continue
+                finally:
+                    self._put_back(worker, version)
+        finally:
+            self._room.release()
 
     def close(self) -> None:
-        """End all workers; requests that they were serving fail."""
-        with self._free:
+        """End all workers; requests that they were serving fail, and so do those that wait."""
+        with self._lock:
             self._closed = True
-            workers = list(self._workers)
-            self._free.notify_all()
-        for worker in workers:
+        for worker in list(self._workers):
             worker.kill()
 
-    def _acquire(self, patience: float) -> tuple[Worker, int]:
-        deadline = time.monotonic() + patience
-        with self._free:
-            while True:
-                version = self._source_version()
-                while self._idle:
-                    worker, made_from = self._idle.pop()
-                    if worker.alive and made_from == version:
-                        return worker, version
-                    worker.kill()
-                    self._workers.remove(worker)
-                if not self._closed and len(self._workers) + self._starting < self._limit:
-                    self._starting += 1
-                    break
-                if self._closed or not self._free.wait(deadline - time.monotonic()):
-                    raise TooManyRequestsError
-        try:
-            worker = Worker(self.function, self.environment, self._log, echo=self._echo)
-        finally:
-            with self._free:
-                self._starting -= 1
-        with self._free:
-            self._workers.append(worker)
-            if self._closed:  # meanwhile
+    def _take(self) -> tuple[Worker, int]:
+        """Return an idle worker, or a new one, and the version of the code that it runs."""
+        with self._lock:
+            if self._closed:
+                raise TooManyRequestsError
+            version = self._source_version()
+            while self._idle:
+                worker, made_from = self._idle.pop()
+                if worker.alive and made_from == version:
+                    return worker, version
                 worker.kill()
-        return worker, version
+                self._workers.remove(worker)
+            worker = Worker(self.function, self.environment, self._log, echo=self._echo)
+            self._workers.append(worker)
+            return worker, version
 
-    def _release(self, worker: Worker, version: int) -> None:
-        with self._free:
+    def _put_back(self, worker: Worker, version: int) -> None:
+        with self._lock:
             if worker.alive:
                 self._idle.append((worker, version))
             else:
                 self._workers.remove(worker)
-            self._free.notify()
 
     def _source_version(self) -> int:
         """Return what stands for the code as it is now; looked up at most every 0.2 s."""
