@@ -36,18 +36,11 @@ POLL_SECONDS = 5
 REPORT_SECONDS = 30
 
 Run = Callable[[list[str], Mapping[str, str]], None]
+Step = tuple[str, Callable[[], None]]  # what a dry run prints of it, and what does it
 
 
 class DeploymentError(Exception):
     """A step failed; the message says what there is to be done."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A part of a deployment, and what a dry run prints of it."""
-
-    title: str
-    run: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -88,16 +81,16 @@ class Deployment:
         images = self.images if self.parameters.get("BatchEnabled") == "true" else []
         first = self._deploy_command({image.tag_parameter: "" for image in images})
         last = self._deploy_command({image.tag_parameter: image.tag for image in images})
-        found = [
-            Step(f"look at the stack {self.stack_name} in {find_region() or 'no region yet'}", self._check),
-            Step("sam build", lambda: self.run(["sam", "build"], {})),
+        found: list[Step] = [
+            (f"look at the stack {self.stack_name} in {find_region() or 'no region yet'}", self._check),
+            ("sam build", lambda: self.run(["sam", "build"], {})),
         ]
         if images:
-            found.append(Step(f"where an image has no repository yet: {shlex.join(first)}", self._make_repositories))
+            found.append((f"where an image has no repository yet: {shlex.join(first)}", self._make_repositories))
         for image in images:
-            found.append(Step(f"build {image.name}:{image.tag}, if it is not there", partial(self._build, image)))
-        found.append(Step(shlex.join(last), lambda: self.run(last, {})))
-        found.append(Step("create the indexes of its database: python -m studio.indexes", self._create_indexes))
+            found.append((f"build {image.name}:{image.tag}, if it is not there", partial(self._build, image)))
+        found.append((shlex.join(last), lambda: self.run(last, {})))
+        found.append(("create the indexes of its database: python -m studio.indexes", self._create_indexes))
         return found
 
     def _deploy_command(self, tags: dict[str, str]) -> list[str]:
@@ -174,10 +167,7 @@ class Deployment:
 
 def find_region() -> str | None:
     """Return the region that is deployed to: the environment's or the profile's, as the SAM CLI takes it."""
-    try:
-        return boto3.Session().region_name
-    except BotoCoreError as error:
-        raise DeploymentError(str(error)) from error
+    return boto3.Session().region_name
 
 
 def look(stack_name: str) -> Deployed:
@@ -285,16 +275,16 @@ def deploy(deployment: Deployment, *, dry_run: bool) -> None:
     DeploymentError
         If a step fails.
     """
-    steps = deployment.steps()
-    for number, step in enumerate(steps, 1):
-        print(f"{number}/{len(steps)} {step.title}", flush=True)
-        if not dry_run:
-            try:
-                step.run()
-            except (BotoCoreError, ClientError) as error:
-                raise DeploymentError(str(error)) from error
-            except subprocess.CalledProcessError as error:
-                raise DeploymentError(f"{error.cmd[0]} has ended with {error.returncode}") from error
+    try:
+        steps = deployment.steps()
+        for number, (title, run) in enumerate(steps, 1):
+            print(f"{number}/{len(steps)} {title}", flush=True)
+            if not dry_run:
+                run()
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentError(str(error)) from error
+    except subprocess.CalledProcessError as error:
+        raise DeploymentError(f"{error.cmd[0]} has ended with {error.returncode}") from error
 
 
 @cache
