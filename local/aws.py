@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import boto3
+from botocore.config import Config
 from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
@@ -27,11 +29,18 @@ MAX_EVENT_BYTES = 1_048_576
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 
 
-def connect(service: str, endpoint_url: str) -> Any:
+def connect(service: str, endpoint_url: str, config: Config | None = None) -> Any:
     """Return a boto3 client of what answers there."""
     key, secret = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
     session: Any = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=REGION)
-    return session.client(service, endpoint_url=endpoint_url)
+    return session.client(service, endpoint_url=endpoint_url, config=config)
+
+
+def make_secret(endpoint_url: str, value: str) -> str:
+    """Return the ARN of a new secret; moto's memory is the whole process's, and so its name is one of its own."""
+    secrets = connect("secretsmanager", endpoint_url)
+    arn: str = secrets.create_secret(Name=f"studio-local-{uuid.uuid4()}", SecretString=value)["ARN"]
+    return arn
 
 
 class AwsServer(LoopbackServer):

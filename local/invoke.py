@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local import fixtures
 from local.__main__ import FACTS
-from local.aws import connect
+from local.aws import make_secret
 from local.forward import Forwarder
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
@@ -96,9 +95,9 @@ def prepare(backend: fixtures.Backend) -> Iterator[SamLocal]:
         file = entered.enter_context(tempfile.NamedTemporaryFile("w", dir=BUILD, suffix=".json"))
         mongodb_uri = _seen_from_container(backend.mongodb_uri, host)
         parameters = {
-            "MongoDbSecretArn": _make_secret(backend.aws_endpoint_url, mongodb_uri),
-            "CallbackSecretArn": _make_secret(backend.aws_endpoint_url, "of the fixtures"),
-            "OpenAiSecretArn": _make_secret(backend.aws_endpoint_url, "any"),
+            "MongoDbSecretArn": make_secret(backend.aws_endpoint_url, mongodb_uri),
+            "CallbackSecretArn": make_secret(backend.aws_endpoint_url, "of the fixtures"),
+            "OpenAiSecretArn": make_secret(backend.aws_endpoint_url, "any"),
             "OpenAiBaseUrl": _seen_from_container(openai.url, host),
         }
         document = yaml_parse(built.read_text())
@@ -163,12 +162,6 @@ def _listens(url: str) -> bool:
     parts = urlsplit(url)
     with socket.socket() as probe:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
-
-
-def _make_secret(endpoint_url: str, value: str) -> str:
-    secrets = connect("secretsmanager", endpoint_url)
-    arn: str = secrets.create_secret(Name=f"studio-sam-local-{uuid.uuid4()}", SecretString=value)["ARN"]
-    return arn
 
 
 def _bridge_address() -> str:

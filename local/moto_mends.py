@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -66,7 +65,8 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from local.lambda_runtime import CREDENTIALS
+from local.aws import connect
+from local.events import timestamp
 from local.template import ACCOUNT_ID
 
 MAX_CHILDREN = 40  # at once, of a distributed Map: AWS's is 10,000
@@ -122,24 +122,19 @@ def call_the_executions_own_stack() -> None:
     original, lock = boto_client.boto_client_for, threading.Lock()
 
     @cache
-    def client(region: str, service: str, role_arn: str) -> Any:
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            region_name=region,
-            endpoint_url=f"http://127.0.0.1:{role_arn.rpartition('-')[2]}",
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(
-                parameter_validation=False,
-                retries={"total_max_attempts": 1},
-                read_timeout=86_400,
-                max_pool_connections=99,
-            ),
+    def client(service: str, role_arn: str) -> Any:
+        endpoint_url = f"http://127.0.0.1:{role_arn.rpartition('-')[2]}"
+        config = Config(
+            parameter_validation=False,
+            retries={"total_max_attempts": 1},
+            read_timeout=86_400,
+            max_pool_connections=99,
         )
+        return connect(service, endpoint_url, config)
 
     def boto_client_for(region: str, service: str, state_credentials: Any) -> Any:
         with lock:  # making clients is not safe in threads
-            return client(region, service, state_credentials.role_arn)
+            return client(service, state_credentials.role_arn)
 
     _replace_everywhere(original, boto_client_for)
 
@@ -302,7 +297,7 @@ def _run_child(env: Any, program: Any, eval_input: Any, index: int, item: Any) -
         selector.eval(frame)
         item = frame.stack.pop()
     frame.states.reset(item)
-    name, started = str(uuid.uuid4()), _now()
+    name, started = str(uuid.uuid4()), timestamp()
     arn = f"{run.map_state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
     context["Execution"] = {**context["Execution"], "Id": arn, "Name": name, "Input": item, "StartTime": started}
     counters = (run.item_counter, run.execution_counter)
@@ -326,7 +321,7 @@ def _run_child(env: Any, program: Any, eval_input: Any, index: int, item: Any) -
         "StartDate": started,
         "StateMachineArn": run.map_state_machine_arn,
         "Status": ended.upper(),
-        "StopDate": _now(),
+        "StopDate": timestamp(),
     }
     if ended == "succeeded":
         child |= {"Output": json.dumps(frame.states.get_input()), "OutputDetails": {"Included": True}}
@@ -451,7 +446,7 @@ class _Worker(ExecutionWorker):
         self._program: Any = self._get_evaluation_entrypoint()
         self.env: Any = self._get_evaluation_environment()
         # JSON knows no dates.
-        self.env.states.context_object.context_object_data["Execution"]["StartTime"] = _text(execution.start_date)
+        self.env.states.context_object.context_object_data["Execution"]["StartTime"] = timestamp(execution.start_date)
         if previous:
             self._continue(previous, execution.redrive_count)
             return
@@ -631,11 +626,3 @@ def _replace_everywhere(old: Any, new: Any) -> None:
             for name, value in list(vars(module).items()):
                 if value is old:
                     setattr(module, name, new)
-
-
-def _now() -> str:
-    return _text(datetime.datetime.now(datetime.UTC))
-
-
-def _text(moment: datetime.datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

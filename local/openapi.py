@@ -1,8 +1,6 @@
-"""Merge every function's part into the one OpenAPI document: ``python -m local.openapi [--check]``."""
+"""Merge every function's part into the one OpenAPI document: `python -m local.openapi`."""
 
-import argparse
 import json
-import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -147,20 +145,5 @@ def _or_gateway_error(status: HTTPStatus, documented: dict[str, Any] | None) -> 
     return {"description": status.phrase, "content": {"application/json": {"schema": schema}}}
 
 
-def main() -> int:
-    """Write the document, or with --check say whether the committed one is what the code makes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    arguments = parser.parse_args()
-    text = json.dumps(build(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    if not arguments.check:
-        DOCUMENT.write_text(text)
-        return 0
-    if DOCUMENT.read_text() != text:
-        print(f"{DOCUMENT.relative_to(ROOT)} is not what the code makes: run just openapi", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    DOCUMENT.write_text(json.dumps(build(), indent=2, ensure_ascii=False, sort_keys=True) + "\n")

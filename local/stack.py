@@ -7,7 +7,6 @@ import shutil
 import socket
 import tempfile
 import threading
-import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ import pymongo
 import uvicorn
 
 from local import s3_data
-from local.aws import AwsServer, connect
+from local.aws import AwsServer, connect, make_secret
 from local.batch import Batch
 from local.events import EventInvoker, QueuePoller, Scheduler
 from local.gateway import Gateway
@@ -129,10 +128,10 @@ class Stack:
         self.aws_endpoint_url = aws.endpoint_url
 
         given = {"Stage": "dev", "Registration": "open", "MongoDbDatabase": DATABASE}
-        given["MongoDbSecretArn"] = self._make_secret("mongodb", self.mongodb_uri)
-        given["CallbackSecretArn"] = self._make_secret("callback", secrets.token_hex(32))
+        given["MongoDbSecretArn"] = make_secret(aws.endpoint_url, self.mongodb_uri)
+        given["CallbackSecretArn"] = make_secret(aws.endpoint_url, secrets.token_hex(32))
         openai = self._cleanup.enter_context(OpenAiServer())
-        given["OpenAiSecretArn"] = self._make_secret("openai", "any")
+        given["OpenAiSecretArn"] = make_secret(aws.endpoint_url, "any")
         given["OpenAiBaseUrl"] = openai.url
         given |= {"BatchEnabled": "true", "RunTaskImageTag": "local", "MinimaticsExportImageTag": "local"}
         given["ExportSegmentSeconds"] = "30"  # a container starts in seconds here
@@ -177,11 +176,6 @@ class Stack:
         self._scheduler = Scheduler(template.schedules(), self._events.submit, self._stopped)
         if self._scheduled:
             self._scheduler.start()
-
-    def _make_secret(self, kind: str, value: str) -> str:
-        name = f"studio-local-{kind}-{uuid.uuid4()}"
-        arn: str = self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"]
-        return arn
 
     def _make_bucket(self, bucket: str, properties: dict[str, Any], kept: Path) -> None:
         s3: S3Client = self.client("s3")
