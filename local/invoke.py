@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import fixtures
 from local.__main__ import FACTS
 from local.aws import make_secret
-from local.forward import Forwarder
+from local.forward import forward
 from local.lambda_runtime import CREDENTIALS
 from local.layers import ROOT
 from local.openai_server import OpenAiServer
@@ -91,7 +91,7 @@ def prepare(backend: fixtures.Backend) -> Iterator[SamLocal]:
         openai = entered.enter_context(OpenAiServer())
         local_urls = [url for url in (backend.mongodb_uri, backend.aws_endpoint_url, openai.url) if _is_local(url)]
         ports = [port for url in local_urls if (port := urlsplit(url).port)] if sys.platform == "linux" else []
-        entered.enter_context(Forwarder(host, ports))
+        entered.enter_context(forward(host, ports))
         file = entered.enter_context(tempfile.NamedTemporaryFile("w", dir=BUILD, suffix=".json"))
         mongodb_uri = _seen_from_container(backend.mongodb_uri, host)
         parameters = {
