@@ -13,13 +13,14 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from local.layers import import_path
 from local.processes import spawn
@@ -58,16 +59,6 @@ class Invocation:
     answer: Future[Outcome] = field(default_factory=Future)
     handed_over: bool = False
 
-    def settle(self, outcome: Outcome) -> None:
-        """Give the answer; the first one counts."""
-        with suppress(InvalidStateError):
-            self.answer.set_result(outcome)
-
-    def fail(self, kind: str, message: str) -> None:
-        """Give an error of the runtime's own as the answer."""
-        error = {"errorType": kind, "errorMessage": f"RequestId: {self.id} Error: {message}"}
-        self.settle(Outcome(json.dumps(error).encode(), is_error=True))
-
 
 class Worker:
     """A process that runs one function, and the Runtime API that it asks for work.
@@ -91,7 +82,7 @@ class Worker:
         self._current: Invocation | None = None
         self._init_error: bytes | None = None
         self._initialized = threading.Event()
-        self._dead = threading.Event()
+        self._death: Future[Any] = Future()
         self._server = _RuntimeServer(("127.0.0.1", 0), partial(_RuntimeApi, self))
         api = f"127.0.0.1:{self._server.server_port}"
         # -S: no site-packages of the development environment; -P: nothing from the working directory.
@@ -107,7 +98,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return not self._dead.is_set() and self.process.poll() is None
+        return not self._death.done() and self.process.poll() is None
 
     def run(self, payload: bytes, request_id: str) -> Outcome:
         """Hand a request to the process and wait for its answer.
@@ -120,21 +111,24 @@ class Worker:
         was_warm = self._initialized.is_set()
         self._current = invocation = Invocation(payload, request_id)
         self._queue.put(invocation)
-        timeout = self.function.timeout
         # Starting has its own allowance in Lambda, and does not count as the function's time.
         self._initialized.wait(INIT_SECONDS)
-        if self._dead.is_set():  # its watcher may have looked before there was a request to answer
-            self._answer_for_the_dead(invocation)
-        try:
-            outcome = invocation.answer.result(timeout)
-        except TimeoutError:
-            invocation.fail("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
+        timeout = self.function.timeout
+        wait((invocation.answer, self._death), timeout, FIRST_COMPLETED)
+        if invocation.answer.done():
+            return invocation.answer.result()
+        if not self._death.done():
             self.kill()
-            outcome = invocation.answer.result()
-        if was_warm and outcome.is_error and not invocation.handed_over and not self.alive:
+            return _error(
+                "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
+            )
+        if was_warm and not invocation.handed_over:
             raise WorkerGoneError
-        self._current = None
-        return outcome
+        if self._init_error is not None:
+            return Outcome(self._init_error, is_error=True)
+        status = self.process.returncode
+        reason = f"signal: {signal.strsignal(-status)}" if status < 0 else f"exit status {status}"
+        return _error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {reason}")
 
     def kill(self) -> None:
         """End the process."""
@@ -152,13 +146,12 @@ class Worker:
 
     def finish(self, request_id: str, outcome: Outcome) -> None:
         """Accept the process's answer to a request."""
-        if not (self._current and self._current.id == request_id):
+        if not (self._current and self._current.id == request_id) or self._current.answer.done():
             return
         if len(outcome.payload) > MAX_RESPONSE_BYTES:
             limit = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
-            error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": limit}
-            outcome = Outcome(json.dumps(error).encode(), is_error=True)
-        self._current.settle(outcome)
+            outcome = _error("Function.ResponseSizeTooLarge", limit)
+        self._current.answer.set_result(outcome)
 
     def fail_to_start(self, error: bytes) -> None:
         """Accept the process's word that it cannot load its handler; it ends by itself then."""
@@ -176,21 +169,16 @@ class Worker:
 
     def _await_death(self) -> None:
         self.process.wait()
-        self._dead.set()
+        self._death.set_result(None)
         self._initialized.set()
-        if invocation := self._current:
-            self._answer_for_the_dead(invocation)
         self._queue.put(None)
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer_for_the_dead(self, invocation: Invocation) -> None:
-        if self._init_error is not None:
-            invocation.settle(Outcome(self._init_error, is_error=True))
-            return
-        status = self.process.returncode
-        reason = f"signal: {signal.strsignal(-status)}" if status < 0 else f"exit status {status}"
-        invocation.fail("Runtime.ExitError", f"Runtime exited with error: {reason}")
+
+def _error(kind: str, message: str) -> Outcome:
+    """Return an error of Lambda's own."""
+    return Outcome(json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True)
 
 
 class _RuntimeServer(ThreadingHTTPServer):
