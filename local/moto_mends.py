@@ -72,18 +72,8 @@ from local.template import ACCOUNT_ID
 MAX_CHILDREN = 40  # at once, of a distributed Map: AWS's is 10,000
 END_SECONDS = 0.1  # what a stopped program gets to end by itself
 
-Watcher = Callable[[Any], None]
-_watchers: dict[str, Watcher] = {}
-
-
-def watch(role_arn: str, watcher: Watcher) -> None:
-    """Have each change of status told, of executions that run in a role."""
-    _watchers[role_arn] = watcher
-
-
-def unwatch(role_arn: str) -> None:
-    """Tell nothing any more."""
-    _watchers.pop(role_arn, None)
+# What is told each change of status, of executions that run in a role.
+watchers: dict[str, Callable[[Any], None]] = {}
 
 
 def role_of(endpoint_url: str) -> str:
@@ -496,7 +486,7 @@ def _start(execution: Any, worker: _Worker) -> None:
 
 
 def _tell(execution: Any) -> None:
-    if watcher := _watchers.get(execution.role_arn):
+    if watcher := watchers.get(execution.role_arn):
         watcher(execution)
 
 

@@ -7,7 +7,6 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +23,7 @@ from local.lambda_runtime import WorkerPool
 from local.layers import ROOT
 from local.mongod import Mongod
 from local.openai_server import OpenAiServer
-from local.template import QueueResource, Template
+from local.template import Template
 from studio.indexes import create_indexes
 
 if TYPE_CHECKING:
@@ -187,12 +186,12 @@ class Stack:
             s3_data.restore(s3, bucket, kept)
             self._cleanup.callback(s3_data.save, s3, bucket, kept)
 
-    def _make_queues(self, queues: Iterable[QueueResource]) -> None:
+    def _make_queues(self, queues: dict[str, dict[str, str]]) -> None:
         sqs = self.client("sqs")
-        urls = [sqs.create_queue(QueueName=queue.name)["QueueUrl"] for queue in queues]
-        for queue, url in zip(queues, urls, strict=True):  # afterwards, since one may name another
-            sqs.set_queue_attributes(QueueUrl=url, Attributes=queue.attributes)
-            self._cleanup.callback(sqs.delete_queue, QueueUrl=url)
+        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues}
+        for name, attributes in queues.items():  # afterwards, since one may name another
+            sqs.set_queue_attributes(QueueUrl=urls[name], Attributes=attributes)
+            self._cleanup.callback(sqs.delete_queue, QueueUrl=urls[name])
 
     def _close_workers(self) -> None:
         for pool in self.functions.values():

@@ -1,7 +1,7 @@
 """Step Functions on this machine: the template's state machines in moto's interpreter."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,6 @@ from moto.events.models import EventPattern
 
 from local import moto_mends
 from local.events import event_of
-from local.template import Rule, StateMachineResource
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -23,27 +22,30 @@ class StateMachines:
     client
         A client of the stack's Step Functions.
     rules
-        What is invoked on changes of an execution's status.
+        What is invoked on changes of an execution's status: functions, each with a pattern of events.
     deliver
         What takes a function and an event for it.
     """
 
-    def __init__(self, client: "SFNClient", rules: Sequence[Rule], deliver: Callable[[str, bytes], object]) -> None:
+    def __init__(
+        self,
+        client: "SFNClient",
+        rules: Sequence[tuple[str, dict[str, Any]]],
+        deliver: Callable[[str, bytes], object],
+    ) -> None:
         moto_mends.apply()
         self._client, self._rules, self._deliver = client, rules, deliver
         self._role_arn = moto_mends.role_of(client.meta.endpoint_url)
-        moto_mends.watch(self._role_arn, self._tell)
+        moto_mends.watchers[self._role_arn] = self._tell
 
-    def create(self, resources: Sequence[StateMachineResource]) -> None:
-        """Create what the template declares."""
-        for resource in resources:
-            self._client.create_state_machine(
-                name=resource.name, definition=resource.definition, roleArn=self._role_arn
-            )
+    def create(self, definitions: Mapping[str, str]) -> None:
+        """Create state machines, by their names."""
+        for name, definition in definitions.items():
+            self._client.create_state_machine(name=name, definition=definition, roleArn=self._role_arn)
 
     def close(self) -> None:
         """Stop what runs, and delete all."""
-        moto_mends.unwatch(self._role_arn)
+        del moto_mends.watchers[self._role_arn]
         for page in self._client.get_paginator("list_state_machines").paginate():
             for machine in page["stateMachines"]:
                 arn = machine["stateMachineArn"]
@@ -54,9 +56,9 @@ class StateMachines:
 
     def _tell(self, execution: Any) -> None:
         event: Any = status_event(execution)
-        for rule in self._rules:
-            if EventPattern(None, rule.pattern).matches_event(event):
-                self._deliver(rule.function, json.dumps(event).encode())
+        for function, pattern in self._rules:
+            if EventPattern(None, pattern).matches_event(event):
+                self._deliver(function, json.dumps(event).encode())
 
     def _stop(self, arn: str) -> None:
         pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")

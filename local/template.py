@@ -71,22 +71,6 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What invokes a function on events of a pattern."""
-
-    function: str
-    pattern: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class QueueResource:
-    """A queue of SQS, with its attributes as SQS's API names them."""
-
-    name: str
-    attributes: dict[str, str]
-
-
-@dataclass(frozen=True)
 class QueueMapping:
     """What invokes a function with the messages of a queue."""
 
@@ -94,14 +78,6 @@ class QueueMapping:
     queue_arn: str
     batch_size: int
     reports_failures: bool
-
-
-@dataclass(frozen=True)
-class StateMachineResource:
-    """A state machine of Step Functions; its definition is in JSON."""
-
-    name: str
-    definition: str
 
 
 @dataclass(frozen=True)
@@ -192,24 +168,20 @@ class Template:
             for function, name, event in self._events("Schedule")
         ]
 
-    def rules(self) -> list[Rule]:
-        """Return every rule for events."""
+    def rules(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return every rule for events: the function that it invokes, and its pattern."""
         return [
-            Rule(function, _without(event, "Input")["Pattern"])
-            for function, _, event in self._events("EventBridgeRule")
+            (function, _without(event, "Input")["Pattern"]) for function, _, event in self._events("EventBridgeRule")
         ]
 
-    def queues(self) -> list[QueueResource]:
-        """Return every queue."""
-        return [
-            QueueResource(
-                name=self._attribute(name, "QueueName"),
-                attributes={
-                    key: json.dumps(value) if isinstance(value, dict) else _text(value) for key, value in own.items()
-                },
-            )
+    def queues(self) -> dict[str, dict[str, str]]:
+        """Return the attributes of every queue, as SQS's API names them, by its name."""
+        return {
+            self._attribute(name, "QueueName"): {
+                key: json.dumps(value) if isinstance(value, dict) else _text(value) for key, value in own.items()
+            }
             for name, own in self.resources("AWS::SQS::Queue").items()
-        ]
+        }
 
     def queue_mappings(self) -> list[QueueMapping]:
         """Return every function that is invoked with the messages of a queue."""
@@ -223,15 +195,12 @@ class Template:
             for function, _, event in self._events("SQS")
         ]
 
-    def state_machines(self) -> list[StateMachineResource]:
-        """Return every state machine."""
-        return [
-            StateMachineResource(
-                name=self._attribute(name, "Name"),
-                definition=json.dumps(self._definition(_without(own, "Definition", "Events"))),
-            )
+    def state_machines(self) -> dict[str, str]:
+        """Return the definition of every state machine, in JSON, by its name."""
+        return {
+            self._attribute(name, "Name"): json.dumps(self._definition(_without(own, "Definition", "Events")))
             for name, own in self.resources("AWS::Serverless::StateMachine").items()
-        ]
+        }
 
     def job_definitions(self) -> list[JobDefinitionResource]:
         """Return every job definition of Batch."""
