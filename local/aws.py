@@ -19,7 +19,7 @@ from local.batch import Batch
 from local.events import EventInvoker
 from local.lambda_runtime import CREDENTIALS, MAX_REQUEST_BYTES, TooManyRequestsError, WorkerPool
 from local.processes import free_port
-from local.servers import LoopbackServer
+from local.servers import LoopbackServer, refusal
 from local.template import REGION
 
 if TYPE_CHECKING:
@@ -97,30 +97,25 @@ class AwsServer(LoopbackServer):
         # A name, a name with a qualifier, or an ARN.
         name = name.split(":")[6] if name.startswith("arn:") else name.split(":")[0]
         if name not in self._functions:
-            return _lambda_error(404, "ResourceNotFoundException", f"Function not found: {name}")
+            return refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
         is_event = request.headers.get("X-Amz-Invocation-Type") == "Event"
         payload = request.get_data() or b"{}"
         limit = MAX_EVENT_BYTES if is_event else MAX_REQUEST_BYTES
         if len(payload) > limit:
             message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
-            return _lambda_error(413, "RequestTooLargeException", message)
+            return refusal(413, "RequestTooLargeException", message)
         try:
             json.loads(payload)
         except ValueError as error:
             message = f"Could not parse request body into json: {error}"
-            return _lambda_error(400, "InvalidRequestContentException", message)
+            return refusal(400, "InvalidRequestContentException", message)
         if is_event:
             return Response(status=202, headers={"x-amzn-RequestId": self._events.submit(name, payload)})
         try:
             outcome = self._functions[name].invoke(payload)
         except TooManyRequestsError:
-            return _lambda_error(429, "TooManyRequestsException", "Rate Exceeded.")
+            return refusal(429, "TooManyRequestsException", "Rate Exceeded.")
         headers = {"X-Amz-Executed-Version": "$LATEST"}
         if outcome.is_error:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return Response(outcome.payload, 200, headers, content_type="application/json")
-
-
-def _lambda_error(status: int, kind: str, message: str) -> Response:
-    body = json.dumps({"Type": "User", "Message": message})
-    return Response(body, status, {"x-amzn-ErrorType": kind}, content_type="application/json")

@@ -1,9 +1,11 @@
 """Batch on this machine: a job's container is a process, the entry point of its image."""
 
 import json
+import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +21,7 @@ from werkzeug.wrappers import Request, Response
 from local.lambda_runtime import CREDENTIALS
 from local.layers import container_path
 from local.processes import spawn
+from local.servers import refusal
 from local.template import ACCOUNT_ID, REGION, JobDefinitionResource
 
 PATHS = {"/v1/submitjob", "/v1/describejobs", "/v1/terminatejob"}
@@ -65,7 +68,7 @@ class Batch:
             case "/v1/submitjob":
                 definition = self._definitions.get(body["jobDefinition"])
                 if definition is None:
-                    return _error(f"JobDefinition: {body['jobDefinition']} not found")
+                    return refusal(400, "ClientException", f"JobDefinition: {body['jobDefinition']} not found")
                 job = _Job(self, definition, body)
                 self._jobs[job.detail["jobId"]] = job
                 job.start()
@@ -170,8 +173,7 @@ class _Job(threading.Thread):
 
     def _run_container(self, number: int) -> tuple[int, str]:
         """Return exit code and reason of a container."""
-        seconds = self.detail["timeout"].get("attemptDurationSeconds")
-        deadline = time.monotonic() + seconds if seconds else None
+        deadline = time.monotonic() + self.detail["timeout"].get("attemptDurationSeconds", math.inf)
         own = {item["name"]: item["value"] for item in self.detail["container"]["environment"]}
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -191,14 +193,13 @@ class _Job(threading.Thread):
         self.pid, self.detail["status"] = process.pid, "RUNNING"
         reason = EXITED
         while process.poll() is None and not self._terminated.wait(0.02):
-            if deadline and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 reason = "Job attempt duration exceeded timeout"
                 break
         if process.poll() is None:
             process.terminate()
-            killed = time.monotonic() + self._patience
-            while process.poll() is None and time.monotonic() < killed:
-                time.sleep(0.02)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(self._patience)
         # With all that it has started: so ends a container, too.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -238,12 +239,6 @@ def retries(rules: Sequence[Mapping[str, str]], code: int | None, status_reason:
 
 def _answer(content: object) -> Response:
     return Response(json.dumps(content), content_type="application/json")
-
-
-def _error(message: str) -> Response:
-    body = json.dumps({"message": message})
-    headers = {"x-amzn-ErrorType": "ClientException", "x-amzn-RequestId": str(uuid.uuid4())}
-    return Response(body, 400, headers, content_type="application/json")
 
 
 def _now() -> int:

@@ -1,13 +1,26 @@
 """WSGI applications that answer on loopback, in threads of this process."""
 
+import json
 import logging
 import threading
+import uuid
 from typing import TYPE_CHECKING, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+def refusal(status: int, kind: str, message: str) -> Response:
+    """Return the answer of an AWS service that speaks JSON to what it refuses."""
+    return Response(
+        json.dumps({"Type": "User", "message": message}),
+        status,
+        {"x-amzn-ErrorType": kind, "x-amzn-RequestId": str(uuid.uuid4())},
+        content_type="application/json",
+    )
 
 
 class LoopbackServer:
