@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -49,7 +50,7 @@ class Batch:
         self, definitions: Sequence[JobDefinitionResource], environment: Mapping[str, str], log: Path, *, echo: bool
     ) -> None:
         self.environment, self.log, self.echo = environment, log, echo
-        self.free = threading.BoundedSemaphore(MAX_CONTAINERS)
+        self.room = ThreadPoolExecutor(MAX_CONTAINERS, "batch")
         # A name without revision is the newest, and there is but one.
         self._definitions = {
             name: definition for definition in definitions for name in (definition.arn, definition.name)
@@ -71,7 +72,6 @@ class Batch:
                     return refusal(400, "ClientException", f"JobDefinition: {body['jobDefinition']} not found")
                 job = _Job(self, definition, body)
                 self._jobs[job.detail["jobId"]] = job
-                job.start()
                 return _answer({name: job.detail[name] for name in ("jobArn", "jobId", "jobName")})
             case "/v1/describejobs":
                 return _answer({"jobs": [self._jobs[name].detail for name in body["jobs"] if name in self._jobs]})
@@ -84,11 +84,10 @@ class Batch:
         """Kill all containers."""
         for job in self._jobs.values():
             job.terminate("the stack is stopped", patience=0)
-        for job in self._jobs.values():
-            job.join()
+        self.room.shutdown()
 
 
-class _Job(threading.Thread):
+class _Job:
     """A job, from its submission to its end.
 
     Attributes
@@ -100,7 +99,6 @@ class _Job(threading.Thread):
     """
 
     def __init__(self, batch: Batch, definition: JobDefinitionResource, order: dict[str, Any]) -> None:
-        super().__init__(name=order["jobName"], daemon=True)
         self._batch, self._definition = batch, definition
         self._terminated = threading.Event()
         self._patience: float = STOP_SECONDS
@@ -120,13 +118,14 @@ class _Job(threading.Thread):
             "jobName": order["jobName"],
             "jobQueue": order["jobQueue"],
             "jobDefinition": definition.arn,
-            "status": "SUBMITTED",
+            "status": "RUNNABLE",
             "createdAt": _now(),
             "attempts": [],
             "container": container,
             "timeout": order.get("timeout", {}),
             "isTerminated": False,
         }
+        self._running = batch.room.submit(self._run)  # where there is room
 
     def terminate(self, reason: str, patience: float | None = None) -> None:
         """End the job, unless it has ended; its container gets SIGTERM, and SIGKILL when it is out of patience."""
@@ -134,24 +133,12 @@ class _Job(threading.Thread):
         self.detail["isTerminated"] = True
         self._patience = STOP_SECONDS if patience is None else patience
         self._terminated.set()
+        if self._running.cancel():  # it had not begun
+            self.detail |= {"status": "FAILED", "stoppedAt": _now()}
 
-    def run(self) -> None:
-        again = True
-        while again:
-            self.detail["status"] = "RUNNABLE"
-            if not self._wait_for_room():
-                self.detail |= {"status": "FAILED", "stoppedAt": _now()}
-                return
-            try:
-                again = self._attempt(len(self.detail["attempts"]) + 1)
-            finally:
-                self._batch.free.release()
-
-    def _wait_for_room(self) -> bool:
-        while not self._terminated.is_set():
-            if self._batch.free.acquire(timeout=0.05):
-                return True
-        return False
+    def _run(self) -> None:
+        while self._attempt(len(self.detail["attempts"]) + 1):
+            pass
 
     def _attempt(self, number: int) -> bool:
         """Run a container to its end, and return whether there is to be another one."""

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -99,11 +100,11 @@ def machine(stack: Stack, user: Any) -> Machine:
 @pytest.fixture
 def all_busy(machine: Machine) -> Iterator[None]:
     """Keep every place for a container taken."""
+    over = threading.Event()
     for _ in range(batch.MAX_CONTAINERS):
-        machine.stack._batch.free.acquire()  # type: ignore[union-attr]
+        machine.stack._batch.room.submit(over.wait)  # type: ignore[union-attr]
     yield
-    for _ in range(batch.MAX_CONTAINERS):
-        machine.stack._batch.free.release()  # type: ignore[union-attr]
+    over.set()
 
 
 def test_a_job_runs_in_a_container(machine: Machine, user: Any) -> None:
