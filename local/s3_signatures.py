@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.auth import S3SigV4PostAuth, S3SigV4QueryAuth
@@ -112,37 +111,34 @@ def _check_form(request: Request, credentials: Credentials) -> None:
     _compare(given, signer.signature(fields["policy"], signed))
     if datetime.now(UTC) > expiration:
         raise Refusal(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
-    _check_conditions(conditions, fields, bucket=urlsplit(request.path).path.split("/")[1])
-    for condition in conditions:
-        if isinstance(condition, list) and condition[0] == "content-length-range":
-            # Browsers send the object in the field `file`, with a file name or without.
-            file = parsed.files.get("file")
-            size = len(file.read()) if file else len(fields.get("file", "").encode())
-            if size > int(condition[2]):
-                raise Refusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
-            if size < int(condition[1]):
-                message = "Your proposed upload is smaller than the minimum allowed size"
-                raise Refusal(400, "EntityTooSmall", message)
+    # Browsers send the object in the field `file`, with a file name or without.
+    file = parsed.files.get("file")
+    size = len(file.read()) if file else len(fields.get("file", "").encode())
+    _check_conditions(conditions, fields, bucket=request.path.split("/")[1], size=size)
 
 
-def _check_conditions(conditions: list[Any], fields: Mapping[str, str], bucket: str) -> None:
+def _check_conditions(conditions: list[Any], fields: Mapping[str, str], bucket: str, size: int) -> None:
     values = {**fields, "bucket": bucket}
     mentioned = set()
-    tests: list[tuple[str, str, str]]
+
+    def check_field(operator: str, name: str, wanted: str) -> None:
+        value = values.get(name.lower(), "")
+        mentioned.add(name.lower())
+        if not (value == wanted if operator == "eq" else value.startswith(wanted)):
+            message = f'Invalid according to Policy: Policy Condition failed: ["{operator}", "${name}", "{wanted}"]'
+            raise Refusal(403, "AccessDenied", message)
+
     for condition in conditions:
         match condition:
             case dict():
-                tests = [("eq", name, wanted) for name, wanted in condition.items()]
+                for name, wanted in condition.items():
+                    check_field("eq", name, wanted)
             case [("eq" | "starts-with") as operator, name, wanted]:
-                tests = [(operator, name.removeprefix("$"), wanted)]
-            case _:  # content-length-range
-                continue
-        for operator, name, wanted in tests:
-            value = values.get(name.lower(), "")
-            mentioned.add(name.lower())
-            if not (value == wanted if operator == "eq" else value.startswith(wanted)):
-                message = f'Invalid according to Policy: Policy Condition failed: ["{operator}", "${name}", "{wanted}"]'
-                raise Refusal(403, "AccessDenied", message)
+                check_field(operator, name.removeprefix("$"), wanted)
+            case ["content-length-range", _, most] if size > int(most):
+                raise Refusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+            case ["content-length-range", least, _] if size < int(least):
+                raise Refusal(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
     for name in fields:
         if name not in mentioned | POLICY_FREE_FIELDS and not name.startswith("x-ignore-"):
             raise Refusal(403, "AccessDenied", f"Invalid according to Policy: Extra input fields: {name}")
