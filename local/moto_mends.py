@@ -50,7 +50,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramEnded,
     ProgramError,
@@ -175,28 +174,16 @@ def stop_at_once() -> None:
             _close_history(env)
 
 
-class _ClosedHistory(EventManager):
-    """A history that what is still under way does not get into."""
-
-    def add_event(self, *arguments: Any, **details: Any) -> int:
-        return 0
-
-
 def _close_history(env: Any) -> None:
+    """Add the end to a history, and let nothing in that is still under way."""
     state = env.program_state()
     if isinstance(state, ProgramStopped):
+        kind = HistoryEventType.ExecutionAborted
         details = {"executionAbortedEventDetails": {"error": state.error, "cause": state.cause}}
-        env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionAborted, details)
     else:
-        details = {"executionTimedOutEventDetails": {}}
-        env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionTimedOut, details)
-    env.event_manager = _copy_history(env.event_manager, _ClosedHistory())
-
-
-def _copy_history(source: Any, target: Any) -> Any:
-    target._history_event_list.extend(source.get_event_history())
-    target._event_id_gen._next_id = len(target._history_event_list) + 1
-    return target
+        kind, details = HistoryEventType.ExecutionTimedOut, {"executionTimedOutEventDetails": {}}
+    env.event_manager.add_event(env.event_history_context, kind, details)
+    env.event_manager.add_event = lambda *_, **__: 0
 
 
 def give_one_value_for_one_path() -> None:
@@ -457,7 +444,8 @@ class _Worker(ExecutionWorker):
         env.variable_store = previous.variable_store
         env.map_run_record_pool_manager = previous.map_run_record_pool_manager
         env.event_history_context = previous.event_history_context
-        env.event_manager = _copy_history(previous.event_manager, EventManager())
+        env.event_manager._history_event_list.extend(previous.event_manager.get_event_history())
+        env.event_manager._event_id_gen._next_id = len(env.event_manager.get_event_history()) + 1
         details = {"executionRedrivenEventDetails": {"redriveCount": count}}
         env.event_manager.add_event(env.event_history_context, HistoryEventType.ExecutionRedriven, details)
 
