@@ -7,7 +7,6 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -32,17 +31,6 @@ API_ID = "local"
 TEXT_TYPES = re.compile(r"text/.*|application/(json|xml|javascript)")
 
 logger = logging.getLogger("local.gateway")
-
-
-@dataclass
-class _Exchange:
-    """A request, and what is known of it."""
-
-    request: Request
-    route: Route
-    path_parameters: dict[str, str]
-    id: str
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Gateway:
@@ -87,33 +75,33 @@ class Gateway:
         if self._cors and is_preflight:
             return Response(status_code=204)
         body = await _read(request)
-        exchange = self._match(request, request_id)
-        event = _event(exchange)
-        if authorizer := exchange.route.authorizer:
-            decision = await self._authorize(authorizer, exchange, event)
+        route, path_parameters = self._match(request)
+        event = _event(request, route, path_parameters, request_id)
+        if route.authorizer:
+            decision = await self._authorize(route.authorizer, request.headers, event)
             event["requestContext"]["authorizer"] = {"lambda": decision.get("context")}
         if body:
             event |= _encoded(request.headers, body)
         payload = json.dumps(event).encode()
         if len(payload) > MAX_EVENT_BYTES:
             raise HTTPException(413)
-        outcome = await self._invoke(exchange.route.function, payload, exchange.route.timeout)
+        outcome = await self._invoke(route.function, payload, route.timeout)
         if outcome.is_error:
             raise HTTPException(500)
         return _response(outcome.payload)
 
-    def _match(self, request: Request, request_id: str) -> _Exchange:
+    def _match(self, request: Request) -> tuple[Route, dict[str, str]]:
+        """Return the route of a request, and its path's parameters."""
         # Matched as it was sent: an encoded slash does not end a segment.
         path = request.scope["raw_path"].decode("latin-1")
         for pattern, route in self._routes:
             if route.method in (request.method, "ANY") and (match := pattern.fullmatch(path)):
-                parameters = {name: unquote(value) for name, value in match.groupdict().items()}
-                return _Exchange(request, route, parameters, request_id)
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
         raise HTTPException(404)
 
-    async def _authorize(self, authorizer: Authorizer, exchange: _Exchange, event: dict[str, Any]) -> dict[str, Any]:
+    async def _authorize(self, authorizer: Authorizer, headers: Headers, event: dict[str, Any]) -> dict[str, Any]:
         """Return the authorizer's decision, which allows; ask only when no answer is remembered."""
-        identity = tuple(exchange.request.headers.get(name, "") for name in authorizer.headers)
+        identity = tuple(headers.get(name, "") for name in authorizer.headers)
         if not all(identity):
             raise HTTPException(401)
         key = (authorizer.function, *identity)
@@ -123,8 +111,8 @@ class Gateway:
             question = {
                 **event,
                 "type": "REQUEST",
-                "routeArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}/$default/{exchange.route.method}"
-                f"{exchange.route.path}",
+                "routeArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}/$default/"
+                + event["routeKey"].replace(" ", ""),
                 "identitySource": list(identity),
             }
             question.pop("isBase64Encoded")
@@ -201,15 +189,14 @@ async def _read(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def _event(exchange: _Exchange) -> dict[str, Any]:
+def _event(request: Request, route: Route, path_parameters: dict[str, str], request_id: str) -> dict[str, Any]:
     """Return a request's event in payload format 2.0, without its body."""
-    request, route = exchange.request, exchange.route
     host = request.headers.get("host", "localhost")
     source_ip = request.client.host if request.client else "127.0.0.1"
-    now = int(exchange.started.timestamp())
+    now = datetime.now(UTC)
     headers = {
         **_joined([(name, value) for name, value in request.headers.items() if name not in ("cookie", "connection")]),
-        "x-amzn-trace-id": f"Root=1-{now:08x}-{uuid.uuid4().hex[:24]}",
+        "x-amzn-trace-id": f"Root=1-{int(now.timestamp()):08x}-{uuid.uuid4().hex[:24]}",
         "x-forwarded-for": source_ip,
         "x-forwarded-port": str(request.url.port or 80),
         "x-forwarded-proto": "http",
@@ -225,7 +212,7 @@ def _event(exchange: _Exchange) -> dict[str, Any]:
         **({"cookies": cookies} if cookies else {}),
         "headers": headers,
         **({"queryStringParameters": _joined(parse_qsl(query, keep_blank_values=True))} if query else {}),
-        **({"pathParameters": exchange.path_parameters} if exchange.path_parameters else {}),
+        **({"pathParameters": path_parameters} if path_parameters else {}),
         "requestContext": {
             "accountId": ACCOUNT_ID,
             "apiId": API_ID,
@@ -238,11 +225,11 @@ def _event(exchange: _Exchange) -> dict[str, Any]:
                 "sourceIp": source_ip,
                 "userAgent": request.headers.get("user-agent", ""),
             },
-            "requestId": exchange.id,
+            "requestId": request_id,
             "routeKey": f"{route.method} {route.path}",
             "stage": "$default",
-            "time": exchange.started.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            "timeEpoch": int(exchange.started.timestamp() * 1000),
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(now.timestamp() * 1000),
         },
         "isBase64Encoded": False,
     }
