@@ -63,8 +63,10 @@ class EventInvoker:
             self.submit(destination, record.encode())
 
 
-class Scheduler:
-    """The schedules of a template, as EventBridge keeps them.
+def keep_schedules(
+    schedules: Sequence[Schedule], deliver: Callable[[str, bytes], object], stopped: threading.Event
+) -> None:
+    """Have the events of schedules delivered at their times, as EventBridge does.
 
     Parameters
     ----------
@@ -76,46 +78,34 @@ class Scheduler:
         Once it is set, no schedule is kept any more.
     """
 
-    def __init__(
-        self, schedules: Sequence[Schedule], deliver: Callable[[str, bytes], object], stopped: threading.Event
-    ) -> None:
-        self._schedules, self._deliver, self._stopped = schedules, deliver, stopped
+    def keep(schedule: Schedule, seconds: float) -> None:
+        while not stopped.wait(seconds):
+            fire(schedule, deliver)
 
-    def start(self) -> None:
-        """Begin to keep the schedules."""
-        for schedule in self._schedules:
-            if schedule.every is None:
-                log.info("schedule %s never fires by itself here", schedule.name)
-            else:
-                threading.Thread(target=self._keep, args=(schedule,), name=schedule.name, daemon=True).start()
-
-    def fire(self, function: str) -> None:
-        """Deliver the event of a function's schedules now.
-
-        Raises
-        ------
-        LookupError
-            If the function has no schedule.
-        """
-        schedules = [schedule for schedule in self._schedules if schedule.function == function]
-        if not schedules:
-            raise LookupError(f"no schedule of {function}")
-        for schedule in schedules:
-            self._fire(schedule)
-
-    def _keep(self, schedule: Schedule) -> None:
-        assert schedule.every  # noqa: S101
-        while not self._stopped.wait(schedule.every.total_seconds()):
-            self._fire(schedule)
-
-    def _fire(self, schedule: Schedule) -> None:
-        arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
-        event = event_of("aws.events", "Scheduled Event", arn, {})
-        self._deliver(schedule.function, json.dumps(event).encode())
+    for schedule in schedules:
+        if schedule.every is None:
+            log.info("schedule %s never fires by itself here", schedule.name)
+        else:
+            seconds = schedule.every.total_seconds()
+            threading.Thread(target=keep, args=(schedule, seconds), name=schedule.name, daemon=True).start()
 
 
-class QueuePoller:
-    """Lambda's pollers of SQS: each takes a batch, invokes the function, and deletes what was not refused.
+def fire(schedule: Schedule, deliver: Callable[[str, bytes], object]) -> None:
+    """Deliver the event of a schedule now."""
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{schedule.name}"
+    event = event_of("aws.events", "Scheduled Event", arn, {})
+    deliver(schedule.function, json.dumps(event).encode())
+
+
+def poll_queues(
+    mappings: Sequence[QueueMapping],
+    functions: Mapping[str, WorkerPool],
+    sqs: "SQSClient",
+    stopped: threading.Event,
+) -> None:
+    """Have functions invoked with the messages of queues, as Lambda does.
+
+    Its pollers take a batch each, invoke the function, and delete what was not refused.
 
     Parameters
     ----------
@@ -128,59 +118,48 @@ class QueuePoller:
     stopped
         Once it is set, no more messages are taken.
     """
+    for mapping in mappings:
+        arguments = (mapping, functions[mapping.function], sqs, stopped)
+        for _ in range(POLLERS):
+            threading.Thread(target=_poll, args=arguments, name=f"{mapping.function}-queue", daemon=True).start()
 
-    def __init__(
-        self,
-        mappings: Sequence[QueueMapping],
-        functions: Mapping[str, WorkerPool],
-        sqs: "SQSClient",
-        stopped: threading.Event,
-    ) -> None:
-        self._mappings, self._functions, self._sqs, self._stopped = mappings, functions, sqs, stopped
 
-    def start(self) -> None:
-        """Begin to poll."""
-        for mapping in self._mappings:
-            for _ in range(POLLERS):
-                threading.Thread(
-                    target=self._poll, args=(mapping,), name=f"{mapping.function}-queue", daemon=True
-                ).start()
-
-    def _poll(self, mapping: QueueMapping) -> None:
-        url = self._sqs.get_queue_url(QueueName=mapping.queue_arn.rpartition(":")[2])["QueueUrl"]
-        while not self._stopped.is_set():
-            try:
-                found = self._sqs.receive_message(
-                    QueueUrl=url,
-                    MaxNumberOfMessages=mapping.batch_size,
-                    WaitTimeSeconds=1,
-                    AttributeNames=["All"],
-                    MessageAttributeNames=["All"],
-                ).get("Messages", [])
-                refused = self._invoke(mapping, found) if found else set()
-                for message in found:
-                    if message["MessageId"] not in refused:
-                        self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            except (BotoCoreError, ClientError):
-                if not self._stopped.wait(RETRY_SECONDS):
-                    log.exception("%s does not answer", mapping.queue_arn)
-
-    def _invoke(self, mapping: QueueMapping, messages: Sequence["MessageTypeDef"]) -> set[str]:
-        """Return the ids of the messages that go back to the queue."""
-        everything = {message["MessageId"] for message in messages}
-        records = [_queue_record(mapping, message) for message in messages]
+def _poll(mapping: QueueMapping, pool: WorkerPool, sqs: "SQSClient", stopped: threading.Event) -> None:
+    url = sqs.get_queue_url(QueueName=mapping.queue_arn.rpartition(":")[2])["QueueUrl"]
+    while not stopped.is_set():
         try:
-            outcome = self._functions[mapping.function].invoke(json.dumps({"Records": records}).encode())
-        except TooManyRequestsError:
-            return everything
-        if outcome.is_error:
-            print(f"{mapping.function} | a batch failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
-            return everything
-        if not mapping.reports_failures:
-            return set()
-        failures = (json.loads(outcome.payload) or {}).get("batchItemFailures") or []
-        refused = {failure.get("itemIdentifier") for failure in failures}
-        return refused if refused <= everything else everything  # a name that is unknown fails the whole batch
+            found = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=mapping.batch_size,
+                WaitTimeSeconds=1,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+            refused = _invoke(mapping, pool, found) if found else set()
+            for message in found:
+                if message["MessageId"] not in refused:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        except (BotoCoreError, ClientError):
+            if not stopped.wait(RETRY_SECONDS):
+                log.exception("%s does not answer", mapping.queue_arn)
+
+
+def _invoke(mapping: QueueMapping, pool: WorkerPool, messages: Sequence["MessageTypeDef"]) -> set[str]:
+    """Return the ids of the messages that go back to the queue."""
+    everything = {message["MessageId"] for message in messages}
+    records = [_queue_record(mapping, message) for message in messages]
+    try:
+        outcome = pool.invoke(json.dumps({"Records": records}).encode())
+    except TooManyRequestsError:
+        return everything
+    if outcome.is_error:
+        print(f"{mapping.function} | a batch failed: {outcome.payload.decode(errors='replace')}", file=sys.stderr)
+        return everything
+    if not mapping.reports_failures:
+        return set()
+    failures = (json.loads(outcome.payload) or {}).get("batchItemFailures") or []
+    refused = {failure.get("itemIdentifier") for failure in failures}
+    return refused if refused <= everything else everything  # a name that is unknown fails the whole batch
 
 
 def event_of(source: str, kind: str, resource: str, detail: object) -> dict[str, object]:

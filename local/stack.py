@@ -17,7 +17,7 @@ import uvicorn
 from local import s3_data
 from local.aws import AwsServer, connect, make_secret
 from local.batch import Batch
-from local.events import EventInvoker, QueuePoller, Scheduler
+from local.events import EventInvoker, fire, keep_schedules, poll_queues
 from local.gateway import Gateway
 from local.lambda_runtime import WorkerPool
 from local.layers import ROOT
@@ -98,8 +98,18 @@ class Stack:
         return connect(service, self.aws_endpoint_url)
 
     def fire(self, function: str) -> None:
-        """Invoke a function as its schedules do, without waiting for their time or for its answer."""
-        self._scheduler.fire(function)
+        """Invoke a function as its schedules do, without waiting for their time or for its answer.
+
+        Raises
+        ------
+        LookupError
+            If the function has no schedule.
+        """
+        schedules = [schedule for schedule in self._schedules if schedule.function == function]
+        if not schedules:
+            raise LookupError(f"no schedule of {function}")
+        for schedule in schedules:
+            fire(schedule, self._events.submit)
 
     def __enter__(self) -> Self:
         """Start everything; whatever had started is stopped again when something does not."""
@@ -171,10 +181,10 @@ class Stack:
             create_indexes(client[DATABASE])
         self._serve(Gateway(template.routes(), template.cors(), self.functions))
 
-        QueuePoller(template.queue_mappings(), self.functions, self.client("sqs"), self._stopped).start()
-        self._scheduler = Scheduler(template.schedules(), self._events.submit, self._stopped)
+        poll_queues(template.queue_mappings(), self.functions, self.client("sqs"), self._stopped)
+        self._schedules = template.schedules()
         if self._scheduled:
-            self._scheduler.start()
+            keep_schedules(self._schedules, self._events.submit, self._stopped)
 
     def _make_bucket(self, bucket: str, properties: dict[str, Any], kept: Path) -> None:
         s3: S3Client = self.client("s3")

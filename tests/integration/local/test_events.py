@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.events import Scheduler
+from local.events import keep_schedules
 from local.stack import Stack
 from local.template import Schedule
 from tests.integration.local.conftest import Records, WaitUntil
@@ -143,9 +143,7 @@ def test_a_schedule_fires_again_and_again_until_it_is_stopped(wait_until: WaitUn
     fired: list[tuple[str, str]] = []
     schedule = Schedule("Often", "OftenFunction", every=timedelta(milliseconds=1))
     stopped = threading.Event()
-    Scheduler(
-        [schedule], lambda function, event: fired.append((function, json.loads(event)["source"])), stopped
-    ).start()
+    keep_schedules([schedule], lambda function, event: fired.append((function, json.loads(event)["source"])), stopped)
     wait_until(lambda: len(fired) > 2)
     stopped.set()
     wait_until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
