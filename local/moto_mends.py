@@ -39,7 +39,6 @@ from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
     DistributedIterationComponent,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import IterationWorker
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.resource_eval.resource_eval_s3 import (
     ResourceEvalS3,
 )
@@ -69,6 +68,7 @@ from local.events import timestamp
 from local.template import ACCOUNT_ID
 
 MAX_CHILDREN = 40  # at once, of a distributed Map: AWS's is 10,000
+MAX_ITEMS = 3_000  # of an inline Map, whose workers go on to the next item by recursion; an export has 1,000 at most
 END_SECONDS = 0.1  # what a stopped program gets to end by itself
 
 # What is told each change of status, of executions that run in a role.
@@ -88,12 +88,12 @@ def apply() -> None:
     """Have moto run state machines, and mend how it does."""
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # it tells each failure, of whole states
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    sys.setrecursionlimit(MAX_ITEMS)
     call_the_executions_own_stack()
     keep_names_of_states_errors()
     keep_the_first_end()
     stop_at_once()
     give_one_value_for_one_path()
-    loop_over_items()
     run_children()
     write_results()
     shape_parameters_and_responses()
@@ -198,29 +198,6 @@ def give_one_value_for_one_path() -> None:
     _replace_everywhere(original, extract_json)
 
 
-def loop_over_items() -> None:
-    """Go through the items of a Map in a loop: workers did it by recursion, and failed at some hundreds."""
-
-    @_method_of(IterationWorker)
-    def _eval_pool(self: Any, job: Any, worker_frame: Any) -> None:
-        while job:
-            frame = worker_frame.open_inner_frame()
-            self._eval_job(env=frame, job=job)
-            worker_frame.close_frame(frame)
-            failed = isinstance(job.job_output, Exception) or self.stopped()
-            following = None if failed else self._job_pool.next_job()
-            if not following:
-                if not failed:
-                    worker_frame.event_history_context.source_event_id = (
-                        frame.event_history_context.last_published_event_id
-                    )
-                # The Map waits for jobs, not for workers: its environment must be whole when the last is closed.
-                self._env.close_frame(worker_frame)
-            self._job_pool.close_job(job)
-            job = following
-        self._env.close_frame(worker_frame)
-
-
 class _Results(list[Any]):
     """What a distributed Map gives, with what is known of its children."""
 
@@ -283,9 +260,8 @@ def _run_child(env: Any, program: Any, eval_input: Any, index: int, item: Any) -
     program.eval(frame)
     env.delete_frame(frame)
     state = frame.program_state()
-    ended = (
-        "succeeded" if isinstance(state, ProgramEnded) else "failed" if isinstance(state, ProgramError) else "aborted"
-    )
+    endings: dict[Any, str] = {ProgramEnded: "succeeded", ProgramError: "failed"}
+    ended = endings.get(type(state), "aborted")
     for counter in counters:
         counter.running.offset(-1)
         getattr(counter, ended).count()
@@ -372,20 +348,15 @@ def shape_parameters_and_responses() -> None:
         if shape := shapes(self, boto_service_name, service_action_name).output_shape:
             self._from_boto_response(response, shape)
         if isinstance(response, dict):
-            response.update(_plain(response))
+            response.update(json.loads(json.dumps(response, default=_text)))
 
 
-def _plain(value: Any) -> Any:
-    """Return a value of an SDK's as JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
+def _text(value: Any) -> str:
+    """Return what JSON has for a value of an SDK's that it does not know."""
     if isinstance(value, datetime.datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, StreamingBody):
-        return value.read().decode()
-    return value.decode() if isinstance(value, bytes) else value
+    data: bytes = value.read() if isinstance(value, StreamingBody) else value
+    return data.decode()
 
 
 def end_batch_jobs() -> None:
