@@ -511,28 +511,36 @@ def name_executions() -> None:
 
 def describe_all() -> None:
     """Describe all of an execution: DescribeExecution left out when it timed out, redrives, and a text's quotes."""
-    original = StepFunctionResponse.describe_execution
 
     @_method_of(StepFunctionResponse)
     def describe_execution(self: Any) -> ActionResult:
-        answer: Any = original(self).result
-        execution = self.stepfunction_backend.describe_execution(answer["executionArn"])
-        if execution.stop_date and answer["status"] != "RUNNING":
-            answer["stopDate"] = execution.stop_date
-        if answer["status"] == "SUCCEEDED":
-            answer |= {"output": json.dumps(execution.output), "outputDetails": {"included": True}}
-        return ActionResult(answer | redrive_state(execution))
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        return ActionResult({name: value for name, value in describe(execution).items() if value is not None})
 
 
-def redrive_state(execution: Any) -> dict[str, Any]:
-    """Return what DescribeExecution and events say about redriving an execution."""
-    state = {"redriveCount": execution.redrive_count, "redriveStatus": "REDRIVABLE"}
-    if execution.redrive_date:
-        state["redriveDate"] = execution.redrive_date
-    if execution.status in ("RUNNING", "SUCCEEDED"):
-        reason = f"Execution is {execution.status} and cannot be redriven"
-        state |= {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
-    return state
+def describe(execution: Any) -> dict[str, Any]:
+    """Return what DescribeExecution and events say about an execution; None is what they do not know."""
+    status = execution.status
+    output = json.dumps(execution.output) if status == "SUCCEEDED" else None
+    not_redrivable = status in ("RUNNING", "SUCCEEDED")
+    return {
+        "executionArn": execution.exec_arn,
+        "stateMachineArn": execution.state_machine.arn,
+        "name": execution.name,
+        "status": status,
+        "startDate": execution.start_date,
+        "stopDate": None if status == "RUNNING" else execution.stop_date,
+        "input": execution.execution_input,
+        "inputDetails": {"included": True},
+        "output": output,
+        "outputDetails": {"included": True} if output else None,
+        "error": execution.error,
+        "cause": execution.cause,
+        "redriveCount": execution.redrive_count,
+        "redriveDate": execution.redrive_date,
+        "redriveStatus": "NOT_REDRIVABLE" if not_redrivable else "REDRIVABLE",
+        "redriveStatusReason": f"Execution is {status} and cannot be redriven" if not_redrivable else None,
+    }
 
 
 class ExecutionNotRedrivableError(AWSError):
@@ -548,7 +556,7 @@ def redrive() -> None:
     @_method_of(StepFunctionResponse)
     def redrive_execution(self: Any) -> ActionResult:
         execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        if reason := redrive_state(execution).get("redriveStatusReason"):
+        if reason := describe(execution)["redriveStatusReason"]:
             raise ExecutionNotRedrivableError(reason)
         execution.redrive_count += 1
         execution.redrive_date = datetime.datetime.now(datetime.UTC)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import EventPattern
@@ -68,30 +67,7 @@ class StateMachines:
 
 def status_event(execution: Any) -> dict[str, object]:
     """Return EventBridge's event of an execution's status."""
-    redrive = moto_mends.redrive_state(execution)
-    output = json.dumps(execution.output) if execution.status == "SUCCEEDED" else None
-    detail = {
-        "executionArn": execution.exec_arn,
-        "stateMachineArn": execution.state_machine.arn,
-        "name": execution.name,
-        "status": execution.status,
-        "startDate": _milliseconds(execution.start_date),
-        "stopDate": _milliseconds(execution.stop_date),
-        "input": execution.execution_input,
-        "output": output,
-        "stateMachineVersionArn": None,
-        "stateMachineAliasArn": None,
-        "redriveCount": redrive["redriveCount"],
-        "redriveDate": _milliseconds(execution.redrive_date),
-        "redriveStatus": redrive["redriveStatus"],
-        "redriveStatusReason": redrive.get("redriveStatusReason"),
-        "inputDetails": {"included": True},
-        "outputDetails": {"included": True} if output else None,
-        "error": execution.error,
-        "cause": execution.cause,
-    }
+    detail = {**moto_mends.describe(execution), "stateMachineVersionArn": None, "stateMachineAliasArn": None}
+    for name in ("startDate", "stopDate", "redriveDate"):
+        detail[name] = detail[name] and int(detail[name].timestamp() * 1000)
     return event_of("aws.states", "Step Functions Execution Status Change", execution.exec_arn, detail)
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    return int(moment.timestamp() * 1000) if moment else None
