@@ -161,8 +161,9 @@ class Stack:
         environment["CALLBACK_PRIVATE_ALLOWED"] = "true"  # receivers are on this machine, too
         for function in template.functions():
             log = LOGS / f"{function.name}.log"
-            self.functions[function.name] = WorkerPool(function, environment, log, echo=self._echo)
-        self._cleanup.callback(self._close_workers)
+            pool = WorkerPool(function, environment, log, echo=self._echo)
+            self.functions[function.name] = pool
+            self._cleanup.callback(pool.close)
         self._cleanup.callback(self._stopped.set)
 
         if definitions := template.job_definitions():
@@ -202,10 +203,6 @@ class Stack:
         for name, attributes in queues.items():  # afterwards, since one may name another
             sqs.set_queue_attributes(QueueUrl=urls[name], Attributes=attributes)
             self._cleanup.callback(sqs.delete_queue, QueueUrl=urls[name])
-
-    def _close_workers(self) -> None:
-        for pool in self.functions.values():
-            pool.close()
 
     def _serve(self, gateway: Gateway) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
