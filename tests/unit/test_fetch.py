@@ -155,7 +155,7 @@ def test_more_bytes_than_allowed_are_refused(base_url: str, trust: ssl.SSLContex
 
 def test_redirects_are_followed_and_checked(base_url: str, trust: ssl.SSLContext) -> None:
     assert fetch(f"{base_url}/redirect//bytes/3", 9, "image_url", is_allowed=is_loopback, context=trust) == b"xxx"
-    for target in ("http://localhost/", "https://10.0.0.1/"):
+    for target in ("http://localhost/", "https://10.0.0.1/", "https://[", "//[x]/"):
         with pytest.raises(InvalidFieldError):
             fetch(f"{base_url}/redirect/{target}", 9, "image_url", is_allowed=is_loopback, context=trust)
     with pytest.raises(InvalidFieldError, match="redirects"):

@@ -79,7 +79,7 @@ def fetch(
         with _request(terms, "GET", url, None, {"accept": "image/*"}) as answer:
             location = answer.getheader("location")
             if answer.status in _REDIRECTS and location:
-                url = urljoin(url, location)
+                url = _join(url, location, field)
                 continue
             if answer.status != 200:
                 raise _refusal(f"{urlsplit(url).hostname} answered {answer.status}", field)
@@ -252,7 +252,14 @@ class _PinnedConnection(http.client.HTTPConnection):
         raise failure
 
 
-def _split(url: str, field: str, schemes: Collection[str] = HTTPS) -> SplitResult:
+def _join(url: str, location: str, field: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _refusal(f"{urlsplit(url).hostname} redirects to what is not a URL: {error}", field) from error
+
+
+def _split(url: str, field: str, schemes: Collection[str]) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
