@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,6 +94,16 @@ def test_requests_at_once_are_all_counted(configure: Callable[..., None]) -> Non
         quotas = list(pool.map(lambda _: count_request("key_3", 5), range(THREADS)))
     assert sorted(quota.used for quota in quotas) == list(range(1, THREADS + 1))
     assert [quota.is_exceeded for quota in quotas].count(False) == 5
+
+
+@pytest.mark.usefixtures("configure")
+def test_who_waits_as_long_as_told_is_in_the_next_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 118.6
+    monkeypatch.setattr("studio.quotas.time", SimpleNamespace(time=lambda: now))
+    wait = count_request("key_4", 1).seconds_left
+    assert wait == 2
+    now += wait
+    assert count_request("key_4", 1).used == 1
 
 
 def test_without_a_limit_nothing_is_counted(

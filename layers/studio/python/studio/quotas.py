@@ -3,6 +3,7 @@
 A key's windows are whole minutes. The headers are those of the IETF's draft-ietf-httpapi-ratelimit-headers.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,4 +76,4 @@ def count_request(name: str, limit: int, window_seconds: int = _WINDOW_SECONDS) 
         upsert=True,
         return_document=True,
     )
-    return Quota(limit, counted["requests"], max(1, round(ends - now)))
+    return Quota(limit, counted["requests"], math.ceil(ends - now))
