@@ -9,7 +9,7 @@ import pytest
 from pymongo.database import Database
 
 from studio.auth import service
-from studio.auth.models import CreateApiKeyRequest, LoginRequest, RegisterRequest
+from studio.auth.models import CreateApiKeyRequest, LoginRequest, RegisterRequest, RotateApiKeyRequest
 from studio.caller import Caller
 from studio.errors import ConflictError, ForbiddenError, NotFoundError
 from studio.indexes import create_indexes
@@ -89,3 +89,17 @@ def test_a_key_revokes_itself_and_what_can_do_no_more_than_it() -> None:
     assert service.authorize(narrow.api_key, ADDRESS) is None
     with pytest.raises(NotFoundError):
         service.revoke_api_key(owner, narrow.key_id)
+
+
+@pytest.mark.parametrize("ended", ["revokedAt", "expiresAt"])
+def test_a_key_that_has_ended_gets_no_other(database: Database[dict[str, Any]], ended: str) -> None:
+    """The authorizer remembers it for a minute, which is enough to ask for one."""
+    owner = authorized(login())
+    other = service.create_api_key(owner, CreateApiKeyRequest(name="other", scopes=["grade"]))
+    stolen = authorized(service.create_api_key(owner, CreateApiKeyRequest(name="stolen")).api_key)
+    database["apiKeys"].update_one({"_id": stolen.key_id}, {"$set": {ended: datetime.now(UTC) - timedelta(seconds=1)}})
+    with pytest.raises(ForbiddenError, match="revoked, or has expired"):
+        service.create_api_key(stolen, CreateApiKeyRequest(name="successor"))
+    with pytest.raises(ForbiddenError, match="revoked, or has expired"):
+        service.rotate_api_key(stolen, other.key_id, RotateApiKeyRequest())
+    assert service.authorize(other.api_key, ADDRESS)

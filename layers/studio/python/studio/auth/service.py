@@ -107,8 +107,7 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
         If there were too many failures lately; there need not be such a user.
     """
     user = repository.find_user(request.email)
-    _check_password(user, request.email, request.password, address, "email or password is wrong")
-    assert user  # noqa: S101 else its password was wrong
+    user = _check_password(user, request.email, request.password, address, "email or password is wrong")
     expires_at = utc_now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
     key, secret = _make_key(user.id, "login", user.scopes, expires_at)
     key = key.model_copy(update={"is_login": True})
@@ -188,13 +187,14 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     Raises
     ------
     ForbiddenError
-        If a scope is asked for that the caller's key lacks.
+        If a scope is asked for that the caller's key lacks, or that key was revoked or has expired.
     ConflictError
         If the caller has as many working keys as there may be.
     """
     for scope in request.scopes:
         caller.require(scope, field="scopes")
     now, days = utc_now(), request.expires_in_days
+    _require_working_key(caller, now)
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
     key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
     if not repository.insert_api_key(key, limit, now):
@@ -250,11 +250,12 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     NotFoundError
         If the caller has no such key, or it is revoked or expired.
     ForbiddenError
-        If it has a scope that the caller's key lacks.
+        If it has a scope that the caller's key lacks, or that key was revoked or has expired.
     ConflictError
         If somebody else rotates it at the same time.
     """
     now = utc_now()
+    _require_working_key(caller, now)
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
@@ -337,6 +338,12 @@ def _find_caller(caller: Caller) -> User:
     return user
 
 
+def _require_working_key(caller: Caller, now: datetime) -> None:
+    """Refuse a key that has ended: within the minute that the authorizer remembers it, it would get itself another."""
+    if repository.find_working_key(caller.key_id, caller.user_id, now) is None:
+        raise ForbiddenError("the key that you send was revoked, or has expired", code="KEY_ENDED")
+
+
 def _require_scopes_of(key: ApiKey, caller: Caller) -> None:
     """Refuse a caller who can do less than a key of theirs can; scopes that were taken from its user it has no more."""
     for scope in set(key.scopes).intersection(_find_caller(caller).scopes):
@@ -360,14 +367,17 @@ def _opens(key: ApiKey, secret: str, now: datetime) -> bool:
     return api_keys.verify_secret(secret, key.previous_secret_hash)
 
 
-def _check_password(user: User | None, email: str, password: SecretStr, address: str, message: str) -> None:
-    """Refuse a wrong password, or any where too many were wrong; of nobody, every one is."""
+def _check_password(user: User | None, email: str, password: SecretStr, address: str, message: str) -> User:
+    """Return the user whose password it is; refuse a wrong one, or any where too many were wrong."""
     user_id = user.id if user else None
     try:
         with attempts.attempt(address, email):
-            if not verify_password(password.get_secret_value(), user.password_hash if user else None):
+            # Of nobody too, which takes as long: the time does not tell whether there is such a user.
+            is_right = verify_password(password.get_secret_value(), user.password_hash if user else None)
+            if user is None or not is_right:
                 audit.record("login_failed", user_id=user_id, address=address)
                 raise InvalidCredentialsError(message)
+            return user
     except TooManyRequestsError:
         audit.record("login_refused", user_id=user_id, address=address)
         raise
