@@ -181,11 +181,12 @@ def test_what_runs_for_a_user_is_stopped(stack: Stack, user: Any, studio_databas
         sweep(stack)
 
 
-def start(stack: Stack, code: str) -> "subprocess.Popen[str]":
+def start(stack: Stack, code: str, database: str = "studio") -> "subprocess.Popen[str]":
     """Start Python with what a function has; it says so once it is ready, and begins when it is told."""
     environment = {
         "PATH": os.environ["PATH"],
         "MONGODB_URI": stack.mongodb_uri,
+        "MONGODB_DATABASE": database,
         "BUCKET_NAME": stack.bucket_name,
         "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
         "AWS_ACCESS_KEY_ID": "testing",
@@ -212,16 +213,17 @@ def tell(process: "subprocess.Popen[str]") -> None:
 def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: Database[dict[str, Any]]) -> None:
     user_id, total = new_id("usr"), 300
     put(stack, user_id, *[b"pixels"] * total)
-    studio_database["deletedUsers"].insert_one({"_id": user_id, "deletedAt": NOW, "sweptAt": NOW})
-    process = start(
-        stack,
+    database = studio_database.client[user_id]  # of its own: once a minute, the stack sweeps in its own database
+    database["deletedUsers"].insert_one({"_id": user_id, "deletedAt": NOW, "sweptAt": NOW})
+    code = (
         "from studio.auth import deletion\n"
         "from studio.mongo import get_database\n"
         "get_database().command('ping')\n"
         "deletion._PAGE = 2\n"
         "print('ready', flush=True); input()\n"
-        "deletion.sweep()\n",
+        "deletion.sweep()\n"
     )
+    process = start(stack, code, database.name)
     s3 = stack.client("s3")
     tell(process)
     deadline = time.monotonic() + 60
@@ -231,9 +233,12 @@ def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: D
     process.communicate()
     left = len(objects(stack, user_id))
     assert 0 < left < total, "it was killed in between"
-    assert studio_database["deletedUsers"].find_one({"_id": user_id})
+    assert database["deletedUsers"].find_one({"_id": user_id})
 
-    sweep(stack)
+    process = start(stack, code, database.name)
+    tell(process)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
     assert objects(stack, user_id) == []
 
 
