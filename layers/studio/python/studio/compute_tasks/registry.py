@@ -53,7 +53,6 @@ class Resources:
 
     vcpu: float = 1
     memory_mb: int = 2048
-    gpu: int = 0
 
 
 @dataclass(frozen=True)
