@@ -1,6 +1,6 @@
-from studio.compute_tasks.api import run_or_submit
 from studio.compute_tasks.models import AcceptedResponse
-from studio.http import answers, create_app, create_handler, get_caller, get_deadline, get_job_id
+from studio.compute_tasks.routes import run_or_submit
+from studio.http import answers, create_app, create_handler
 from studio.image_source import store_inline
 from studio.tone_mapping import service
 from studio.tone_mapping.models import ApplyPresetRequest, GradedImageResponse
@@ -19,17 +19,7 @@ app = create_app()
     ),
 )
 def apply_preset(request: ApplyPresetRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
-    caller = get_caller(app)
-    return run_or_submit(
-        caller,
-        "apply_preset",
-        request,
-        run=lambda: service.apply_preset(caller, request, app.current_event.request_context.request_id),
-        model=GradedImageResponse,
-        prepare=lambda: store_inline(request, caller),
-        deadline=get_deadline(app),
-        job_id=get_job_id(app),
-    )
+    return run_or_submit(app, "apply_preset", request, service.apply_preset, GradedImageResponse, store_inline)
 
 
 lambda_handler = create_handler(app, idempotent=True, scope="grade")

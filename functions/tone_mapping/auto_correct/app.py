@@ -1,6 +1,6 @@
-from studio.compute_tasks.api import run_or_submit
 from studio.compute_tasks.models import AcceptedResponse
-from studio.http import answers, create_app, create_handler, get_caller, get_deadline, get_job_id
+from studio.compute_tasks.routes import run_or_submit
+from studio.http import answers, create_app, create_handler
 from studio.image_source import store_inline
 from studio.tone_mapping import service
 from studio.tone_mapping.models import AutoCorrectRequest, GradedImageResponse
@@ -19,17 +19,7 @@ app = create_app()
     ),
 )
 def auto_correct(request: AutoCorrectRequest) -> tuple[GradedImageResponse | AcceptedResponse, int]:
-    caller = get_caller(app)
-    return run_or_submit(
-        caller,
-        "auto_correct",
-        request,
-        run=lambda: service.auto_correct(caller, request, app.current_event.request_context.request_id),
-        model=GradedImageResponse,
-        prepare=lambda: store_inline(request, caller),
-        deadline=get_deadline(app),
-        job_id=get_job_id(app),
-    )
+    return run_or_submit(app, "auto_correct", request, service.auto_correct, GradedImageResponse, store_inline)
 
 
 lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -1,4 +1,4 @@
-from studio.http import answers, create_app, create_handler, get_caller, get_deadline
+from studio.http import answers, create_app, create_handler, get_caller, get_deadline, get_request_id
 from studio.tone_mapping.suggest import service
 from studio.tone_mapping.suggest.models import SuggestRequest, SuggestResponse
 
@@ -17,9 +17,7 @@ app = create_app()
     responses=answers(200, 400, 403, 404, 409, 413, 415, 503),
 )
 def suggest(request: SuggestRequest) -> SuggestResponse:
-    return service.suggest(
-        get_caller(app), request, app.current_event.request_context.request_id, deadline=get_deadline(app)
-    )
+    return service.suggest(get_caller(app), request, get_request_id(app), deadline=get_deadline(app))
 
 
 lambda_handler = create_handler(app, idempotent=True, scope="grade")

@@ -87,6 +87,21 @@ def get_address(app: APIGatewayHttpResolver) -> str:
     return address
 
 
+def get_request_id(app: APIGatewayHttpResolver) -> str:
+    """Id of the request that the app is serving, which its answer and our logs have.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    str
+    """
+    request_id: str = app.current_event.request_context.request_id
+    return request_id
+
+
 def get_job_id(app: APIGatewayHttpResolver) -> str | None:
     """Id for the job that a request starts, where it has an Idempotency-Key.
 
@@ -168,7 +183,7 @@ def create_app() -> APIGatewayHttpResolver:
     app.use(middlewares=[_add_headers])
 
     def answer(error: StudioError) -> Response[str]:
-        return _refuse(error, _request_id(app))
+        return _refuse(error, get_request_id(app))
 
     def refuse_invalid(error: RequestValidationError) -> Response[str]:
         return answer(_explain(error))
@@ -298,13 +313,9 @@ def _explain_failure(error: Exception) -> StudioError:
     return StudioError("something went wrong on our side; quote the request id when you report it")
 
 
-def _request_id(app: APIGatewayHttpResolver) -> str:
-    return app.current_event.request_context.request_id
-
-
 def _add_headers(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
     response = next_middleware(app)
-    response.headers["x-request-id"] = _request_id(app)
+    response.headers["x-request-id"] = get_request_id(app)
     if response.status_code == HTTPStatus.ACCEPTED:  # a previous answer's body is text
         body: Any = json.loads(response.body) if isinstance(response.body, str) else response.body
         response.headers["location"] = body["status_url"]
@@ -317,23 +328,19 @@ def _once(scope: str | None) -> Callable[..., Response[Any]]:
     """Return what gives a request with an Idempotency-Key its previous answer, if its key has the scope."""
 
     def run(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-        return _run_once(app, next_middleware, scope)
+        # What no route has passes the middlewares too, by a rule that fits all; its body is not looked at.
+        is_unknown = app.context["_route"].rule.pattern == "^.*$"
+        if is_unknown or "idempotency-key" not in app.current_event.headers:
+            return next_middleware(app)
+        # Not at the top: it brings MongoDB's library, which a request without a key may do without.
+        from studio.idempotency import run_once
+
+        caller = get_caller(app)
+        if scope:
+            caller.require(scope)
+        return run_once(app, caller, next_middleware)
 
     return run
-
-
-def _run_once(app: APIGatewayHttpResolver, next_middleware: NextMiddleware, scope: str | None) -> Response[Any]:
-    # What no route has passes the middlewares too, by a rule that fits all; its body is not looked at.
-    is_unknown = app.context["_route"].rule.pattern == "^.*$"
-    if is_unknown or "idempotency-key" not in app.current_event.headers:
-        return next_middleware(app)
-    # Not at the top: it brings MongoDB's library, which a request without a key may do without.
-    from studio.idempotency import run_once
-
-    caller = get_caller(app)
-    if scope:
-        caller.require(scope)
-    return run_once(app, caller, next_middleware)
 
 
 def _explain(error: RequestValidationError) -> StudioError:

@@ -1,4 +1,4 @@
-"""How an API function answers what may run in the request or as a job."""
+"""Answering a request by a job: with its result where that is waited for and comes in time, else with the job."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,58 +16,6 @@ from studio.image_source import ImageSource
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-def run_or_submit(
-    caller: Caller,
-    task_type: str,
-    request: TaskOptions,
-    run: Callable[[], Answer],
-    model: type[Answer],
-    prepare: Callable[[], BaseModel],
-    deadline: float,
-    job_id: str | None = None,
-) -> tuple[Answer | AcceptedResponse, int]:
-    """Run a request at once, or as a job where it asks for that.
-
-    Parameters
-    ----------
-    caller : Caller
-    task_type : str
-        Of the registry.
-    request : TaskOptions
-        With what the task takes.
-    run : callable
-        Serves the request at once.
-    model : type
-        Of the answer.
-    prepare : callable
-        Makes the job's payload of the request: what is big goes to the bucket first.
-    deadline : float
-        Until when to wait for the job where the request asks for that, of `time.monotonic`.
-    job_id : str, optional
-        For the job; where there is one of that id already, it is answered.
-
-    Returns
-    -------
-    answer : pydantic.BaseModel
-    status : int
-        200 with the task's answer, 202 with the job where it goes on.
-
-    Raises
-    ------
-    ForbiddenError
-        If a job is asked for by a key without the task's scope.
-    InvalidFieldError
-        If the job's callback URL is refused.
-    UnavailableError
-        If callbacks are not configured.
-    StudioError
-        What the task refuses.
-    """
-    if not request.use_container:
-        return run(), HTTPStatus.OK
-    return submit(caller, task_type, request, model, prepare, deadline, job_id)
-
-
 def submit(
     caller: Caller,
     task_type: str,
@@ -77,7 +25,7 @@ def submit(
     deadline: float,
     job_id: str | None = None,
 ) -> tuple[Answer | AcceptedResponse, int]:
-    """Run a request as a job, and answer as `run_or_submit` does.
+    """Run a request as a job.
 
     Parameters
     ----------
