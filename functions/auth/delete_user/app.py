@@ -10,9 +10,10 @@ app = create_app()
     status_code=204,
     operation_id="delete_user",
     summary="Delete the user",
-    description="With all that is yours; it cannot be undone. Keys, presets, projects and cached results are gone at "
-    "once, running jobs are cancelled; files, and whatever requests still under way write, within minutes. A key can "
-    "work for 60 seconds more, the age of the authorizer's cache. The email can be registered again.",
+    description="Deletes everything that is yours, and cannot be undone. Keys, presets, projects and cached results "
+    "are gone at once, and running jobs are cancelled; files, and whatever unfinished requests still write, are gone "
+    "within minutes. A key can work for 60 seconds more, because the authorizer caches its answer. The email can be "
+    "registered again.",
     tags=["Auth"],
     responses=answers(204, 400, 401, 403, 404, 415, 429, 503),
 )

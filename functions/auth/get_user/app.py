@@ -9,7 +9,7 @@ app = create_app()
     "/auth/me",
     operation_id="get_user",
     summary="Get the user",
-    description="Whose key it is that you send, and what it may do.",
+    description="Returns the user whose key you send, and what that key may do.",
     tags=["Auth"],
     responses=answers(200, 403, 404, 503),
 )

@@ -13,7 +13,8 @@ app = create_app()
     "/auth/api-keys",
     operation_id="list_api_keys",
     summary="List API keys",
-    description="Yours, newest first, those of logins too. One that was revoked or has expired is listed for 30 days.",
+    description="Your keys, newest first, including those of logins. A key that was revoked or has expired is listed "
+    "for 30 days.",
     tags=["Auth"],
     responses=answers(200, 403, 503),
 )

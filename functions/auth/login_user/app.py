@@ -9,10 +9,10 @@ app = create_app()
     "/auth/login",
     operation_id="login_user",
     summary="Log in",
-    description="Returns an API key that is valid for 12 hours by default; `expires_at` says until when. After five "
-    "failures of a user, and fifty from one address, each next try has to wait, ten seconds first and twice as long "
-    "each time, to a quarter of an hour: a 429 `LOGIN_LOCKED`, whether there is such a user or not. Keys keep working "
-    "meanwhile.",
+    description="Returns an API key that is valid for 12 hours by default, until `expires_at`. After five failures of "
+    "a user, or fifty from one address, each further attempt has to wait: ten seconds at first, then twice as long "
+    "each time, up to a quarter of an hour. An attempt that comes too early is a 429 `LOGIN_LOCKED`, whether there is "
+    "such a user or not. Existing keys keep working.",
     tags=["Auth"],
     responses=answers(200, 400, 401, 415, 429, 503),
 )

@@ -10,8 +10,9 @@ app = create_app()
     status_code=201,
     operation_id="register_user",
     summary="Register a user",
-    description="Open, by invite or closed, as this deployment is set. After twenty tries in an hour from one address "
-    "(a deployment may set another number), the next has to wait for the next hour: a 429 `REGISTRATION_LIMITED`.",
+    description="The deployment decides whether registration is open, by invite or closed. After twenty attempts "
+    "within an hour from one address (a deployment may set another number), the next has to wait for the next hour: a "
+    "429 `REGISTRATION_LIMITED`.",
     tags=["Auth"],
     responses=answers(201, 400, 403, 409, 415, 429, 503),
 )

@@ -13,8 +13,8 @@ app = create_app()
     status_code=204,
     operation_id="revoke_api_key",
     summary="Revoke an API key",
-    description="It stops working within 60 seconds, the age of the authorizer's cache. Your key must have its scopes, "
-    "or be itself the one.",
+    description="The key stops working within 60 seconds, for which the authorizer caches its answer. The key that you "
+    "send must have all of its scopes, or be the same key.",
     tags=["Auth"],
     responses=answers(204, 403, 404, 503),
 )

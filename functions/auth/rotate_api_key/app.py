@@ -13,9 +13,9 @@ app = create_app()
     "/auth/api-keys/<key_id>/rotate",
     operation_id="rotate_api_key",
     summary="Rotate an API key",
-    description="Gives the key another secret, shown this once; id, prefix, scopes and expiry stay. The previous "
-    "secret stops working within 60 s (the authorizer caches its answer that long), or `grace_seconds` later. "
-    "Needs a key that has every scope of the rotated key. The body may be left out.",
+    description="Gives the key a new secret, which is shown only in this response; id, prefix, scopes and expiry stay. "
+    "The previous secret stops working within 60 s (the authorizer caches its answer that long), or `grace_seconds` "
+    "later. The key that you send must have every scope of the rotated key. The body is optional.",
     tags=["Auth"],
     responses=answers(200, 400, 403, 404, 409, 415, 503),
 )

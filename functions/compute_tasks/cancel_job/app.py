@@ -13,8 +13,8 @@ app = create_app()
     "/compute-tasks/<job_id>/cancel",
     operation_id="cancel_job",
     summary="Cancel a job",
-    description="Its worker stops within seconds. A job that is cancelled already is answered the same; one that has "
-    "completed or failed is a 409 `JOB_FINISHED`.",
+    description="Its worker stops within seconds. Cancelling a job again changes nothing; one that has completed or "
+    "failed is a 409 `JOB_FINISHED`.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 409, 503),
 )

@@ -10,9 +10,9 @@ app = create_app()
     operation_id="get_callback_secret",
     summary="Show what your callbacks are signed with",
     description="A callback carries `studio-signature: t=<seconds>,v1=<hexadecimal>`: the HMAC-SHA256 of `<t>.<body>` "
-    "with this secret as its key. Refuse one whose signature is another or whose `t` is older than five minutes; every "
-    "try is signed again and has the same `studio-delivery`. Answer with 2xx within 10 s; another answer is followed "
-    "by seven more tries within some 64 minutes, but for 410, which ends them.",
+    "with this secret as its key. Refuse a callback if its signature differs or its `t` is older than five minutes. "
+    "Every attempt is signed anew and has the same `studio-delivery`. Answer with 2xx within 10 s. After any other "
+    "answer, seven more attempts follow within about 64 minutes; a 410 ends them.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 503),
 )

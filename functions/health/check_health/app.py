@@ -11,7 +11,7 @@ app = create_app()
     "/health",
     operation_id="check_health",
     summary="Health",
-    description="Says whether MongoDB and the storage answer; 503 where one does not.",
+    description="Tells whether MongoDB and the object store respond; a 503 if one does not.",
     tags=["Operations"],
     responses=answers(200)
     | {503: {"description": "Service Unavailable", "content": {"application/json": {"model": HealthResponse}}}},

@@ -14,9 +14,9 @@ app = create_app()
     status_code=201,
     operation_id="create_project",
     summary="Create a project",
-    description="A storyboard that can be exported to a film. A 422 has all that is wrong with it: up to a hundred "
-    "problems, each with its path. Pictures and recordings are objects of yours, and must be there. "
-    "What a GET answers can be sent as it is: what only answers have is not looked at.",
+    description="Stores a storyboard that can be exported to a film. A 422 lists everything that is wrong with it: up "
+    "to a hundred problems, each with its path. Pictures and recordings must be objects of yours that exist. The "
+    "response of a GET can be sent as it is: fields that only responses have are ignored.",
     tags=["Minimatics"],
     responses=answers(201, 400, 403, 409, 413, 415, 503),
 )

@@ -14,7 +14,7 @@ app = create_app()
     status_code=201,
     operation_id="duplicate_project",
     summary="Duplicate a project",
-    description="Makes a project of its own of the latest version, or of an earlier one. The body may be left out.",
+    description="Copies the latest version, or an earlier one, into a new project. The body is optional.",
     tags=["Minimatics"],
     responses=answers(201, 400, 403, 404, 409, 415, 503),
 )

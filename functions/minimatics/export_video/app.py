@@ -10,8 +10,8 @@ app = create_app()
     "/minimatics/exportVideo",
     operation_id="export_video",
     summary="Export a project to a film",
-    description="Starts a job that makes a film of a version of the project: segments are rendered by containers of "
-    "their own and joined. Its result has the film, a poster, an edit list and subtitles. `dry_run` answers the plan "
+    description="Starts a job that makes a film of one version of the project: containers render its segments, which "
+    "are then joined. The result has the film, a poster, an edit list and subtitles. `dry_run` returns the plan "
     "instead.",
     tags=["Minimatics"],
     responses=answers(200, 400, 403, 404, 409, 410, 415, 503, models={202: AcceptedResponse}),

@@ -13,7 +13,7 @@ app = create_app()
     "/minimatics/projects/<project_id>",
     operation_id="get_project",
     summary="Show a project",
-    description="The latest version, or an earlier one: those never change.",
+    description="Returns the latest version, or an earlier one, which never changes.",
     tags=["Minimatics"],
     responses=answers(200, 403, 404, 503),
 )

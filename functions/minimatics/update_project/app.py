@@ -13,9 +13,9 @@ app = create_app()
     "/minimatics/projects/<project_id>",
     operation_id="update_project",
     summary="Replace a project",
-    description="Makes its next version, and keeps those before it. With `version`, only if that is the latest one "
-    "still; else a 409 `PROJECT_CHANGED` names both. Without it, the last one to write wins. "
-    "What a GET answers can be sent as it is: what only answers have is not looked at.",
+    description="Makes the next version, and keeps the earlier ones. With `version`, only if that is still the latest; "
+    "otherwise a 409 `PROJECT_CHANGED` names both. Without it, the last to write wins. The response of a GET can be "
+    "sent as it is: fields that only responses have are ignored.",
     tags=["Minimatics"],
     responses=answers(200, 400, 403, 404, 409, 413, 415, 503),
 )

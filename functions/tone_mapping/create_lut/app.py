@@ -9,8 +9,8 @@ app = create_app()
     "/tone-mapping/lut",
     operation_id="create_lut",
     summary="Compile a LUT",
-    description="An image's automatic correction, a preset and sliders, collapsed into one LUT: as a .cube file, or as "
-    "a table for a preview.",
+    description="Combines an image's automatic correction, a preset and sliders into one LUT: a .cube file, or a table "
+    "for a preview.",
     tags=["Tone mapping"],
     responses=answers(200, 400, 403, 404, 413, 415, 503),
 )

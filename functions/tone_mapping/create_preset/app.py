@@ -10,7 +10,7 @@ app = create_app()
     status_code=201,
     operation_id="create_preset",
     summary="Create a preset",
-    description="Keeps sliders under a name.",
+    description="Saves sliders under a name.",
     tags=["Presets"],
     responses=answers(201, 400, 403, 409, 415, 503),
 )

@@ -13,7 +13,7 @@ app = create_app()
     "/tone-mapping/presets/<preset_id>/cube",
     operation_id="export_preset",
     summary="Export a preset as .cube",
-    description="The file itself. POST /tone-mapping/lut makes larger ones, and at a strength.",
+    description="Returns the file itself. For a larger LUT, or one at a strength, use POST /tone-mapping/lut.",
     tags=["Presets"],
     responses=answers(200, 403, 404, 503) | {200: {"description": "OK", "content": {"text/plain": {}}}},
 )

@@ -13,7 +13,8 @@ app = create_app()
     "/tone-mapping/cache",
     operation_id="get_cache",
     summary="Show your cache",
-    description="Totals, and the entries, the last used first. One that is used between two pages moves to the first.",
+    description="Returns totals, and the entries, the most recently used first. An entry that is used while you page "
+    "moves to the first page.",
     tags=["Cache"],
     responses=answers(200, 403, 503),
 )

@@ -10,8 +10,8 @@ app = create_app()
     status_code=201,
     operation_id="import_preset",
     summary="Import a preset",
-    description="Makes a preset of a .cube, a .3dl or a Lightroom .xmp, and lists the .xmp settings that Studio does "
-    "not support.",
+    description="Makes a preset from a .cube, .3dl or Lightroom .xmp file, and lists the .xmp settings that Studio "
+    "does not support.",
     tags=["Presets"],
     responses=answers(201, 400, 403, 404, 409, 413, 415, 503),
 )

@@ -13,8 +13,8 @@ app = create_app()
     "/tone-mapping/cache",
     operation_id="purge_cache",
     summary="Purge your cache",
-    description="Deletes every entry with its pixels; scope=all deletes everybody's, and takes the scope admin. "
-    "Stops after about 20 s; `remaining` is how many entries are left: call again until it is 0.",
+    description="Deletes every entry with its pixels; scope=all deletes everybody's, and needs the scope admin. Stops "
+    "after about 20 s; `remaining` is how many entries are left: call again until it is 0.",
     tags=["Cache"],
     responses=answers(200, 403, 503),
 )

@@ -9,10 +9,11 @@ app = create_app()
     "/tone-mapping/suggest",
     operation_id="suggest",
     summary="Suggest sliders for words",
-    description="A language model (OpenAI's, or what this deployment names instead) chooses sliders for your words. "
-    "They are sent to it, and with an image a JPEG of it, at most 384 pixels wide and high and without metadata; "
-    "nothing else. 503 `NOT_CONFIGURED` where there is none; `MODEL_BUSY`, `MODEL_TIMEOUT`, `MODEL_UNAVAILABLE` and "
-    "`MODEL_UNUSABLE` are worth another try after `retry-after`. 422 `MODEL_REFUSED` where it will not.",
+    description="A language model (OpenAI's, or another one that this deployment names) chooses sliders for your "
+    "words. Your words are sent to it, and, if you send an image, a JPEG of it of at most 384x384 pixels without "
+    "metadata; nothing else is. 503 `NOT_CONFIGURED`: the deployment has no model. 503 `MODEL_BUSY`, `MODEL_TIMEOUT`, "
+    "`MODEL_UNAVAILABLE` and `MODEL_UNUSABLE` are worth another try after `retry-after`. 422 `MODEL_REFUSED`: the "
+    "model refuses the request.",
     tags=["Tone mapping"],
     responses=answers(200, 400, 403, 404, 409, 413, 415, 503),
 )

@@ -10,7 +10,7 @@ app = create_app()
     status_code=201,
     operation_id="create_upload",
     summary="Start an upload",
-    description="Answers a presigned form (or PUT) through which you send one file; `image_key` names it from then on.",
+    description="Returns a presigned form (or PUT) for one file. From then on, `image_key` names the file.",
     tags=["Uploads"],
     responses=answers(201, 400, 403, 409, 413, 415, 503),
 )

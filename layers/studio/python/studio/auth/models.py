@@ -64,7 +64,7 @@ class CreateApiKeyRequest(BaseModel):
         max_length=3,
         description="What the key may do; at most what yours may.",
     )
-    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="Never, where not given.")
+    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="By default, the key does not expire.")
 
 
 class RotateApiKeyRequest(BaseModel):
@@ -86,7 +86,7 @@ class DeleteUserRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     password: SecretStr = Field(
-        min_length=1, max_length=128, description="Yours, once more: a key alone cannot delete its user."
+        min_length=1, max_length=128, description="Your password: a key alone cannot delete its user."
     )
 
 
@@ -106,7 +106,7 @@ class CurrentUserResponse(UserResponse):
 
 
 class ApiKeyResponse(BaseModel):
-    """A fresh API key; `api_key` is shown this once and stored only as a hash."""
+    """A new API key; `api_key` is shown only here, and stored only as a hash."""
 
     key_id: str
     api_key: str = Field(description="Send it as X-API-KEY.")

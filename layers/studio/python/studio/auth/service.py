@@ -117,7 +117,7 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
 
 
 def describe_user(caller: Caller) -> CurrentUserResponse:
-    """Tell who is behind the caller's key.
+    """Describe the user behind the caller's key.
 
     Parameters
     ----------

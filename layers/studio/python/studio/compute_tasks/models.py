@@ -12,7 +12,7 @@ Target = Literal["LAMBDA", "BATCH"]
 Status = Literal["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 
 CALLBACK_URL = (
-    "An https URL that is sent the job once it is over: a POST with the body of its status, signed; see "
+    "An https URL that gets a signed POST with the body of the job's status once the job is over; see "
     "`GET /compute-tasks/callback-secret`."
 )
 CallbackStatus = Literal["PENDING", "QUEUED", "DELIVERED", "REFUSED", "FAILED"]
@@ -26,11 +26,11 @@ class TaskOptions(BaseModel):
     use_container: bool = Field(default=False, description="Run as a job of its own instead of in the request.")
     wait_for_result: bool = Field(
         default=False,
-        description="With `use_container`: answer with the job's result where it comes in time, else as when not "
-        "waiting.",
+        description="With `use_container`: respond with the job's result if it is there in time, otherwise as "
+        "without waiting.",
     )
     wait_timeout_seconds: float = Field(
-        default=25, gt=0, le=25, description="How long to wait; 25 s after the request began it ends."
+        default=25, gt=0, le=25, description="How long to wait; no longer than 25 s after the request began."
     )
     target: Target | None = Field(
         default=None,

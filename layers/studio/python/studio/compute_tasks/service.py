@@ -148,7 +148,7 @@ def submit(
 
 
 def describe(caller: Caller, job_id: str) -> JobResponse:
-    """Tell one of the caller's jobs.
+    """Describe one of the caller's jobs.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ def to_error(job: Job, is_inline: bool = False) -> StudioError:
 
 
 def to_accepted(job: Job) -> AcceptedResponse:
-    """Tell a job that goes on.
+    """Describe a job that goes on.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def to_accepted(job: Job) -> AcceptedResponse:
 
 
 def to_response(job: Job) -> JobResponse:
-    """Tell a job as the API does.
+    """Describe a job as the API does.
 
     Parameters
     ----------

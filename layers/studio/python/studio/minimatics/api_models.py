@@ -57,7 +57,7 @@ class UpdateProjectRequest(Project):
 
     name: Name = "Untitled"
     version: Version | None = Field(
-        default=None, description="The one that was changed here; where it is not the latest any more, that is a 409."
+        default=None, description="The version that you changed: a 409 if it is no longer the latest."
     )
 
 
@@ -86,7 +86,7 @@ class ProjectSummary(BaseModel):
     name: str
     version: int = Field(description="The latest; each PUT makes the next one.")
     shot_count: int
-    duration_frames: int = Field(description="Of the film: its shots' frames without those that two of them share.")
+    duration_frames: int = Field(description="Of the film; frames that two shots share count once.")
     duration_seconds: float
     created_at: datetime
     updated_at: datetime
@@ -100,7 +100,7 @@ class ProjectResponse(Project):
     version: int = Field(description="Counts from 1; each PUT makes the next one.")
     latest_version: int
     shot_count: int
-    duration_frames: int = Field(description="Of the film: its shots' frames without those that two of them share.")
+    duration_frames: int = Field(description="Of the film; frames that two shots share count once.")
     duration_seconds: float
     created_at: datetime
     updated_at: datetime = Field(description="When this version was made.")

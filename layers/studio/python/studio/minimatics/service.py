@@ -93,7 +93,7 @@ def list_projects(caller: Caller, limit: int, cursor: str | None) -> ListProject
 
 
 def get_project(caller: Caller, project_id: str, version: int | None) -> ProjectResponse:
-    """Tell one of the caller's projects.
+    """Describe one of the caller's projects.
 
     Parameters
     ----------

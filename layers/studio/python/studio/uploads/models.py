@@ -23,7 +23,7 @@ class CreateUploadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     content_type: ContentType = Field(
-        description="What the file will be sent as; a preset's file or a recording as application/octet-stream."
+        description="The Content-Type of the file; application/octet-stream for a preset's file or a recording."
     )
     size_bytes: int | None = Field(default=None, ge=1, description="Checked against the limit before anything is sent.")
 

@@ -51,7 +51,7 @@ class ExportEstimate(BaseModel):
     core_seconds: float = Field(description="Of rendering and encoding, on one core.")
     seconds: float = Field(description="From the start of the job to its end.")
     cost_usd: float = Field(description="Of its containers.")
-    basis: str = Field(description="What all of this is founded on.")
+    basis: str = Field(description="What the estimate is based on.")
 
 
 class ExportPlanResponse(BaseModel):
@@ -69,7 +69,7 @@ class ExportPlanResponse(BaseModel):
     concurrency: int = Field(description="Segments that are rendered at once, at most.")
     segments: list[Segment]
     estimate: ExportEstimate
-    problems: list[ErrorDetail] = Field(description="What is not there by now, and would fail the export.")
+    problems: list[ErrorDetail] = Field(description="What no longer exists, and would fail the export.")
 
 
 class ExportResponse(BaseModel):

@@ -49,7 +49,7 @@ _JOB_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,79}")
 def submit(
     caller: Caller, request: ExportVideoRequest, deadline: float, job_id: str | None = None
 ) -> tuple[ExportPlanResponse | ExportResponse | AcceptedResponse, int]:
-    """Start a job that exports a film, or tell how it would be made.
+    """Start a job that exports a film, or return its plan.
 
     Parameters
     ----------
