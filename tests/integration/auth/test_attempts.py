@@ -104,6 +104,13 @@ def test_an_address_is_locked_whoever_it_tries(database: Database[dict[str, Any]
     assert login(address="203.0.113.8") == "OK"
 
 
+def test_who_meets_a_locked_user_has_tried_nothing() -> None:
+    outcomes = [login(password="wrong") for _ in range(20)]
+    assert outcomes == ["INVALID_CREDENTIALS"] * 5 + ["LOGIN_LOCKED"] * 15
+    others = [login(f"user{number}@example.com", "wrong") for number in range(4)]
+    assert others == ["INVALID_CREDENTIALS"] * 3 + ["LOGIN_LOCKED"], "the address has five failures, not twenty"
+
+
 def test_a_network_of_ipv6_is_one_address() -> None:
     for number in range(8):
         login(f"user{number}@example.com", "wrong", f"2001:db8:0:1:{number}::1")

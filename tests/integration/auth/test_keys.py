@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from studio.auth import service
-from studio.auth.models import CreateApiKeyRequest, LoginRequest, RegisterRequest, RotateApiKeyRequest
+from studio.auth import repository, service
+from studio.auth.models import ApiKey, CreateApiKeyRequest, LoginRequest, RegisterRequest, RotateApiKeyRequest
 from studio.caller import Caller
 from studio.errors import ConflictError, ForbiddenError, NotFoundError
 from studio.indexes import create_indexes
@@ -54,6 +54,21 @@ def test_a_user_has_so_many_keys_however_many_are_made_at_once(database: Databas
     a_minute_ago = datetime.now(UTC) - timedelta(seconds=61)
     database["apiKeys"].update_one({"_id": revoked}, {"$set": {"revokedAt": a_minute_ago}})
     assert make(8) != "TOO_MANY_KEYS"
+
+
+def test_the_last_use_is_written_once_a_minute(database: Database[dict[str, Any]]) -> None:
+    def last_used(api_key: str) -> datetime:
+        found = database["apiKeys"].find_one({"_id": authorized(api_key).key_id})
+        assert found
+        used: datetime = found["lastUsedAt"]
+        return used
+
+    key = login()
+    first = last_used(key)
+    assert last_used(key) == first
+    a_minute_before = first - timedelta(seconds=61)
+    database["apiKeys"].update_one({"lastUsedAt": first}, {"$set": {"lastUsedAt": a_minute_before}})
+    assert last_used(key) > first
 
 
 def test_the_next_login_ends_the_oldest() -> None:
@@ -103,3 +118,21 @@ def test_a_key_that_has_ended_gets_no_other(database: Database[dict[str, Any]], 
     with pytest.raises(ForbiddenError, match="revoked, or has expired"):
         service.rotate_api_key(stolen, other.key_id, RotateApiKeyRequest())
     assert service.authorize(other.api_key, ADDRESS)
+
+
+def test_of_two_rotations_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = authorized(login())
+    made = service.create_api_key(caller, CreateApiKeyRequest(name="script"))
+    find, won = repository.find_working_key, []
+
+    def find_and_be_overtaken(key_id: str, user_id: str, now: datetime) -> ApiKey | None:
+        key = find(key_id, user_id, now)
+        if key_id == made.key_id:
+            monkeypatch.setattr(repository, "find_working_key", find)
+            won.append(service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest()).api_key)
+        return key
+
+    monkeypatch.setattr(repository, "find_working_key", find_and_be_overtaken)
+    with pytest.raises(ConflictError, match="rotated or revoked just now"):
+        service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest())
+    assert service.authorize(won[0], ADDRESS), "whoever was told a secret has one that works"
