@@ -321,3 +321,12 @@ def test_the_clean_up_ends_what_never_started(configure: Any) -> None:
     assert error.code == "NEVER_STARTED"
     assert "never have started" in error.message
     assert recovery.clean_up() == 0
+
+
+def test_a_crash_that_is_told_late_takes_nothing_from_the_next_attempt() -> None:
+    job = submit("soup")
+    repository.start_job(job.id, 1, job.created_at)
+    assert recovery.reconcile(job.id, 1) == "QUEUED"
+    repository.start_job(job.id, 2, job.created_at)
+    assert recovery.reconcile(job.id, 1) is None
+    assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 2)
