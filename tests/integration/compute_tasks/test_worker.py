@@ -330,3 +330,23 @@ def test_a_crash_that_is_told_late_takes_nothing_from_the_next_attempt() -> None
     repository.start_job(job.id, 2, job.created_at)
     assert recovery.reconcile(job.id, 1) is None
     assert (stored(job).status, stored(job).attempt) == ("PROCESSING", 2)
+
+
+@pytest.mark.parametrize(
+    ("execution", "status", "code", "is_fault"),
+    [
+        ({"status": "ABORTED", "error": "Console", "cause": "by hand"}, "CANCELLED", "ABORTED", False),
+        ({"status": "FAILED", "error": "States.TaskFailed"}, "FAILED", "EXECUTION_FAILED", True),
+        ({"status": "FAILED", "error": "States.Timeout"}, "FAILED", "EXECUTION_TIMED_OUT", True),  # of a state
+        ({"status": "TIMED_OUT"}, "FAILED", "EXECUTION_TIMED_OUT", True),
+        ({"status": "SUCCEEDED"}, "FAILED", "NO_RESULT", True),
+    ],
+)
+def test_what_ends_an_execution_ends_its_job_and_is_ours_unless_somebody_stopped_it(
+    execution: dict[str, Any], status: str, code: str, is_fault: bool
+) -> None:
+    job = submit("soup")
+    assert recovery.reconcile_execution(job.id, execution) == status
+    error = stored(job).error
+    assert error
+    assert (error.code, error.status >= 500) == (code, is_fault)
