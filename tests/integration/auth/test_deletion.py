@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import EndpointConnectionError
 from pydantic import SecretStr
 from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout
@@ -67,3 +69,27 @@ def test_what_there_was_no_time_for_is_swept(
     monkeypatch.setattr(storage, "list_objects", lambda *_: [])
     deletion.sweep()
     assert large(database) == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("configure")
+@pytest.mark.parametrize(
+    "error", [EndpointConnectionError(endpoint_url="https://s3.test"), GetParameterError("the store's secret")]
+)
+def test_what_holds_up_one_user_holds_up_no_other(
+    database: Database[dict[str, Any]],
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def fail(*_: object) -> Any:
+        raise error
+
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    for user_id in ("usr_1", "usr_2"):
+        database["deletedUsers"].insert_one({"_id": user_id, "deletedAt": long_ago, "sweptAt": long_ago})
+        database["toneMappingCache"].insert_one({"_id": user_id, "userId": user_id})
+    monkeypatch.setattr(storage, "list_objects", fail)
+    assert deletion.sweep() == 0
+    assert database["toneMappingCache"].count_documents({}) == 0
+    assert database["deletedUsers"].count_documents({"sweptAt": long_ago}) == 0
+    assert database["deletedUsers"].count_documents({}) == 2

@@ -6,6 +6,7 @@ That is as long as there are answers of the authorizer in its cache, requests an
 import time
 from datetime import timedelta
 
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
 
@@ -36,7 +37,7 @@ def sweep() -> int:
     while time.monotonic() < deadline and (user := repository.claim_deleted_user(started, utc_now())):
         try:
             is_clean = _sweep_user(user, deadline)
-        except (BotoCoreError, ClientError, PyMongoError):
+        except (BotoCoreError, ClientError, GetParameterError, PyMongoError):
             logger.exception("a deleted user's data could not be swept", user_id=user.id)
             count("DeletionDelayed", stage=ComputeTaskSettings.load().stage)  # an alarm watches this
             continue
