@@ -10,6 +10,7 @@ from pymongo.database import Database
 from samtranslator.yaml_helper import yaml_parse
 
 from local.layers import ROOT
+from studio import storage
 from studio.compute_tasks import dispatch, executions
 from studio.compute_tasks import repository as jobs
 from studio.compute_tasks.models import Job
@@ -214,8 +215,15 @@ def test_what_is_allowed_fits_into_an_execution(configure: Configure, seconds: s
     assert max(segment.cost_seconds for segment in plan.segments) <= TASKS["minimatics_export"].timeout_seconds
 
 
-def test_an_export_without_a_film_is_not_completed() -> None:
+@pytest.mark.parametrize("film", [None, {"film_key": "users/usr_1/jobs/job_1/film.mp4"}])
+def test_an_export_without_a_film_is_not_completed(
+    monkeypatch: pytest.MonkeyPatch, film: dict[str, str] | None
+) -> None:
+    """None was recorded, or its object has expired since: days may be between the container and a redrive."""
+    monkeypatch.setattr(storage, "get_size", lambda _: None)
     job = running()
+    if film:
+        assert repository.record_film(job.id, 1, film)
     with pytest.raises(GoneError):
         export.complete(job.id)
     assert stored(job).status == "PROCESSING"
