@@ -160,3 +160,10 @@ def test_what_is_there_is_told_by_few_listings(configure: Any, monkeypatch: pyte
     assert len(listings) == 3
     assert storage.find_existing(prefix, []) == set()
     assert len(listings) == 3
+
+
+def test_a_url_does_not_outlive_the_credentials_that_signed_it() -> None:
+    week = {"BUCKET_NAME": "b", "PRESIGNED_URL_SECONDS": str(7 * 24 * 3600)}
+    with pytest.raises(ValueError, match="at most 3600 without STORAGE_SECRET_ARN; got 604800"):
+        storage.StorageSettings.model_validate(week)
+    assert storage.StorageSettings.model_validate(week | {"STORAGE_SECRET_ARN": "arn"}).presigned_url_seconds == 604_800
