@@ -177,3 +177,17 @@ def test_only_stale_jobs_are_found() -> None:
     assert [job.id for job in repository.find_stale(limit, limit, limit, 100)] == [silent.id]
     later = now + timedelta(seconds=1)
     assert {job.id for job in repository.find_stale(limit, limit, later, 100)} == {silent.id, waiting.id}
+
+
+@pytest.mark.usefixtures("configure")
+def test_pages_have_every_job_of_the_same_moment() -> None:
+    moment = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    job_ids = sorted((new_job(created_at=moment).id for _ in range(3)), reverse=True)
+    for job_id in job_ids:
+        repository.insert_job(new_job(id=job_id, created_at=moment))
+    seen: list[str] = []
+    before = None
+    while page := repository.list_jobs(OWNER, before, 1, {}):
+        seen.append(page[0].id)
+        before = page[0].created_at, page[0].id
+    assert seen == job_ids

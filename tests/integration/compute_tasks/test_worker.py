@@ -1,5 +1,6 @@
 """The worker on jobs of a task of its own, as CONTRIBUTING says that one is added."""
 
+import json
 import signal
 import socket
 import threading
@@ -350,3 +351,21 @@ def test_what_ends_an_execution_ends_its_job_and_is_ours_unless_somebody_stopped
     error = stored(job).error
     assert error
     assert (error.code, error.status >= 500) == (code, is_fault)
+
+
+def test_a_worker_that_crashes_while_it_is_waited_for_is_replaced_at_once(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoked: list[tuple[str, int]] = []
+
+    class Lambda:
+        def invoke(self, *, InvocationType: str, Payload: str, **_: Any) -> dict[str, str]:  # noqa: N803 as AWS has it
+            invoked.append((InvocationType, json.loads(Payload)["attempt"]))
+            return {"FunctionError": "Unhandled"}
+
+    configure(TASK_WORKER_FUNCTION="run-task")
+    monkeypatch.setattr(dispatch, "_client", lambda _: Lambda())
+    waiting = TaskOptions(use_container=True, wait_for_result=True)
+    job = service.submit(CALLER, "serve", Order(what="soup"), waiting)
+    assert (job.status, job.attempt) == ("QUEUED", 2)
+    assert invoked == [("RequestResponse", 1), ("Event", 2)]
