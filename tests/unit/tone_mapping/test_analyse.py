@@ -51,10 +51,10 @@ def test_known_numbers() -> None:
 
 
 def test_clipping_is_counted() -> None:
-    pixels = np.full((10, 10, 3), 100, np.uint8)
-    pixels[0] = 255
-    pixels[1] = (0, 0, 255)  # full in one channel
-    pixels[2] = 0
+    pixels = np.full((20, 20, 3), 100, np.uint8)
+    pixels[0:2] = 255
+    pixels[2:4] = (0, 0, 255)  # full in one channel
+    pixels[4:6] = 0
     analysis = analyse_proxy(pixels)
     assert analysis.clipped_high == pytest.approx(0.2)
     assert analysis.blown == pytest.approx(0.1)

@@ -115,7 +115,8 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
     -------
     Analysis
     """
-    encoded = proxy.astype(np.float32) / np.iinfo(proxy.dtype).max
+    # A quarter of the pixels gives the same statistics.
+    encoded = proxy[::2, ::2].astype(np.float32) / np.iinfo(proxy.dtype).max
     # A plane a channel, red first: numpy is several times faster on those than on triples.
     blue, green, red = cv2.split(encoded)
     planes = np.stack([red, green, blue])
@@ -124,8 +125,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
     chroma = np.hypot(*to_lab(linear)[1:])
     brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
 
-    half = np.s_[..., ::2, ::2]  # light changes slowly: a quarter of the pixels tells its colour
-    casts = _casts(linear[half], luma[half], brightest[half])
+    casts = _casts(linear, luma, brightest)
     cast, spread = _consensus(casts)
     luma_at, brightest_at = _percentiles(luma), _percentiles(brightest)
     low_key, high_key, night = _key(luma_at, brightest_at)
