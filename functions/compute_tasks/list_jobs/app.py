@@ -13,7 +13,7 @@ app = create_app()
     "/compute-tasks",
     operation_id="list_jobs",
     summary="List your jobs",
-    description="Newest first; those of tasks that your key's scopes allow.",
+    description="Returns your jobs, the newest first: those of tasks that your key's scopes allow.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 503),
 )
