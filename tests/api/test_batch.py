@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -97,14 +98,22 @@ def machine(stack: Stack, user: Any) -> Machine:
     return Machine(stack, user)
 
 
-@pytest.fixture
-def all_busy(machine: Machine) -> Iterator[None]:
+@contextmanager
+def without_room(stack: Stack) -> Iterator[None]:
     """Keep every place for a container taken."""
     over = threading.Event()
     for _ in range(batch.MAX_CONTAINERS):
-        machine.stack._batch.room.submit(over.wait)  # type: ignore[union-attr]
-    yield
-    over.set()
+        stack._batch.room.submit(over.wait)  # type: ignore[union-attr]
+    try:
+        yield
+    finally:
+        over.set()
+
+
+@pytest.fixture
+def all_busy(machine: Machine) -> Iterator[None]:
+    with without_room(machine.stack):
+        yield
 
 
 def test_a_job_runs_in_a_container(machine: Machine, user: Any) -> None:

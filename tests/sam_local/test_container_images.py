@@ -22,7 +22,7 @@ from local import batch
 from local.images import Image, list_images
 from local.lambda_runtime import CREDENTIALS
 from local.stack import Stack
-from tests.api.test_batch import Machine
+from tests.api.test_batch import Machine, without_room
 from tests.api.test_compute_tasks import body, slow, until
 from tests.api.test_export import Exports, exports
 from tests.conftest import User
@@ -110,12 +110,8 @@ def test_an_image_has_all_that_its_entry_point_imports(image: Image, built: Mapp
 @pytest.fixture
 def machine(stack: Stack, user: User) -> Iterator[Machine]:
     """The state machine for any task, without a place for a container of the stack's own."""
-    machine = Machine(stack, user)
-    for _ in range(batch.MAX_CONTAINERS):
-        stack._batch.free.acquire()  # type: ignore[union-attr]
-    yield machine
-    for _ in range(batch.MAX_CONTAINERS):
-        stack._batch.free.release()  # type: ignore[union-attr]
+    with without_room(stack):
+        yield Machine(stack, user)
 
 
 def submit(machine: Machine, request: dict[str, Any], image: str) -> tuple[str, list[str]]:
