@@ -36,7 +36,9 @@ _REFINED_EDGE = 0.001
 _MOST_HAZE = 0.93  # share of the haze that goes at 100
 _LEAST_TRANSMISSION = 0.3
 _LEAST_AIRLIGHT = 0.35
-_NEAR = np.float32(0.07)  # to the air, in tone, where half of it is left: a pale backdrop or sky is not behind haze
+# Distance from the airlight, in tone, at which haze is taken off by half: what differs less is rather a pale backdrop
+# or a sky than something behind haze.
+_NEAR = np.float32(0.07)
 
 
 @dataclass(frozen=True)
