@@ -5,6 +5,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -74,6 +75,8 @@ class AwsServer(LoopbackServer):
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
         self._moto = DomainDispatcherApplication(create_backend_app)
+        # It would look through the folders of all services at every request, which takes a third of a small one.
+        self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
         super().__init__(self._answer, port, MotoRequestHandler)
 
     def _answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

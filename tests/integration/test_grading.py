@@ -2,16 +2,18 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
 import numpy as np
 import pymongo
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 from pymongo.database import Database
 
+from local.aws import connect
 from local.stack import Stack
 from studio import mongo, storage
 from studio.caller import Caller
@@ -19,6 +21,7 @@ from studio.documents import new_id
 from studio.object_keys import preset_key
 from studio.settings import Settings
 from studio.tone_mapping import service
+from studio.tone_mapping.cache.service import purge
 from studio.tone_mapping.models import AdjustRequest, ApplyPresetRequest, GradedImageResponse
 from studio.tone_mapping.presets.files import export_preset, import_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
@@ -92,17 +95,54 @@ def test_a_result_that_cannot_be_stored_is_answered_and_not_kept(
 
 
 @pytest.mark.usefixtures("configure")
-@pytest.mark.parametrize("delivery", ["inline", "url", "auto"])
+@pytest.mark.parametrize("delivery", ["inline", "auto"])
 def test_a_hit_whose_pixels_are_gone_is_computed_anew(entries: Any, delivery: str) -> None:
     adjust(delivery)
     [entry] = entries()
     storage.delete(entry["resultKey"])
     again = adjust(delivery)
     assert again.cache == "miss"
-    assert again.image or (again.image_url and httpx.get(again.image_url).is_success)
+    assert again.image
     [anew] = entries()
     assert anew["resultKey"] != entry["resultKey"]
     assert adjust(delivery).cache == "hit"
+
+
+@pytest.mark.usefixtures("configure", "entries")
+def test_a_hit_by_url_is_the_same_object() -> None:
+    first, again = adjust("url"), adjust("url")
+    assert (again.cache, again.result_key) == ("hit", first.result_key)
+    assert httpx.get(again.image_url or "").is_success
+
+
+@pytest.mark.usefixtures("configure")
+def test_a_purge_that_fails_half_way_leaves_no_hit_and_is_done_by_the_next(
+    entries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = adjust("url")
+    delete_many = storage.delete_many
+
+    def die(keys: Sequence[str]) -> None:
+        delete_many(keys)
+        raise ClientError({"Error": {"Code": "InternalError"}}, "DeleteObjects")
+
+    with monkeypatch.context() as patch, pytest.raises(ClientError):
+        patch.setattr(storage, "delete_many", die)
+        purge(CALLER, everybody=False)
+    assert len(entries()) == 1
+    assert purge(CALLER, everybody=False).entries == 1
+    again = adjust("url")
+    assert again.cache == "miss"
+    assert httpx.get(first.image_url or "").status_code == 404
+    assert httpx.get(again.image_url or "").is_success
+
+
+def test_another_bucket_is_another_cache(configure: Configure, entries: Any, stack: Stack) -> None:
+    adjust("url")
+    connect("s3", stack.aws_endpoint_url).create_bucket(Bucket="moved-to")
+    configure(BUCKET_NAME="moved-to")
+    assert adjust("url").cache == "miss"
+    assert len(entries()) == 2
 
 
 @pytest.mark.usefixtures("configure")

@@ -159,6 +159,16 @@ def _use_md5(params: dict[str, Any], **_: Any) -> None:
     params["context"].pop("checksum", None)
 
 
+def address() -> str:
+    """Tell one store from another: where it is, and the bucket.
+
+    Returns
+    -------
+    str
+    """
+    return f"{StorageSettings.load().storage_endpoint_url or 's3'}/{_bucket()}"
+
+
 def _bucket() -> str:
     return StorageSettings.load().bucket_name
 

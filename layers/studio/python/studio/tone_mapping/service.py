@@ -278,7 +278,7 @@ def _grade(
     else:
         asked = request.model_dump_json(exclude=_NOT_IN_THE_KEY)
         look = json.dumps([grade.model_dump(mode="json") for grade in grades])
-        key = make_key("result", caller, *images, asked, look)
+        key = make_key("result", caller, storage.address(), *images, asked, look)
         computed, is_hit = _find_whole(caller, key, request.output, compute)
     timings = {"cache": (time.perf_counter() - started) * 1000} if is_hit else computed.timings_ms
     started = time.perf_counter()
@@ -297,16 +297,17 @@ def _grade(
 def _find_whole(
     caller: Caller, key: str, options: OutputOptions, compute: Callable[[bool], Computed]
 ) -> tuple[Computed, bool]:
-    """Find or compute; a hit whose pixels are gone is forgotten, and computed anew."""
+    """Find or compute; a hit that goes out inline, but whose pixels are gone, is forgotten and computed anew.
+
+    By URL the index is trusted, for asking the store takes longer than all the rest: what deletes a result takes its
+    entry first, and the bucket's lifecycle is a day behind.
+    """
     for _ in range(2):
         computed, is_hit = find_or_compute(caller, key, "result", compute)
-        if not is_hit:
-            return computed, False
+        if not is_hit or not _goes_inline(computed, options):
+            return computed, is_hit
         result = computed.result_key or ""
-        if not _goes_inline(computed, options):
-            if storage.get_size(result) is not None:
-                return computed, True
-        elif found := storage.read(result, computed.size_bytes):
+        if found := storage.read(result, computed.size_bytes):
             return replace(computed, data=found[0]), True
         forget_entry(caller, key, result)
     return compute(False), False

@@ -161,6 +161,18 @@ def count_entries(user_id: str | None) -> int:
     return get_collection("toneMappingCache").count_documents(_whose(user_id))
 
 
+def withdraw_entries(keys: Sequence[str], now: datetime) -> None:
+    """Let no look-up find these entries any more: they are claimed, and the claim has run out.
+
+    Parameters
+    ----------
+    keys : sequence of str
+    now : datetime
+    """
+    withdrawn = {"claim": "withdrawn", "claimedUntil": now}
+    get_collection("toneMappingCache").update_many({"_id": {"$in": list(keys)}, "claim": None}, {"$set": withdrawn})
+
+
 def delete_entries(keys: Sequence[str], user_id: str | None) -> int:
     """Delete entries of a user, or of anybody, and return how many there were.
 

@@ -192,9 +192,11 @@ def purge(caller: Caller, *, everybody: bool) -> PurgeCacheResponse:
     deadline = time.monotonic() + _LONGEST_PURGE_SECONDS
     entries = size = 0
     while found := repository.some_entries(whose, _PURGE_BATCH):
-        # The pixels first: what fails between the two is purged the next time, and no pixels are left behind.
+        keys = [entry.id for entry in found]
+        # The entries last: what fails before is purged the next time, and no pixels are left behind.
+        repository.withdraw_entries(keys, utc_now())
         storage.delete_many([entry.result_key for entry in found if entry.result_key])
-        entries += repository.delete_entries([entry.id for entry in found], whose)
+        entries += repository.delete_entries(keys, whose)
         size += sum(entry.size_bytes for entry in found)
         if len(found) < _PURGE_BATCH:
             break  # who grades meanwhile does not keep the purge going
