@@ -208,6 +208,16 @@ def test_shadows_are_of_dark_tones_and_highlights_of_bright_ones(way: float) -> 
     assert by_highlights[-1] > 8 * by_highlights[0]
 
 
+@pytest.mark.parametrize(
+    ("whites", "expected"),
+    [(100, [26, 82, 155, 245, 255]), (40, [26, 78, 133, 194, 255]), (-100, [25, 75, 120, 157, 191])],
+)
+def test_whites_move_bright_tones_and_leave_dark_ones(whites: int, expected: list[int]) -> None:
+    """Computed by hand but for the shoulder: 0.3 and 0.5 come to 0.3 + 0.875 * 0.3 ** 3 and so on at 100."""
+    tones = np.array([[0.1] * 3, [0.3] * 3, [0.5] * 3, [0.7] * 3, [1] * 3], np.float32)
+    np.testing.assert_allclose(grade(tones, Adjustments(whites=whites))[:, 0] * 255, expected, atol=1)
+
+
 @given(adjustments(contrast=FULL, shadows=FULL, highlights=FULL))
 @settings(max_examples=50, deadline=None)
 def test_the_tone_curve_keeps_hue(sliders: Adjustments) -> None:

@@ -207,7 +207,9 @@ class Adjustments:
     contrast: float = _slider("Steepness of the mid-tones, black and white held fixed.")
     highlights: float = _slider("Bright tones: negative darkens them, white is held.")
     shadows: float = _slider("Dark tones: positive brightens them, black is held.")
-    whites: float = _slider("White point: +100 turns 60 % of full code to white, -100 lowers white to 75 %.")
+    whites: float = _slider(
+        "White point: +100 turns 70 % of full code nearly white, -100 lowers white to 75 %; dark tones stay."
+    )
     blacks: float = _slider("Black point: -100 turns 35 % of full code to black, +100 lifts black to 20 %.")
     vibrance: float = _slider("Saturation of dull colours, gentle on vivid ones and on skin.")
     saturation: float = _slider("Saturation of every colour: -100 is grey, +100 doubles.")

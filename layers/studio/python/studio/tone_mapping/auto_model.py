@@ -10,7 +10,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.auto_rules import OVER_MAX, WHITE
-from studio.tone_mapping.colour import encoded_value, linear_value, ramp
+from studio.tone_mapping.colour import linear_value, ramp
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 
@@ -93,7 +93,7 @@ def _steps(chosen: Adjustments, analysis: Analysis, prediction: Prediction) -> l
             "white_point",
             f"The brightest 0.5 % are at {white:.0%}, the middle tone at {middle:.0%}, "
             f"too little light is {likely['under']}",
-            {"exposure": max(chosen.exposure, 0.0), "whites": chosen.whites},
+            {"exposure": max(chosen.exposure, 0.0)},
         ),
         _step(
             "overexposure",
@@ -173,8 +173,7 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
 def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
     """Turn raw sliders into those of a grade.
 
-    What brightens under a veil is the white point's, what darkens beyond a little is the highlights' and shadows',
-    which hold white; the rest is exposure.
+    What darkens beyond a little is the highlights' and shadows', which hold white; the rest of the gain is exposure.
 
     Parameters
     ----------
@@ -191,13 +190,7 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
         Exposure -0.33..3.5, temperature within 100, tint within 80, saturation -40..100, contrast 0..60.
     """
     blacks = round(float(np.clip(raw.blacks, -min(_PAST_DARKEST * darkest / 0.0035, 100), 0)))
-    gain, whites = float(np.clip(raw.gain, -OVER_MAX, 3.5)), 0
-    if blacks < -2 and gain > 0:
-        black = linear_value(-0.0035 * blacks)
-        white = max(black + (1 - black) * 2.0**-gain, linear_value(0.6))
-        whites = round((1 - encoded_value(white)) / 0.004)
-        white = linear_value(1 - 0.004 * whites)
-        gain += float(np.log2((white - black) / (1 - black)))
+    gain = float(np.clip(raw.gain, -OVER_MAX, 3.5))
     exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * ramp(blown, *_BLOWN))
     balance = 1 - _WHITE_LIGHT * ramp(blown, *_MUCH_BLOWN)
     bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
@@ -206,7 +199,6 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
         contrast=round(float(np.clip(raw.contrast, 0, _CONTRAST_MOST))),
         highlights=-round(min(_PER_EV * bent, _MOST_HIGHLIGHTS)),
         shadows=-round(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)),
-        whites=whites,
         blacks=blacks,
         temperature=round(float(np.clip(balance * raw.temperature, -100, 100))),
         tint=round(float(np.clip(balance * raw.tint, -80, 80))),

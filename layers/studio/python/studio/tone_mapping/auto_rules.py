@@ -39,15 +39,14 @@ def choose_by_rules(analysis: Analysis) -> AutoResult:
     AutoResult
     """
     blacks, black_step = _black_point(analysis)
-    exposure, whites, white_step = _white_point(analysis, blacks)
+    exposure, white_step = _white_point(analysis, blacks)
     darker, darker_step = _too_bright(analysis)
     shadows, shadows_step = _dark_middle(analysis, exposure)
     temperature, tint, sureness, balance_step = _white_balance(analysis)
-    vibrance, vibrance_step = _dullness(analysis, blacks, exposure, whites)
+    vibrance, vibrance_step = _dullness(analysis, blacks, exposure)
     adjustments = Adjustments(
         exposure=round(exposure + darker, 2),
         shadows=round(shadows),
-        whites=round(whites),
         blacks=round(blacks),
         vibrance=round(vibrance),
         temperature=round(temperature),
@@ -72,22 +71,17 @@ def _black_point(analysis: Analysis) -> tuple[float, Step]:
     return blacks, Step("black_point", True, f"The darkest 0.5 % are at {darkest:.0%}: a veil is taken off.")
 
 
-def _white_point(analysis: Analysis, blacks: float) -> tuple[float, float, Step]:
-    """Light to make the brightest tones white: exposure, but whites where a veil shows that contrast is what lacks."""
+def _white_point(analysis: Analysis, blacks: float) -> tuple[float, Step]:
+    """Light to make the brightest tones white."""
     brightest = analysis.brightest[99.5]
     black = linear_value(-0.0035 * blacks)
     lack = ramp(brightest, _WHITE_LOW, _WHITE_TOO_LOW) * (1 - analysis.night)
     wanted = (linear_value(WHITE) - black) / max(linear_value(brightest) - black, 1e-3)
     gain = float(np.log2(max(wanted, 1)) * lack)
     if gain < 0.05:
-        return 0.0, 0.0, Step("white_point", False, f"The brightest 0.5 % are at {brightest:.0%}: bright enough.")
-    reason = f"The brightest 0.5 % are at {brightest:.0%}: {gain:+.2f} EV"
-    if blacks < 0:
-        white = max(2.0**-gain, linear_value(0.6))
-        whites = (1 - encoded_value(white)) / 0.004
-        rest = gain + float(np.log2(white))
-        return min(rest, 3.0), whites, Step("white_point", True, f"{reason} by the white point.")
-    return min(gain, 3.0), 0.0, Step("white_point", True, f"{reason} of exposure.")
+        return 0.0, Step("white_point", False, f"The brightest 0.5 % are at {brightest:.0%}: bright enough.")
+    gain = min(gain, 3.0)
+    return gain, Step("white_point", True, f"The brightest 0.5 % are at {brightest:.0%}: {gain:+.2f} EV.")
 
 
 def _too_bright(analysis: Analysis) -> tuple[float, Step]:
@@ -138,10 +132,9 @@ def _outside_deadband(value: float, dead: float) -> float:
     return value - float(np.clip(value, -dead, dead))
 
 
-def _dullness(analysis: Analysis, blacks: float, exposure: float, whites: float) -> tuple[float, Step]:
+def _dullness(analysis: Analysis, blacks: float, exposure: float) -> tuple[float, Step]:
     """Vibrance where colours stay weak once the tones are stretched."""
-    black, white = -0.0035 * blacks, 1 - 0.004 * whites
-    chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (white - black)
+    chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (1 + 0.0035 * blacks)
     vibrance = _VIBRANCE_MAX * ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= MONOCHROME)
     if vibrance < 3:
         return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")

@@ -104,7 +104,7 @@ def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, floa
 
 
 def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
-    """Exposure and what becomes black and white: one gain, with a soft toe and a soft shoulder below `peak`.
+    """Exposure and what becomes black and white: a gain, with a soft toe and a soft shoulder below `peak`.
 
     Colours keep the hue that white balance alone gives them. Were every channel rolled off by itself, skin and oranges
     would turn yellow as they near white, and skies cyan.
@@ -112,12 +112,17 @@ def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) ->
     if not adjustments.exposure and adjustments.whites <= 0 <= adjustments.blacks and peak == 1:
         return linear
     black_in = _code(0.0035 * max(-adjustments.blacks, 0))
-    white_in = _code(1 - 0.0040 * max(adjustments.whites, 0))
-    gain = 2.0**adjustments.exposure / (white_in - black_in)
+    gain = 2.0**adjustments.exposure / (1 - black_in)
     full, peak = (float(_above_black(np.array(light, np.float32), black_in)) for light in (1, peak))
     linear = _above_black(linear, black_in)
+    balanced = _shoulder(linear / full, peak / full)
+    if adjustments.whites > 0:
+        white_in = 1 - 0.0030 * adjustments.whites
+        rise = (1 - white_in) / white_in**3
+        linear = linear * _bright_gain(_norm(linear), rise)
+        peak *= float(_bright_gain(np.array(peak, np.float32), rise))
     low, high = (_shoulder(gain * end, gain * peak) for end in (smallest(linear), largest(linear)))
-    return _between(low, high, _shoulder(linear / full, peak / full))
+    return _between(low, high, balanced)
 
 
 def _between(low: Array, high: Array, planes: Array) -> Array:
@@ -134,8 +139,26 @@ def _output_range(linear: Array, adjustments: Adjustments) -> Array:
     """Lift black and lower white: after the tone curve, whose fixed ends are black and white as they were."""
     if adjustments.whites >= 0 >= adjustments.blacks:
         return linear
-    black, white = _code(0.0020 * max(adjustments.blacks, 0)), _code(1 - 0.0025 * max(-adjustments.whites, 0))
-    return black + (white - black) * linear
+    white = 1.0
+    if adjustments.whites < 0:
+        fall = 0.0025 * adjustments.whites
+        linear = linear * _bright_gain(_norm(linear), fall)
+        white = _code(1 + fall)
+    black = _code(0.0020 * max(adjustments.blacks, 0))
+    return black + (1 - black / white) * linear
+
+
+def _norm(linear: Array) -> Array:
+    """Mean of luminance and the largest channel: what tones are told by."""
+    norm: Array = np.maximum((luminance(linear) + largest(linear)) / 2, TINY)
+    return norm
+
+
+def _bright_gain(norm: Array, rise: float) -> Array:
+    """Gain of light by which a display-encoded tone rises by ``rise * tone ** 3``: bright ones move, dark ones stay."""
+    tone = to_encoded(norm)
+    gain: Array = to_linear(tone + rise * tone**3) / norm
+    return gain
 
 
 def _code(encoded: float) -> float:
@@ -173,8 +196,7 @@ def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
     """
     if not (adjustments.contrast or adjustments.shadows or adjustments.highlights):
         return linear
-    light = luminance(linear)
-    norm = np.clip((light + largest(linear)) / 2, TINY, 1)
+    norm = np.minimum(_norm(linear), 1)
     gain = to_linear(bend(to_encoded(norm), adjustments)) / norm
     # A vivid colour, brighter than its norm, may pass the top: it is scaled back, which keeps it vivid.
     bent: Array = linear * (gain / np.maximum(largest(linear) * gain, 1))

@@ -18,7 +18,7 @@ from studio.tone_mapping.light_map import describe, histograms, spectra
 
 
 class RawSliders(NamedTuple):
-    """What mends a picture's faults; `gain` is exposure in EV before it is shared out between exposure and whites."""
+    """What mends a picture's faults; `gain` is in EV: exposure, and what darkens by highlights and shadows."""
 
     gain: float = 0.0
     blacks: float = 0.0

@@ -124,8 +124,9 @@ _LOOKS = (
         "Noir",
         "Black and white with hard light and deep blacks.",
         Adjustments(
+            exposure=0.1,
             contrast=42,
-            whites=10,
+            whites=20,
             blacks=-14,
             saturation=-100,
             hsl=Hsl(orange=HueAdjustment(luminance=12), blue=HueAdjustment(luminance=-25)),
@@ -189,7 +190,7 @@ _LOOKS = (
     BuiltinPreset(
         "High Key",
         "Bright and nearly without shadows: products, babies, snow.",
-        Adjustments(exposure=0.5, contrast=-12, shadows=38, whites=14, saturation=-6),
+        Adjustments(exposure=0.65, contrast=-12, shadows=38, whites=20, saturation=-6),
     ),
     BuiltinPreset(
         "Low Key",
