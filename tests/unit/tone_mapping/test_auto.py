@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -170,10 +170,10 @@ def test_one_thing_that_is_as_good_pictures_have_it_keeps_the_finish_off(lacked:
     bgr = np.ascontiguousarray(dull(photo("chelsea"))[..., ::-1])
     analysis, predicted = analyse_proxy(bgr), predict(bgr)
     assert predicted is not None
-    prediction = replace(predicted, faults=dict.fromkeys(FAULTS, Fault(0.0, 0.0)))
+    prediction = predicted._replace(faults=dict.fromkeys(FAULTS, Fault(0.0, 0.0)))
     assert finish_of(choose(analysis, prediction)).applied
-    assert not finish_of(choose(replace(analysis, **lacked), prediction)).applied
-    assert not finish_of(choose(analysis, replace(prediction, good_probability=0.35))).applied
+    assert not finish_of(choose(analysis._replace(**lacked), prediction)).applied
+    assert not finish_of(choose(analysis, prediction._replace(good_probability=0.35))).applied
 
 
 def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:

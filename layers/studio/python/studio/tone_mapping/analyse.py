@@ -1,7 +1,6 @@
 """What a picture looks like, in numbers, from a small proxy of it."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,16 +16,14 @@ _HISTOGRAM_BINS = 64
 _CLIPPED = 253.5 / 255
 
 
-@dataclass(frozen=True)
-class Cast:
+class Cast(NamedTuple):
     """Colour of the light as one estimator sees it, in EV: red over blue, and green over both."""
 
     warm: float
     green: float
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """Statistics of a picture; tones are display-encoded 0..1.
 
     Attributes

@@ -71,10 +71,10 @@ def skipping(result: AutoResult, groups: Collection[Group]) -> AutoResult:
         return result
     at_rest: dict[str, Any] = {slider: 0.0 for group in groups for slider in _SLIDERS[group]}
     steps = tuple(
-        replace(step, applied=False, reason=f"{step.reason} Skipped, as asked.")
+        step._replace(applied=False, reason=f"{step.reason} Skipped, as asked.")
         if step.applied and _GROUP_OF.get(step.name) in groups
         else step
         for step in result.steps
     )
     adjustments = replace(result.adjustments, **at_rest)
-    return replace(result, adjustments=adjustments, steps=steps)
+    return result._replace(adjustments=adjustments, steps=steps)

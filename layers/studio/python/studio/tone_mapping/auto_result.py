@@ -1,12 +1,11 @@
 """What an automatic choice of sliders comes to."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from studio.tone_mapping.adjustments import Adjustments
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One decision."""
 
     name: str
@@ -14,8 +13,7 @@ class Step:
     reason: str
 
 
-@dataclass(frozen=True)
-class AutoResult:
+class AutoResult(NamedTuple):
     """The sliders chosen, how sure that choice is (0..1), and why."""
 
     adjustments: Adjustments

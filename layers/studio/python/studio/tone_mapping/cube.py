@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
@@ -38,8 +37,7 @@ _Triple = tuple[float, float, float]
 _Header = dict[str, tuple[int, tuple[float, ...]]]
 
 
-@dataclass(frozen=True, eq=False)
-class ImportedLut:
+class ImportedLut(NamedTuple):
     """A LUT from a file, at least one of its two tables set: display-encoded RGB in, the same out.
 
     Parameters

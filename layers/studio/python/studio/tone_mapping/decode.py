@@ -3,10 +3,9 @@
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -40,8 +39,7 @@ _UPRIGHT: dict[int, Callable[[Any], Any]] = {
 }
 
 
-@dataclass
-class Photo:
+class Photo(NamedTuple):
     """A decoded picture, upright.
 
     Attributes
@@ -93,7 +91,7 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
     else:
         stored, header = _decode_with_opencv(data, header, reduction(header, min_side))
     if grey is not None:
-        stored, header = _grey_to_srgb(stored, grey), replace(header, icc_profile=None)
+        stored, header = _grey_to_srgb(stored, grey), header._replace(icc_profile=None)
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
@@ -140,7 +138,7 @@ def _decode_scene(data: bytes, header: ImageHeader) -> Photo:
     del light
     turn = _UPRIGHT.get(header.orientation, np.ascontiguousarray)
     if alpha is None:
-        return Photo(turn(pixels), None, replace(header, has_alpha=False))
+        return Photo(turn(pixels), None, header._replace(has_alpha=False))
     return Photo(turn(pixels), turn(np.rint(alpha * 65535).astype(np.uint16)), header)
 
 
@@ -203,7 +201,7 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
             image, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
             found = dict(zip(kinds, blocks, strict=True))
             if cv2.IMAGE_METADATA_EXIF in found:
-                header = replace(header, exif=bytes(found[cv2.IMAGE_METADATA_EXIF]).removeprefix(b"Exif\0\0"))
+                header = header._replace(exif=bytes(found[cv2.IMAGE_METADATA_EXIF]).removeprefix(b"Exif\0\0"))
         else:
             # IMREAD_UNCHANGED, too, leaves the orientation to us.
             flags = _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION if reduction > 1 else cv2.IMREAD_UNCHANGED
@@ -280,7 +278,7 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
     colours = np.asarray(image.convert(mode))
     order = cv2.COLOR_RGBA2BGRA if mode == "RGBA" else cv2.COLOR_RGB2BGR
     keeps_profile = header.icc_profile is not None and header.icc_profile[16:20] == b"RGB "
-    return cv2.cvtColor(colours, order), header if keeps_profile else replace(header, icc_profile=None)
+    return cv2.cvtColor(colours, order), header if keeps_profile else header._replace(icc_profile=None)
 
 
 def _grey_to_srgb(stored: Pixels, profile: bytes) -> Pixels:

@@ -10,7 +10,7 @@ nothing at black and at white.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,8 +41,7 @@ _LEAST_AIRLIGHT = 0.35
 _NEAR = np.float32(0.07)
 
 
-@dataclass(frozen=True)
-class _Haze:
+class _Haze(NamedTuple):
     """What the air adds: ``seen = scene * transmission + airlight * (1 - transmission)``.
 
     The transmission is a plane over luminance, place by place: ``slope * luminance + offset``.
@@ -55,8 +54,7 @@ class _Haze:
     amount: float  # -1..1
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     haze: _Haze | None
     haze_slope: Enlarged | None
     haze_offset: Enlarged | None

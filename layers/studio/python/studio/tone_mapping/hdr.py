@@ -11,8 +11,8 @@ shoulder looks at the largest channel, too, for by luminance alone sunsets and s
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -52,8 +52,7 @@ _NOISE_ONLY = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 
 
-@dataclass(frozen=True)
-class _Curve:
+class _Curve(NamedTuple):
     """Base in EV to display in EV, both with 0 for white; straight beyond its ends."""
 
     start: float
@@ -68,8 +67,7 @@ class _Curve:
         return bent
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     """All that a strip needs to know of the picture."""
 
     scale: np.float32  # makes white 1

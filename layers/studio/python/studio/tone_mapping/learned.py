@@ -4,7 +4,6 @@
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,8 +56,7 @@ _LEAST_SIDE = 16
 _TINY = np.float32(1e-4)
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """Trees of every output, one after another, each with its nodes and its leaves in pre-order.
 
     So the left branch of a node comes next, and the right one after what is in the left: no indexes are kept, and the
@@ -104,8 +102,7 @@ class WrongLight(NamedTuple):
     tint: float
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What the model says of a picture.
 
     Attributes
@@ -127,7 +124,7 @@ class Prediction:
 def load_model() -> Model:
     """Read the model, once."""
     with np.load(MODEL_FILE, allow_pickle=False) as arrays:
-        return Model(**{name: arrays[name] for name in Model.__dataclass_fields__})
+        return Model(**{name: arrays[name] for name in Model._fields})
 
 
 def predict(proxy: NDArray[Any]) -> Prediction | None:

@@ -1,7 +1,7 @@
 """A look: grades one after another, collapsed into one LUT."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,7 @@ from studio.tone_mapping.apply import apply_lut
 from studio.tone_mapping.lut import Lut, compile_lut, grade_lut, identity_lut, lut_size
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A grade that is a LUT of its own, as a preset made elsewhere is.
 
     Attributes

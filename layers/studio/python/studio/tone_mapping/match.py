@@ -17,8 +17,8 @@ Reinhard, E., Ashikhmin, M., Gooch, B. and Shirley, P. (2001). Color transfer be
 Applications, 21(5), 34-41: that statistics in an opponent space carry a look.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,7 @@ _LEAST_TONE, _LEAST_COLOUR = 0.5, 0.3  # share of the sliders that is kept where
 _VEILING = {"contrast": -1, "whites": -1, "blacks": 1}
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     """A picture in numbers.
 
     Attributes

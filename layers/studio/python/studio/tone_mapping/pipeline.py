@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, NamedTuple, get_args
 
@@ -33,8 +32,7 @@ _PROXY_MIN_SIDE = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy o
 _PREVIEW_QUALITY = 85
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What a picture is put through.
 
     Attributes
@@ -53,8 +51,7 @@ Proxy = NDArray[Any]
 Chooser = Callable[[Proxy, Analysis], Look]  # the proxy, as `load_proxy` makes it, and its analysis
 
 
-@dataclass(frozen=True)
-class GradedImage:
+class GradedImage(NamedTuple):
     """A graded picture and all that there is to say about it.
 
     Attributes
@@ -110,9 +107,9 @@ class _Grader:
         return pixels
 
 
-@dataclass
 class _Stopwatch:
-    timings_ms: dict[str, float] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -179,7 +176,7 @@ def matching(reference_proxy: Proxy, strength: float, *then: Grade, skip: Collec
 def _chosen(auto: AutoResult, strength: float, then: tuple[Grade, ...]) -> Look:
     if strength == 0:
         auto = skipping(auto, get_args(Group))
-    auto = replace(auto, adjustments=auto.adjustments.scaled(strength))
+    auto = auto._replace(adjustments=auto.adjustments.scaled(strength))
     return Look((auto.adjustments, *then), auto)
 
 
@@ -250,7 +247,7 @@ def grade_image(
         encoded = None
         if not dry_run:
             with stopwatch("apply"):
-                photo = replace(photo, pixels=grader.grade(photo.pixels, photo.alpha))
+                photo = photo._replace(pixels=grader.grade(photo.pixels, photo.alpha))
             with stopwatch("encode"):
                 encoded = encode(photo.pixels, photo.alpha, photo.header, output)
         return GradedImage(
@@ -302,7 +299,7 @@ def grade_still(
     alpha = photo.alpha
     if alpha is not None and alpha.dtype == np.uint16:
         alpha = (alpha >> 8).astype(np.uint8)
-    return replace(photo, pixels=with_dtype(pixels, np.dtype(np.uint8)), alpha=alpha)
+    return photo._replace(pixels=with_dtype(pixels, np.dtype(np.uint8)), alpha=alpha)
 
 
 def _longer_side(size: tuple[int, int], min_size: tuple[int, int]) -> int:
@@ -429,7 +426,7 @@ def _fitted(photo: Photo, max_size: int | None) -> Photo:
 
 def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
     if photo.alpha is None:
-        return replace(photo, pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
+        return photo._replace(pixels=cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
     # Weighed by alpha, or what hides in transparent pixels would bleed into their neighbours. The product of two bytes
     # fits uint16, half the memory of float32; for the same reason channel by channel.
     dtype = photo.pixels.dtype
@@ -441,7 +438,7 @@ def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
         plane = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
         plane /= np.maximum(alpha, 1e-6)
         pixels[..., channel] = np.rint(plane, out=plane).clip(0, np.iinfo(dtype).max, out=plane)
-    return replace(photo, pixels=pixels, alpha=np.rint(alpha).astype(dtype))
+    return photo._replace(pixels=pixels, alpha=np.rint(alpha).astype(dtype))
 
 
 def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ _VISIBLE = 1 / 255  # error above which it takes more
 _FINELY_BAKED_SIZE = 97  # 11 MB to store and to read; 129 would be 26
 
 
-@dataclass(frozen=True)
-class PresetFile:
+class PresetFile(NamedTuple):
     """What a look's file comes to: sliders or a LUT.
 
     Attributes

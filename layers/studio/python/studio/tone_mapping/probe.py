@@ -3,9 +3,8 @@
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import ImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -39,8 +38,7 @@ _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
 }
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The largest picture that is decoded; the light of OpenEXR and Radiance HDR takes several times the memory."""
 
     max_pixels: int = 100_000_000
@@ -48,8 +46,7 @@ class Limits:
     max_dimension: int = 30_000
 
 
-@dataclass(frozen=True)
-class ImageHeader:
+class ImageHeader(NamedTuple):
     """What a file says about itself.
 
     Attributes

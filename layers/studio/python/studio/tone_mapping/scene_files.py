@@ -6,7 +6,7 @@ Whatever is not as it should be is a ValueError, or what `struct` and `bytes` ra
 
 import re
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1 / 3, 1 / 3)  # primaries of CIE XYZ itself, as OpenEXR writes them
 
@@ -27,8 +27,7 @@ _SCANS = {
 }
 
 
-@dataclass(frozen=True)
-class SceneHeader:
+class SceneHeader(NamedTuple):
     """What a file of scene-linear light says about itself.
 
     Attributes

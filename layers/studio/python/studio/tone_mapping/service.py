@@ -358,7 +358,7 @@ def _compute(
         "size_bytes": None if graded.data is None else len(graded.data),
         "adjustments": named.adjustments and asdict(named.adjustments),
         "confidence": auto.confidence if auto else None,
-        "steps": [asdict(step) for step in auto.steps] if auto else [],
+        "steps": [step._asdict() for step in auto.steps] if auto else [],
         "grades": [grade.model_dump(mode="json") for grade in grades],
         "statistics": graded.statistics,
         "lut_id": graded.lut_id,

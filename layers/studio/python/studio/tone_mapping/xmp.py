@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from studio.tone_mapping.adjustments import Adjustments, CurvePoints, Hsl, HueAdjustment, ToneCurve
@@ -80,8 +80,7 @@ _OLD_CURVES = {name.replace("PV2012", ""): name for name in _CURVES}
 _WORDS_AT_REST = {"", "false", "none", "linear", "adobe color", "adobe standard"}
 
 
-@dataclass(frozen=True)
-class XmpPreset:
+class XmpPreset(NamedTuple):
     """What a preset file holds.
 
     Parameters

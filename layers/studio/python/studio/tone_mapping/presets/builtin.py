@@ -1,12 +1,11 @@
 """The looks that come with Studio, each nothing but sliders."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
 
 
-@dataclass(frozen=True)
-class BuiltinPreset:
+class BuiltinPreset(NamedTuple):
     """A look of ours; its id is its name in snake_case, behind ``builtin_``."""
 
     name: str
