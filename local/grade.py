@@ -32,7 +32,6 @@ from studio.tone_mapping.pipeline import (
     load_proxy,
     matching,
 )
-from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 
 gc.freeze()
 gc.enable()
@@ -130,6 +129,8 @@ def _output(options: argparse.Namespace) -> Output:
 
 
 def _preset(name: str, strength: float) -> Grade:
+    from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
+
     for preset_id in (name, f"builtin_{name}"):
         if preset_id in BUILTIN_PRESETS:
             return BUILTIN_PRESETS[preset_id].adjustments.scaled(strength)

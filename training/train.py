@@ -127,7 +127,8 @@ def main() -> None:
     every = np.ones(len(samples["name"]), bool)
     forests = fit(samples, every, FOREST_SEEDS)
     model = flatten(forests, fit_filters(samples, every))
-    np.savez(MODEL_FILE, **vars(model))
+    form = [(name, array.dtype, array.shape) for name, array in model._asdict().items()]
+    np.save(MODEL_FILE, np.array(tuple(model), np.dtype(form, align=True)))
     rows = samples["features"][:: len(samples["features"]) // 8]
     np.savez_compressed(SAMPLE_FILE, rows=rows, expected=predicted(forests, rows))
     print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size:,} bytes, {len(model.size):,} trees")

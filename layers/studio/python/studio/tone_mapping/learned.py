@@ -46,7 +46,7 @@ LIGHTS = ("warm_light", "cool_light")
 _BALANCES = tuple(f"{light}_{slider}" for light in LIGHTS for slider in ("temperature", "tint"))
 OUTPUTS = (*FAULTS, *(f"{fault}_amount" for fault in FAULTS), *LIGHTS, *_BALANCES, "good")
 
-MODEL_FILE = Path(__file__).with_name("auto_model.npz")
+MODEL_FILE = Path(__file__).with_name("auto_model.npy")
 
 _PERCENTS = (0.1, 0.5, 1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 98, 99, 99.5, 99.9)
 _FEW = (0.5, 5, 25, 50, 75, 95, 99.5)
@@ -122,9 +122,9 @@ class Prediction(NamedTuple):
 
 @lru_cache(maxsize=1)
 def load_model() -> Model:
-    """Read the model, once."""
-    with np.load(MODEL_FILE, allow_pickle=False) as arrays:
-        return Model(**{name: arrays[name] for name in Model._fields})
+    """Read the model, once: one record, for an archive of arrays takes three times as long."""
+    record = np.load(MODEL_FILE, allow_pickle=False)
+    return Model(**{name: record[name] for name in Model._fields})
 
 
 def predict(proxy: NDArray[Any]) -> Prediction | None:
@@ -395,7 +395,9 @@ def _lights(linear: Array, luma: Array, largest: Array) -> list[float]:
         points.append((red - blue, green - (red + blue) / 2))
         told += points[-1]
     spread = np.array(points)
-    told += [*np.median(spread, axis=0).tolist(), *spread.std(0).tolist(), float(usable.mean())]
+    ordered = np.sort(spread, axis=0)  # an even number; np.median would load numpy.ma to tell their middle
+    middle = (ordered[len(points) // 2 - 1] + ordered[len(points) // 2]) / 2
+    told += [*middle.tolist(), *spread.std(0).tolist(), float(usable.mean())]
     return told
 
 

@@ -1,6 +1,5 @@
 """Sliders to one 3D LUT."""
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -140,4 +139,6 @@ def lut_id(lut: Lut) -> str:
     str
         The first digits of the SHA-256 of its bytes.
     """
+    import hashlib  # here, beside the grading: it loads OpenSSL
+
     return hashlib.sha256(np.ascontiguousarray(lut).data).hexdigest()[:16]

@@ -53,13 +53,10 @@ def _sample(size: int) -> tuple[Array, Array, Array]:
         Linear light of the corners, (3, 4 n), which lie together by their place in the tetrahedron; the corners'
         shares, (4, n); linear light of the colours, (3, n).
     """
-    rng = np.random.default_rng(0)
-    quarter = (_COLOURS // 4, 3)
-    light = rng.random((2, _COLOURS // 4, 1))
-    like_pictures = light[0] ** 1.5 * (1 + rng.normal(0, 0.4, quarter))
-    nearly_neutral = light[1] * (1 + rng.normal(0, 0.15, quarter))
-    very_dark = 0.1 * rng.random(quarter)
-    colours = np.concatenate([rng.random(quarter), like_pictures, nearly_neutral, very_dark]).clip(0, 1)
+    anywhere, picture, neutral, dark = np.split(_evenly_spread(_COLOURS, 4), 4)
+    like_pictures = picture[:, :1] ** 1.5 * (1 + 0.4 * _normal(picture[:, 1:]))
+    nearly_neutral = neutral[:, :1] * (1 + 0.15 * _normal(neutral[:, 1:]))
+    colours = np.concatenate([anywhere[:, 1:], like_pictures, nearly_neutral, 0.1 * dark[:, 1:]]).clip(0, 1)
     corner = np.minimum(np.floor(colours * (size - 1)), size - 2)
     place = colours * (size - 1) - corner
     # From a cell's darkest corner to its brightest, first along the axis on which the colour is furthest.
@@ -74,6 +71,26 @@ def _sample(size: int) -> tuple[Array, Array, Array]:
         shares.astype(np.float32),
         to_linear(np.ascontiguousarray(colours.T, np.float32)),
     )
+
+
+def _evenly_spread(count: int, dimensions: int) -> Array:
+    """Spread points over the unit cube, (count, dimensions), float64, the same ones always.
+
+    An additive recurrence (Martin Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018). numpy's
+    generators would do, but loading them takes as long as choosing a look.
+    """
+    ratio = 2.0
+    for _ in range(50):  # to the root of ratio ** (dimensions + 1) = ratio + 1
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    steps = ratio ** -np.arange(1.0, dimensions + 1)
+    points: Array = (0.5 + np.arange(1.0, count + 1)[:, None] * steps) % 1
+    return points
+
+
+def _normal(share: Array) -> Array:
+    """Quantiles of the normal distribution, nearly: those of the logistic one that is as steep in the middle."""
+    quantile: Array = np.log(share / (1 - share)) / 1.6
+    return quantile
 
 
 def _cie94(encoded: Array, other: Array) -> Array:
