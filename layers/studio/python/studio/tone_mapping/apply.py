@@ -8,7 +8,7 @@ import numpy as np
 import PyOpenColorIO as ocio  # noqa: N813
 from numpy.typing import NDArray
 
-from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
+from studio.tone_mapping.dither import TILE, WHITE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.lut import Lut, identity_lut
 
 _DEPTHS = {
@@ -37,7 +37,9 @@ class LutProcessor:
         self._processor: Any = None  # the identity needs none
         if not np.array_equal(lut, identity_lut(lut.shape[0])):
             target = np.dtype(np.uint16) if self._is_dithered else dtype
-            self._processor = _processor(lut, _DEPTHS[dtype], _DEPTHS[target])
+            # What is dithered comes out as 8-bit codes times 256.
+            scaled = lut * np.float32(WHITE / 65535) if self._is_dithered else lut
+            self._processor = _processor(scaled, _DEPTHS[dtype], _DEPTHS[target])
 
     def apply(self, pixels: NDArray[Any], threads: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Run pixels through the LUT, tetrahedrally.
@@ -54,7 +56,7 @@ class LutProcessor:
         Returns
         -------
         ndarray
-            Of the shape and type of `pixels`. 8 bits are dithered from 16; an identity LUT returns the pixels exactly.
+            Of the shape and type of `pixels`. 8 bits are dithered; an identity LUT returns the pixels exactly.
         """
         pixels = np.ascontiguousarray(pixels)
         if out is None:
@@ -66,15 +68,15 @@ class LutProcessor:
         height, width, _ = pixels.shape
         pattern = dither_pattern(width if self._is_dithered else 0)
         threads = threads or os.cpu_count() or 1
-        # The dither's other passes find a short strip in a core's cache; without it, calls are all that strips cost.
+        # The dither's passes find a short strip in a core's cache; without it, calls are all that strips cost.
         rows = TILE if self._is_dithered else max(TILE, -(-height // (_STRIPS * threads)))
 
         def grade_strip(top: int) -> None:
             source, target = pixels[top : top + rows], out[top : top + rows]
-            wide = np.empty(source.shape, np.uint16) if self._is_dithered else target
-            self._processor.apply(_describe(source), _describe(wide))
+            graded = np.empty(source.shape, np.uint16) if self._is_dithered else target
+            self._processor.apply(_describe(source), _describe(graded))
             if self._is_dithered:
-                dither_to_8_bits(wide, target, pattern[: len(wide)])
+                dither_to_8_bits(graded, target, pattern[: len(graded)])
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(grade_strip, range(0, height, rows)))

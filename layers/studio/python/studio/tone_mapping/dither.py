@@ -1,30 +1,32 @@
-"""16 bits to 8 without banding."""
+"""To 8 bits without banding."""
 
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 TILE = 64  # side of the dither pattern
+WHITE = 255 * 256  # the code of white, as `dither_to_8_bits` takes it
 
 
-def dither_to_8_bits(wide: NDArray[np.uint16], out: NDArray[np.uint8], pattern: NDArray[np.uint16]) -> None:
-    """Write 16-bit values as 8-bit ones with an ordered dither.
+def dither_to_8_bits(fine: NDArray[np.uint16], out: NDArray[np.uint8], pattern: NDArray[np.uint16]) -> None:
+    """Write codes that have a fraction as whole ones with an ordered dither.
 
     Parameters
     ----------
-    wide : ndarray of uint16
-        (h, w, 3), 0..65535, contiguous; overwritten, so that no other memory is needed.
+    fine : ndarray of uint16
+        (h, w, 3), 8-bit codes times 256, contiguous; overwritten, so that no other memory is needed. What is above
+        white (255 * 256) is white.
     out : ndarray of uint8
-        (h, w, 3): the answer. Its mean follows `wide` below one code; whole codes (multiples of 257) stay flat.
+        (h, w, 3): the answer. Its mean follows `fine` below one code; whole codes stay flat.
     pattern : ndarray of uint16
-        `dither_pattern` of this width, cut to h rows; `wide` starts at a multiple of `TILE` in its picture.
+        `dither_pattern` of this width, cut to h rows; `fine` starts at a multiple of `TILE` in its picture.
     """
-    wide -= wide >> np.uint16(8)  # now the 8-bit code times 256, exactly so for whole codes
-    wide += pattern
-    wide >>= 8
-    out[...] = wide
+    cv2.add(fine, pattern, dst=fine)  # and no further than 65535
+    fine >>= 8
+    out[...] = fine
 
 
 def dither_pattern(width: int) -> NDArray[np.uint16]:

@@ -160,8 +160,9 @@ def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:
         return pixels.astype(np.uint16) * np.uint16(257)
     narrow, pattern = np.empty(pixels.shape, np.uint8), dither_pattern(pixels.shape[1])
     for top in range(0, len(pixels), TILE):
-        wide = pixels[top : top + TILE].copy()
-        dither_to_8_bits(wide, narrow[top : top + TILE], pattern[: len(wide)])
+        wide = pixels[top : top + TILE]
+        fine = wide - (wide >> 8)  # 257 times a code to 256 times the code, exactly
+        dither_to_8_bits(fine, narrow[top : top + TILE], pattern[: len(fine)])
     return narrow
 
 
