@@ -208,7 +208,7 @@ class Adjustments:
     highlights: float = _slider("Bright tones: negative darkens them, white is held.")
     shadows: float = _slider("Dark tones: positive brightens them, black is held.")
     whites: float = _slider(
-        "White point: +100 turns 70 % of full code nearly white, -100 lowers white to 75 %; dark tones stay."
+        "White point: +100 turns 75 % of full code nearly white, -100 lowers white to 75 %; dark tones stay."
     )
     blacks: float = _slider("Black point: -100 turns 35 % of full code to black, +100 lifts black to 20 %.")
     vibrance: float = _slider("Saturation of dull colours, gentle on vivid ones and on skin.")

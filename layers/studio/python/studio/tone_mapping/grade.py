@@ -26,7 +26,7 @@ from studio.tone_mapping.curve import bend_by
 from studio.tone_mapping.hsl import adjust_hues
 from studio.tone_mapping.white_balance import white_balance_gains, white_balance_matrix
 
-_KNEE = 0.7  # linear light above which a raised exposure rolls off
+_KNEE = 0.5  # linear light above which a raised exposure rolls off
 _TOE = 0.15  # softness of the black point, as a share of it
 
 
