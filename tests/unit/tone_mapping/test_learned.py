@@ -124,6 +124,13 @@ def test_what_is_unlikely_is_left(fault: str, start: float) -> None:
     assert likely_corrections(prediction({fault: Fault(start + 0.05, 1.0)})) != RawSliders()
 
 
+def test_the_likelier_a_picture_is_good_the_less_of_its_faults_is_mended() -> None:
+    under = prediction({"under": Fault(0.9, 1.0)}, warm_light=WrongLight(0.99, -40.0, 0.0))
+    gains = [likely_corrections(under._replace(good_probability=good)).gain for good in (0.0, 0.5, 0.65, 0.8, 0.9)]
+    assert gains == pytest.approx([1, 1, 0.5, 0, 0])
+    assert likely_corrections(under._replace(good_probability=0.9)).temperature == -40  # the light is another matter
+
+
 @pytest.mark.parametrize(("light", "way"), [("warm_light", -1), ("cool_light", 1)])
 def test_the_light_of_a_camera_set_wrong_is_balanced_in_a_picture_that_is_good_otherwise(light: str, way: int) -> None:
     faults = {"over": Fault(0.1, -0.5), "magenta": Fault(0.9, -20.0)}

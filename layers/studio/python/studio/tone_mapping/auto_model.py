@@ -18,6 +18,8 @@ from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 # training/README.md tells how they were chosen.
 _LIKELY, _LIKELY_CAST = (0.4, 0.8), (0.3, 0.8)
 _CASTS = ("warm", "cool", "green", "magenta")
+# Probability of a picture that is good as it is, from where on less of its faults is mended, and from where nothing.
+_GOOD = (0.5, 0.8)
 # Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly.
 _WRONG_LIGHT = (0.55, 0.85)
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
@@ -64,7 +66,8 @@ def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
         Step(
             "already_good",
             adjustments == Adjustments(),
-            f"The likeliest of all faults ({likeliest}) is {probability[likeliest]:.0%} likely.",
+            f"The likeliest of all faults ({likeliest}) is {probability[likeliest]:.0%} likely, "
+            f"that the picture is good as it is {prediction.good_probability:.0%}.",
         ),
     )
     # Of the decision that is least sure: a fault that is as probable as not is a guess.
@@ -144,7 +147,7 @@ def _step(name: str, seen: str, sliders: dict[str, float]) -> Step:
 
 
 def likely_corrections(prediction: Prediction) -> RawSliders:
-    """Take what mends the faults that a picture likely has, each by its own probability.
+    """Take what mends the faults that a picture likely has, each by its own probability, unless it is likely good.
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
     temperature and tint are what takes that back.
@@ -156,13 +159,14 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
     Returns
     -------
     RawSliders
-        0 for a fault that the picture likely lacks; held to no range.
+        0 for a fault that the picture likely lacks, and for all where it is likely good; held to no range.
     """
     sliders = RawSliders()._asdict()
+    doubt = 1 - ramp(prediction.good_probability, *_GOOD)
     for fault, slider in FAULTS.items():
         probability, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
-        sliders[slider] += ramp(probability, *likely) * amount
+        sliders[slider] += doubt * ramp(probability, *likely) * amount
     for light in prediction.lights.values():
         wrong = ramp(light.probability, *_WRONG_LIGHT)
         sliders["temperature"] += wrong * (light.temperature - sliders["temperature"])
