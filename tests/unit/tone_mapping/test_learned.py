@@ -114,7 +114,7 @@ def test_the_likelier_a_fault_the_more_is_taken_of_what_mends_it(fault: str, sli
     taken = [likely_corrections(prediction({fault: Fault(probability, -3.0)})) for probability in probabilities]
     amounts = [getattr(one, slider) for one in taken]
     assert (np.diff(amounts) <= 0).all()
-    assert (amounts[0], amounts[-1]) == (0, -3)
+    assert (amounts[0], amounts[-1]) == (0, pytest.approx(-3.6 if fault == "pale" else -3))
     assert all(one._replace(**{slider: 0.0}) == RawSliders() for one in taken)
 
 

@@ -18,6 +18,8 @@ from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
 # training/README.md tells how they were chosen.
 _LIKELY, _LIKELY_CAST = (0.4, 0.8), (0.3, 0.8)
 _CASTS = ("warm", "cool", "green", "magenta")
+# Saturation for that which the forests tell: they draw amounts towards their mean.
+_MORE_COLOUR = 1.2
 # Probability of a picture that is good as it is, from where on less of its faults is mended, and from where nothing.
 _GOOD = (0.5, 0.8)
 # Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly.
@@ -167,6 +169,7 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
         probability, amount = prediction.faults[fault]
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
         sliders[slider] += doubt * ramp(probability, *likely) * amount
+    sliders["saturation"] *= _MORE_COLOUR
     for light in prediction.lights.values():
         wrong = ramp(light.probability, *_WRONG_LIGHT)
         sliders["temperature"] += wrong * (light.temperature - sliders["temperature"])
