@@ -324,6 +324,13 @@ def test_a_channel_s_curve_bends_it_alone_after_that_of_all() -> None:
     np.testing.assert_allclose(graded, [0.5, 0.5, 0.8], atol=1e-4)
 
 
+@pytest.mark.parametrize("blacks", [-10, -50, -100])
+@pytest.mark.parametrize("others", [Adjustments(), Adjustments(contrast=30), Adjustments(exposure=0.5, temperature=40)])
+def test_a_lowered_black_point_holds_white(blacks: int, others: Adjustments) -> None:
+    """Or the dither would speckle paper white."""
+    assert grade(GREYS[-1:], replace(others, blacks=blacks)).min() > 1 - 1e-6
+
+
 def test_lifted_black_and_lowered_white_are_where_they_say_whatever_the_contrast() -> None:
     ends = grade(GREYS[[0, -1]], Adjustments(blacks=100, whites=-100, contrast=80, shadows=-50))[:, 0]
     np.testing.assert_allclose(ends, [0.2, 0.75], atol=1e-4)

@@ -112,8 +112,8 @@ def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) ->
     if not adjustments.exposure and adjustments.whites <= 0 <= adjustments.blacks and peak == 1:
         return linear
     black_in = _code(0.0035 * max(-adjustments.blacks, 0))
-    gain = 2.0**adjustments.exposure / (1 - black_in)
     full, peak = (float(_above_black(np.array(light, np.float32), black_in)) for light in (1, peak))
+    gain = 2.0**adjustments.exposure / full
     linear = _above_black(linear, black_in)
     balanced = _shoulder(linear / full, peak / full)
     if adjustments.whites > 0:
