@@ -224,6 +224,13 @@ def test_whites_move_bright_tones_and_leave_dark_ones(whites: int, expected: lis
     np.testing.assert_allclose(grade(tones, Adjustments(whites=whites))[:, 0] * 255, expected, atol=1)
 
 
+@pytest.mark.parametrize("others", [Adjustments(), Adjustments(blacks=-50), Adjustments(temperature=60)])
+def test_more_whites_are_nowhere_darker(others: Adjustments) -> None:
+    """Not in vivid colours either, which whites move less than white."""
+    raised = [grade(colours(), replace(others, whites=whites)) for whites in range(0, 101, 10)]
+    assert np.diff(np.stack(raised), axis=0).min() >= -1e-5
+
+
 @given(adjustments(contrast=FULL, shadows=FULL, highlights=FULL))
 @settings(max_examples=50, deadline=None)
 def test_the_tone_curve_keeps_hue(sliders: Adjustments) -> None:

@@ -116,13 +116,21 @@ def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) ->
     gain = 2.0**adjustments.exposure / full
     linear = _above_black(linear, black_in)
     balanced = _shoulder(linear / full, peak / full)
+    low, high = _rolled_ends(gain * linear, gain * peak)
     if adjustments.whites > 0:
         white_in = 1 - 0.0030 * adjustments.whites
         rise = (1 - white_in) / white_in**3
         linear = linear * _bright_gain(_norm(linear), rise)
         peak *= float(_bright_gain(np.array(peak, np.float32), rise))
-    low, high = (_shoulder(gain * end, gain * peak) for end in (smallest(linear), largest(linear)))
+        # A vivid colour rises less than white does: room for white may not darken it.
+        bright_low, bright_high = _rolled_ends(gain * linear, gain * peak)
+        low, high = np.maximum(low, bright_low), np.maximum(high, bright_high)
     return _between(low, high, balanced)
+
+
+def _rolled_ends(linear: Array, peak: float) -> tuple[Array, Array]:
+    """Smallest and largest channel behind the shoulder."""
+    return _shoulder(smallest(linear), peak), _shoulder(largest(linear), peak)
 
 
 def _between(low: Array, high: Array, planes: Array) -> Array:
