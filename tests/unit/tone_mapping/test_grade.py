@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
 from studio.tone_mapping.colour import gamut_fraction, luminance, to_encoded, to_linear
 from studio.tone_mapping.grade import bend, grade
+from studio.tone_mapping.white_balance import white_balance_gains
 from tests.unit.tone_mapping.sliders import GLOBAL, HUES, moved
 
 CODE = 1 / 255
@@ -239,7 +240,7 @@ def test_the_tone_curve_keeps_hue(sliders: Adjustments) -> None:
     assert_same_hues(grade(inside, sliders), inside)
 
 
-@given(adjustments(**BALANCE), st.floats(-3, 3), st.integers(0, 100))
+@given(adjustments(**BALANCE), st.floats(0, 3), st.integers(0, 100))
 @settings(max_examples=50, deadline=None)
 def test_exposure_and_whites_keep_the_hue_that_white_balance_gives(
     balance: Adjustments, exposure: float, whites: int
@@ -247,6 +248,13 @@ def test_exposure_and_whites_keep_the_hue_that_white_balance_gives(
     """Skin that nears white does not turn yellow, nor the sky cyan."""
     brighter = replace(balance, exposure=exposure, whites=whites)
     assert_same_hues(grade(colours(300), brighter), grade(colours(300), balance))
+
+
+def test_a_cloud_that_is_warmed_and_darkened_is_orange() -> None:
+    """By hand: red, green and blue times the gains of the balance and a quarter; no channel comes to the shoulder."""
+    cloud = np.array([[230, 226, 205]], np.float32) / 255
+    expected = to_encoded(to_linear(cloud) * white_balance_gains(100, 0) / 4)
+    np.testing.assert_allclose(grade(cloud, Adjustments(temperature=100, exposure=-2)), expected, atol=2 / 255)
 
 
 def assert_same_hues(one: NDArray[Any], other: NDArray[Any]) -> None:

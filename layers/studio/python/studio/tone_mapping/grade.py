@@ -115,7 +115,9 @@ def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) ->
     full, peak = (float(_above_black(np.array(light, np.float32), black_in)) for light in (1, peak))
     gain = 2.0**adjustments.exposure / full
     linear = _above_black(linear, black_in)
-    balanced = _shoulder(linear / full, peak / full)
+    # By as much as it is darkened, less is rolled off, channel by channel: clouds in warm light would turn olive.
+    darker = min(2.0**adjustments.exposure, 1) / full
+    balanced = _shoulder(darker * linear, darker * peak)
     low, high = _rolled_ends(gain * linear, gain * peak)
     if adjustments.whites > 0:
         white_in = 1 - 0.0030 * adjustments.whites
