@@ -151,6 +151,25 @@ def test_a_cube_is_imported_applied_and_exported_as_it_was(user: Any) -> None:
     assert user.http.delete(url).status_code == 204
 
 
+@pytest.mark.parametrize(("look", "nodes"), [("noir", 33), ("autumn", 50)])
+def test_a_look_is_exported_with_the_nodes_that_it_takes(user: Any, look: str, nodes: int) -> None:
+    answer = user.http.get(f"{ROUTE}/builtin_{look}/cube").raise_for_status()
+    assert f"LUT_3D_SIZE {nodes}\n" in answer.text
+
+
+def test_the_largest_export_fits_the_answer_whatever_its_numbers(user: Any) -> None:
+    content = "LUT_3D_SIZE 50\n" + "-1e6 -1e6 -1e6\n" * 50**3
+    preset = user.http.post(f"{ROUTE}/import", json={"content": content}).raise_for_status().json()
+    url = f"{ROUTE}/{preset['preset_id']}/cube"
+    answer = user.http.get(url).raise_for_status()
+    rows = [line for line in answer.text.splitlines() if line.startswith(("-1000000.0", "-999999.9"))]
+    assert len(rows) == 50**3
+    refused = user.http.get(url, params={"size": 51})
+    [detail] = refused.json()["error"]["details"]
+    assert (refused.status_code, detail["field"]) == (422, "size")
+    assert "50" in detail["message"]
+
+
 def test_an_uploaded_file_is_imported(user: Any) -> None:
     form = user.http.post("/uploads", json={"content_type": "application/octet-stream"}).raise_for_status().json()
     httpx.post(form["url"], data=form["fields"], files={"file": NEGATIVE.encode()}).raise_for_status()

@@ -22,6 +22,8 @@ from studio.tone_mapping.presets.models import ImportPresetRequest, ImportPreset
 from studio.tone_mapping.presets.settings import PresetSettings
 from studio.tone_mapping.read_adjustments import read_adjustments
 
+# An answer of Lambda holds a .cube of so many nodes an axis whatever its numbers are, and none of 65.
+EXPORT_MAX_NODES = 50
 _MOST_UNMAPPED = 200  # told of a file
 
 
@@ -82,7 +84,7 @@ def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str
     caller : Caller
     preset_id : str
     size : int or None
-        Grid points a side; by default the preset's own, at most 33.
+        Grid points a side; by default what grading an 8-bit image takes, at most `EXPORT_MAX_NODES`.
 
     Returns
     -------
@@ -96,8 +98,7 @@ def export_preset(caller: Caller, preset_id: str, size: int | None) -> tuple[str
     """
     told = service.get_preset(caller, preset_id)
     grades = [find_grade(caller, preset_id, 100)]
-    # Lambda's answer holds a .cube of 50 nodes, not one of 65.
-    lut = compile_look(grades, size or min(look_size(grades, 8), 33))
+    lut = compile_look(grades, size or min(look_size(grades, bit_depth=8), EXPORT_MAX_NODES))
     spatial = ", without its spatial sliders" if told.adjustments and told.adjustments.is_spatial else ""
     file_name = re.sub(r"[^A-Za-z0-9]+", "-", told.name).strip("-") or preset_id
     return f"{file_name}.cube", write_cube(lut, told.name + spatial)
