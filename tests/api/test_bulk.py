@@ -279,6 +279,17 @@ def test_a_preset_that_is_none_of_the_users_is_not_found_before_anything_starts(
     assert user.http.get("/compute-tasks").json()["items"] == []
 
 
+@pytest.mark.parametrize("key", ["users/{}/uploads/upl_000000000000000000000000", ""])
+def test_a_reference_that_is_not_there_is_not_found_before_anything_starts(stack: Stack, user: Any, key: str) -> None:
+    reference = key.format(user.user_id)
+    keys = [upload(stack, user, 1, picture(90))]
+    body = {"task_type": "auto_correct", "parameters": {"reference_key": reference}, "image_keys": keys}
+    answer = user.http.post(BULK, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "OBJECT_NOT_FOUND")
+    assert answer.json()["error"]["details"][0]["field"] == "parameters.reference_key"
+    assert user.http.get("/compute-tasks").json()["items"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -53,7 +53,7 @@ def submit(caller: Caller, request: BulkGradeRequest, job_id: str | None = None)
     UnavailableError
         If callbacks are asked for and not configured.
     NotFoundError
-        If a key is not one of the caller's own, or there is no such preset.
+        If a key is not one of the caller's own, or there is no such reference or preset.
     """
     caller.require("grade")
     if job_id and (begun := jobs.find_job(job_id, caller.user_id)):  # before its manifest is written over
@@ -238,8 +238,10 @@ def _check_parameters(caller: Caller, request: BulkGradeRequest) -> None:
         )
     except ValidationError as error:
         raise refuse_fields([(("parameters", *item["loc"]), item) for item in error.errors()]) from error
-    if reference_key := request.parameters.get("reference_key"):
+    if (reference_key := request.parameters.get("reference_key")) is not None:
         require_own(caller, reference_key, "parameters.reference_key")
+        if storage.get_size(reference_key) is None:
+            raise missing(reference_key, "parameters.reference_key")
     if preset_id := request.parameters.get("preset_id"):
         try:
             presets.get_preset(caller, preset_id)
