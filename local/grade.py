@@ -174,7 +174,22 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
     try:
         return read_adjustments(values)
     except ValidationError as error:
-        raise Usage(refuse_fields([(problem["loc"], problem) for problem in error.errors()]).message) from error
+        problems = error.errors()
+        for problem in problems:
+            if problem["type"] == "unexpected_keyword_argument":
+                raise Usage(_no_such_slider(problem["loc"])) from error
+        raise Usage(refuse_fields([(problem["loc"], problem) for problem in problems]).message) from error
+
+
+def _no_such_slider(path: Sequence[str | int]) -> str:
+    """Name those that there are beside it."""
+    *folders, name = map(str, path)
+    prefix = "".join(f"{folder}." for folder in folders)
+    place: Any = Adjustments()
+    for folder in folders:
+        place = getattr(place, folder)
+    names = ", ".join(f"{prefix}{slider.name}" for slider in fields(place))
+    return f"there is no slider {prefix}{name}; sliders are {names}"
 
 
 def _tasks(files: Sequence[Path], out: Path) -> Iterator[Task]:
