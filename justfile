@@ -48,11 +48,11 @@ test *arguments: install
 
 # The documentation in a headless Chromium, which must be there
 test-browser *arguments: install
-	@pytest tests/browser "$@"
+	@pytest -o testpaths=tests/browser "$@"
 
 # Offloaded jobs while workers and MongoDB are killed: 200 jobs of 20 clients, twice
 test-chaos *arguments: install
-	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s tests/chaos "$@"
+	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s -o testpaths=tests/chaos "$@"
 
 # Ten exports while their containers are killed (--long: a film of 3 minutes at 1080p instead)
 test-exports *arguments: install
@@ -60,7 +60,7 @@ test-exports *arguments: install
 
 # Hostile files and requests, schemathesis, the walk of another user through every route, kills; ends with the counts
 attack *arguments: install
-	@ATTACK=full CHAOS_JOBS=60 pytest tests/attack tests/api/test_authorisation.py tests/chaos/test_offload.py "$@"
+	@ATTACK=full CHAOS_JOBS=60 pytest -o testpaths="tests/attack tests/api/test_authorisation.py tests/chaos/test_offload.py" "$@"
 
 # Fuzz what reads strangers' files, each target for so many seconds; findings land in out/
 fuzz seconds="300": install
@@ -129,7 +129,7 @@ invoke function case: build lambda-image
 
 # Every function on every event in Lambda's container; takes Docker, or root on Debian
 test-sam-local *arguments: build lambda-image
-	@pytest tests/sam_local "$@"
+	@pytest -o testpaths=tests/sam_local "$@"
 
 [private]
 lambda-image:
