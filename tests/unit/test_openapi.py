@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from local import openapi
+from studio.compute_tasks.registry import TASKS
 from studio.errors import SECRET_FIELDS
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,12 @@ def test_a_cursor_is_one_that_was_given(document: dict[str, Any]) -> None:
     assert len(cursors) == 6
     patterns = {name: schema["anyOf"][0]["pattern"] for name, schema in cursors.items()}
     assert [name for name, pattern in patterns.items() if re.search(pattern, "zzz")] == []
+
+
+def test_tasks_by_which_jobs_are_listed_are_named(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/compute-tasks"]["get"]["parameters"]
+    [schema] = [parameter["schema"] for parameter in parameters if parameter["name"] == "task_type"]
+    assert schema["anyOf"][0] == {"type": "string", "enum": list(TASKS)}
 
 
 def test_what_begins_or_makes_something_takes_an_idempotency_key(document: dict[str, Any]) -> None:

@@ -202,7 +202,7 @@ def list_jobs(
     filters: dict[str, Any] = {
         "taskType": {"$nin": [name for name, task in TASKS.items() if task.scope not in caller.scopes]}
     }
-    if task_type:
+    if task_type is not None:
         if task_type not in TASKS:
             message = f"a task is one of {', '.join(TASKS)}; got {task_type!r:.66}"
             raise InvalidFieldError(message, field="task_type")
