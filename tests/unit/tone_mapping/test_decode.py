@@ -297,6 +297,41 @@ def test_tiles_that_make_no_picture_are_refused(tiff_file: Saved, more: dict[int
     assert caught.value.code == "IMAGE_CORRUPT"
 
 
+@pytest.mark.parametrize("side", [16, None])
+@pytest.mark.parametrize(
+    ("kind", "channels", "planes"),
+    [(np.uint8, 3, True), (np.uint8, 4, True), (np.uint8, 3, False), (np.uint16, 3, False)],
+)
+def test_tiffs_that_lack_a_strip_or_a_tile_are_refused(
+    tiff_file: Saved, side: int | None, kind: type, channels: int, planes: bool
+) -> None:
+    samples: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (32, 48, channels)).astype(kind)
+    # One plane below the other, as one picture has them, is how they lie in the file.
+    stored = np.concatenate(np.moveaxis(samples, 2, 0))[..., None] if planes else samples
+    size = stored[:16, : side or 48].nbytes
+    offsets = range(392, 392 + stored.nbytes, size)
+
+    def write(*offsets: int) -> bytes:
+        places, sizes = (324, 325) if side else (273, 279)
+        tags = {
+            257: (3, 32),
+            258: (3, *[8 * samples.itemsize] * channels),
+            277: (3, channels),
+            278: (3, 16),
+            284: (3, 2 if planes else 1),
+            places: (4, *offsets),
+            sizes: (4, *[size] * len(offsets)),
+        }
+        return tiff_file(stored, 2 if channels == 3 else 5, tags, (side, 16) if side else None)
+
+    whole = decoded(write(*offsets))
+    assert channels == 4 or (whole.pixels[..., ::-1] == samples).all()
+    for lacking in (offsets[:-1], [*offsets[:-1], 0], offsets[: len(offsets) // channels]):
+        with pytest.raises(InvalidImageError) as caught:
+            decoded(write(*lacking))
+        assert caught.value.code == "IMAGE_CORRUPT"
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("kind", ["PNG", "PNG with alpha", "TIFF"])
 def test_grey_of_any_depth_gets_the_tones_that_its_profile_says(

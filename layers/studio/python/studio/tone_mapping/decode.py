@@ -18,7 +18,7 @@ from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import to_rec709, tone_map
 from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
-from studio.tone_mapping.probe import ImageHeader, ends_early, undecodable
+from studio.tone_mapping.probe import ImageHeader, ends_early, lacks_pieces, undecodable
 from studio.tone_mapping.scene_files import plain_radiance
 
 Pixels = NDArray[Any]
@@ -85,6 +85,8 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
     """
     if header.format in ("exr", "hdr"):
         return _decode_scene(data, header)
+    if header.format == "tiff" and lacks_pieces(data):  # both decoders would make them up
+        raise undecodable(data, "tiff")
     grey = header.icc_profile if header.mode in _GREY_MODES and _is_grey_profile(header.icc_profile) else None
     if _is_for_pillow(header):
         stored, header = _decode_with_pillow(data, header)
@@ -262,9 +264,6 @@ def _unmultiply(image: Pixels) -> None:
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
     plugin = {"jpeg": JpegFile, "png": PngImageFile, "tiff": TiffFile}[header.format]
     file = plugin(BytesIO(data))
-    covered = sum((box[2] - box[0]) * (box[3] - box[1]) for _, box, *_ in file.tile if box)
-    if covered < header.width * header.height:  # Pillow leaves black where a tile is missing
-        raise undecodable(data, header.format)
     try:
         file.load()
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error) as error:

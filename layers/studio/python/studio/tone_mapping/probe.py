@@ -587,3 +587,30 @@ def _tiff_ends_early(data: bytes) -> bool:
         return not tags or any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
     except (SyntaxError, ValueError, TypeError, OSError, EOFError, struct.error):
         return True
+
+
+def lacks_pieces(data: bytes) -> bool:
+    """Tell whether a TIFF lists fewer strips or tiles than its picture takes, in each plane where it has several.
+
+    Parameters
+    ----------
+    data : bytes
+        A TIFF that `probe` has read.
+
+    Returns
+    -------
+    bool
+    """
+    tags = tiff_directory(data)
+    offsets = tags.get(273) or tags.get(324)
+    if not offsets:  # a JPEG of the old kind may have none; in all others, decoders miss them
+        return False
+    try:
+        width, height = tags[256], tags[257]
+        across, down = (tags[322], tags[323]) if 322 in tags else (width, tags.get(278, height))
+        pieces = -(-width // max(across, 1)) * -(-height // max(down, 1))
+        planes = tags.get(277, 1) if tags.get(284, 1) == 2 else 1
+        listed = sum(offset > 0 for offset in offsets)  # at 0 is the header, and none of the picture
+        return bool(listed < pieces * planes)
+    except (TypeError, LookupError, ArithmeticError):
+        return True
