@@ -182,6 +182,20 @@ def test_the_secret_before_works_through_its_grace(stack: Stack, user: Any) -> N
     assert not any(authorize(stack, key["api_key"])["isAuthorized"] for key in keys), "revoked is revoked"
 
 
+def test_a_secret_that_the_gateway_remembers_gets_no_key_once_it_was_rotated(user: Any) -> None:
+    old = user.http.post("/auth/api-keys", json={"name": "script"}).json()
+    headers = {"X-API-KEY": old["api_key"]}
+    assert user.http.get("/auth/me", headers=headers).status_code == 200
+    rotate = f"/auth/api-keys/{old['key_id']}/rotate"
+    new = user.http.post(rotate).raise_for_status().json()
+    assert user.http.get("/auth/me", headers=headers).status_code == 200, "remembered"
+    for path, body in (("/auth/api-keys", {"name": "successor"}), (rotate, {})):
+        answer = user.http.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "KEY_ENDED")
+    made = user.http.post("/auth/api-keys", json={"name": "successor"}, headers={"X-API-KEY": new["api_key"]})
+    assert made.status_code == 201
+
+
 def test_a_key_cannot_be_rotated_into_more_than_the_caller_has(user: Any) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "small", "scopes": ["grade"]}).json()
     answer = user.http.post(f"/auth/api-keys/{user.key_id}/rotate", headers={"X-API-KEY": key["api_key"]})

@@ -1,6 +1,6 @@
 from studio.auth import service
 from studio.auth.models import ApiKeyResponse, CreateApiKeyRequest
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_api_key, get_caller
 
 app = create_app()
 
@@ -15,7 +15,7 @@ app = create_app()
     responses=answers(201, 400, 403, 409, 415, 503),
 )
 def create_api_key(request: CreateApiKeyRequest) -> ApiKeyResponse:
-    return service.create_api_key(get_caller(app), request)
+    return service.create_api_key(get_caller(app), get_api_key(app), request)
 
 
 lambda_handler = create_handler(app)

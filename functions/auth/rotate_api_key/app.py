@@ -4,7 +4,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from studio.auth import service
 from studio.auth.models import ApiKeyResponse, RotateApiKeyRequest
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_api_key, get_caller
 
 app = create_app()
 
@@ -22,7 +22,7 @@ app = create_app()
 def rotate_api_key(
     key_id: Annotated[str, Path(max_length=64)], request: RotateApiKeyRequest | None = None
 ) -> ApiKeyResponse:
-    return service.rotate_api_key(get_caller(app), key_id, request or RotateApiKeyRequest())
+    return service.rotate_api_key(get_caller(app), get_api_key(app), key_id, request or RotateApiKeyRequest())
 
 
 lambda_handler = create_handler(app)

@@ -259,8 +259,8 @@ def test_the_audit_log_tells_what_happened_and_no_secret(user_id: str, caplog: p
     assert service.authorize(forged, ADDRESS) is None
     caller = service.authorize(key.api_key, ADDRESS)
     assert caller
-    made = service.create_api_key(caller, CreateApiKeyRequest(name="script"))
-    service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest())
+    made = service.create_api_key(caller, key.api_key, CreateApiKeyRequest(name="script"))
+    service.rotate_api_key(caller, key.api_key, made.key_id, RotateApiKeyRequest())
     service.revoke_api_key(caller, made.key_id)
     service.delete_user(caller, DeleteUserRequest(password=SecretStr(PASSWORD)), ADDRESS)
     assert service.authorize(key.api_key, ADDRESS) is None

@@ -37,11 +37,12 @@ def authorized(api_key: str) -> Caller:
 
 
 def test_a_user_has_so_many_keys_however_many_are_made_at_once(database: Database[dict[str, Any]]) -> None:
-    caller = authorized(login())
+    key = login()
+    caller = authorized(key)
 
     def make(number: int) -> str:
         try:
-            return service.create_api_key(caller, CreateApiKeyRequest(name=f"{number}", scopes=["grade"])).key_id
+            return service.create_api_key(caller, key, CreateApiKeyRequest(name=f"{number}", scopes=["grade"])).key_id
         except ConflictError as error:
             return error.code
 
@@ -86,16 +87,17 @@ def test_a_scope_that_a_user_has_no_more_is_in_none_of_their_keys(
     caller = authorized(key)
     assert caller.scopes == {"grade"}
     with pytest.raises(ForbiddenError):
-        service.create_api_key(caller, CreateApiKeyRequest(name="still", scopes=["admin"]))
+        service.create_api_key(caller, key, CreateApiKeyRequest(name="still", scopes=["admin"]))
     another = authorized(login())
     service.revoke_api_key(another, caller.key_id)
     assert service.authorize(key, ADDRESS) is None
 
 
 def test_a_key_revokes_itself_and_what_can_do_no_more_than_it() -> None:
-    owner = authorized(login())
-    narrow = service.create_api_key(owner, CreateApiKeyRequest(name="narrow", scopes=["export"]))
-    wide = service.create_api_key(owner, CreateApiKeyRequest(name="wide", scopes=["export", "grade"]))
+    key = login()
+    owner = authorized(key)
+    narrow = service.create_api_key(owner, key, CreateApiKeyRequest(name="narrow", scopes=["export"]))
+    wide = service.create_api_key(owner, key, CreateApiKeyRequest(name="wide", scopes=["export", "grade"]))
     caller = authorized(narrow.api_key)
     with pytest.raises(ForbiddenError):
         service.revoke_api_key(caller, wide.key_id)
@@ -109,30 +111,47 @@ def test_a_key_revokes_itself_and_what_can_do_no_more_than_it() -> None:
 @pytest.mark.parametrize("ended", ["revokedAt", "expiresAt"])
 def test_a_key_that_has_ended_gets_no_other(database: Database[dict[str, Any]], ended: str) -> None:
     """The authorizer remembers it for a minute, which is enough to ask for one."""
-    owner = authorized(login())
-    other = service.create_api_key(owner, CreateApiKeyRequest(name="other", scopes=["grade"]))
-    stolen = authorized(service.create_api_key(owner, CreateApiKeyRequest(name="stolen")).api_key)
-    database["apiKeys"].update_one({"_id": stolen.key_id}, {"$set": {ended: datetime.now(UTC) - timedelta(seconds=1)}})
-    with pytest.raises(ForbiddenError, match="revoked, or has expired"):
-        service.create_api_key(stolen, CreateApiKeyRequest(name="successor"))
-    with pytest.raises(ForbiddenError, match="revoked, or has expired"):
-        service.rotate_api_key(stolen, other.key_id, RotateApiKeyRequest())
+    key = login()
+    other = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="other", scopes=["grade"]))
+    stolen = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="stolen")).api_key
+    caller = authorized(stolen)
+    database["apiKeys"].update_one({"_id": caller.key_id}, {"$set": {ended: datetime.now(UTC) - timedelta(seconds=1)}})
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.create_api_key(caller, stolen, CreateApiKeyRequest(name="successor"))
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.rotate_api_key(caller, stolen, other.key_id, RotateApiKeyRequest())
     assert service.authorize(other.api_key, ADDRESS)
 
 
+def test_a_secret_that_was_rotated_gets_no_key_but_within_its_grace(database: Database[dict[str, Any]]) -> None:
+    key = login()
+    stolen = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="script"))
+    caller = authorized(stolen.api_key)
+    kept = service.rotate_api_key(authorized(key), key, stolen.key_id, RotateApiKeyRequest(grace_seconds=60)).api_key
+    assert service.create_api_key(caller, stolen.api_key, CreateApiKeyRequest(name="within its grace"))
+    a_moment_ago = datetime.now(UTC) - timedelta(seconds=1)
+    database["apiKeys"].update_one({"_id": stolen.key_id}, {"$set": {"previousUntil": a_moment_ago}})
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.create_api_key(caller, stolen.api_key, CreateApiKeyRequest(name="successor"))
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.rotate_api_key(caller, stolen.api_key, stolen.key_id, RotateApiKeyRequest())
+    assert service.create_api_key(caller, kept, CreateApiKeyRequest(name="by the new secret"))
+
+
 def test_of_two_rotations_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    caller = authorized(login())
-    made = service.create_api_key(caller, CreateApiKeyRequest(name="script"))
+    key = login()
+    caller = authorized(key)
+    made = service.create_api_key(caller, key, CreateApiKeyRequest(name="script"))
     find, won = repository.find_working_key, []
 
     def find_and_be_overtaken(key_id: str, user_id: str, now: datetime) -> ApiKey | None:
-        key = find(key_id, user_id, now)
+        found = find(key_id, user_id, now)
         if key_id == made.key_id:
             monkeypatch.setattr(repository, "find_working_key", find)
-            won.append(service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest()).api_key)
-        return key
+            won.append(service.rotate_api_key(caller, key, made.key_id, RotateApiKeyRequest()).api_key)
+        return found
 
     monkeypatch.setattr(repository, "find_working_key", find_and_be_overtaken)
     with pytest.raises(ConflictError, match="rotated or revoked just now"):
-        service.rotate_api_key(caller, made.key_id, RotateApiKeyRequest())
+        service.rotate_api_key(caller, key, made.key_id, RotateApiKeyRequest())
     assert service.authorize(won[0], ADDRESS), "whoever was told a secret has one that works"

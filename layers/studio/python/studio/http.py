@@ -71,6 +71,22 @@ def get_caller(app: APIGatewayHttpResolver) -> Caller:
     return Caller(user_id=found["user_id"], key_id=found["key_id"], scopes=frozenset(found["scopes"].split()))
 
 
+def get_api_key(app: APIGatewayHttpResolver) -> str:
+    """Return the key of the request that the app is serving, as it was sent: the authorizer's answer may be older.
+
+    Parameters
+    ----------
+    app : APIGatewayHttpResolver
+
+    Returns
+    -------
+    str
+        A secret.
+    """
+    api_key: str = app.current_event.headers.get("x-api-key", "")
+    return api_key
+
+
 def get_address(app: APIGatewayHttpResolver) -> str:
     """Where the request comes from that the app is serving.
 

@@ -172,12 +172,14 @@ def delete_user(caller: Caller, request: DeleteUserRequest, address: str) -> Non
         logger.exception("some of a deleted user's documents are left to the sweep", user_id=user.id)
 
 
-def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyResponse:
+def create_api_key(caller: Caller, api_key: str, request: CreateApiKeyRequest) -> ApiKeyResponse:
     """Make a key with at most the caller's own scopes.
 
     Parameters
     ----------
     caller : Caller
+    api_key : str
+        The caller's, as it was sent.
     request : CreateApiKeyRequest
 
     Returns
@@ -187,14 +189,14 @@ def create_api_key(caller: Caller, request: CreateApiKeyRequest) -> ApiKeyRespon
     Raises
     ------
     ForbiddenError
-        If a scope is asked for that the caller's key lacks, or that key was revoked or has expired.
+        If a scope is asked for that the caller's key lacks, or that key was revoked or rotated, or has expired.
     ConflictError
         If the caller has as many working keys as there may be.
     """
     for scope in request.scopes:
         caller.require(scope, field="scopes")
     now, days = utc_now(), request.expires_in_days
-    _require_working_key(caller, now)
+    _require_working_key(caller, api_key, now)
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
     key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
     if not repository.insert_api_key(key, limit, now):
@@ -232,12 +234,14 @@ def list_api_keys(caller: Caller, limit: int, cursor: str | None) -> ListApiKeys
     return ListApiKeysResponse(items=items, next_cursor=items[-1].key_id if len(found) > limit else None)
 
 
-def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) -> ApiKeyResponse:
+def rotate_api_key(caller: Caller, api_key: str, key_id: str, request: RotateApiKeyRequest) -> ApiKeyResponse:
     """Give one of the caller's keys another secret; id, prefix, scopes and expiry stay.
 
     Parameters
     ----------
     caller : Caller
+    api_key : str
+        The caller's, as it was sent.
     key_id : str
     request : RotateApiKeyRequest
 
@@ -250,12 +254,12 @@ def rotate_api_key(caller: Caller, key_id: str, request: RotateApiKeyRequest) ->
     NotFoundError
         If the caller has no such key, or it is revoked or expired.
     ForbiddenError
-        If it has a scope that the caller's key lacks, or that key was revoked or has expired.
+        If it has a scope that the caller's key lacks, or that key was revoked or rotated, or has expired.
     ConflictError
         If somebody else rotates it at the same time.
     """
     now = utc_now()
-    _require_working_key(caller, now)
+    _require_working_key(caller, api_key, now)
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
@@ -338,10 +342,11 @@ def _find_caller(caller: Caller) -> User:
     return user
 
 
-def _require_working_key(caller: Caller, now: datetime) -> None:
+def _require_working_key(caller: Caller, api_key: str, now: datetime) -> None:
     """Refuse a key that has ended: within the minute that the authorizer remembers it, it would get itself another."""
-    if repository.find_working_key(caller.key_id, caller.user_id, now) is None:
-        raise ForbiddenError("the key that you send was revoked, or has expired", code="KEY_ENDED")
+    key, parts = repository.find_working_key(caller.key_id, caller.user_id, now), api_keys.split(api_key)
+    if key is None or parts is None or not _opens(key, parts.secret, now):
+        raise ForbiddenError("the key that you send was revoked or rotated, or has expired", code="KEY_ENDED")
 
 
 def _require_scopes_of(key: ApiKey, caller: Caller) -> None:
