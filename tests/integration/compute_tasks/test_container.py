@@ -120,6 +120,14 @@ def test_the_last_attempt_says_so(run: Any) -> None:
     assert "attempt 3 of 3" in found.error.message
 
 
+def test_what_is_down_is_told_as_the_request_would_have_been(run: Any) -> None:
+    job = submit("unavailable")
+    assert [run(job), run(job), run(job)] == [1, 1, 64]
+    error = stored(job).error
+    assert error
+    assert (error.code, error.status, error.message) == ("UNAVAILABLE", 503, "the stove is cold (attempt 3 of 3)")
+
+
 def test_an_attempt_whose_container_is_gone_is_followed_by_another(run: Any) -> None:
     job = submit("soup")
     repository.start_job(job.id, 1, job.created_at)

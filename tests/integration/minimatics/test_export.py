@@ -6,20 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from pymongo.database import Database
+from pymongo.errors import ServerSelectionTimeoutError
 from samtranslator.yaml_helper import yaml_parse
 
 from local.layers import ROOT
 from studio import storage
 from studio.compute_tasks import dispatch, executions
 from studio.compute_tasks import repository as jobs
+from studio.compute_tasks.container import AGAIN, FINAL
 from studio.compute_tasks.models import Job
 from studio.compute_tasks.registry import TASKS
 from studio.documents import new_id
-from studio.errors import GoneError, InvalidFieldError, NotFoundError
+from studio.errors import GoneError, InvalidFieldError, NotFoundError, UnavailableError
 from studio.minimatics import repository as projects
 from studio.minimatics.api_models import StoredProject
-from studio.minimatics.export import repository
+from studio.minimatics.export import container, repository
 from studio.minimatics.export import service as export
 from studio.minimatics.export.models import ExportVideoRequest
 from studio.minimatics.models import Project
@@ -166,6 +169,35 @@ def test_a_deleted_project_fails_the_job(database: Database[Any]) -> None:
     projects.delete_project(project.id, "usr_1")
     with pytest.raises(NotFoundError, match=f"{project.id} was deleted"):
         export.load(job)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (EndpointConnectionError(endpoint_url="https://s3.test"), ("UNAVAILABLE", 503, "AWS does not answer")),
+        (ServerSelectionTimeoutError("no primary"), ("UNAVAILABLE", 503, "MongoDB does not answer")),
+        (UnavailableError("not configured", code="NOT_CONFIGURED"), ("NOT_CONFIGURED", 503, "not configured")),
+        (ZeroDivisionError("planted"), ("INTERNAL_ERROR", 500, "something went wrong on our side")),
+    ],
+)
+def test_a_container_says_what_is_down(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, told: tuple[str, int, str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(container, "check_shots", fail)  # the first that asks for objects and presets
+    project = keep_project()
+    job = running(payload=export._order("usr_1", ExportVideoRequest(project_id=project.id))[1].model_dump(mode="json"))
+    for name, value in {"JOB_ID": job.id, "SEGMENT": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert container.main() == AGAIN
+    assert stored(job).status == "PROCESSING", "the next container may do it"
+    monkeypatch.setenv("AWS_BATCH_JOB_ATTEMPT", "3")
+    assert container.main() == FINAL
+    error = stored(job).error
+    assert error
+    assert (error.code, error.status, error.message) == (*told[:2], f"{told[2]} (attempt 3 of 3)")
 
 
 def test_an_execution_takes_no_job_of_another() -> None:

@@ -21,6 +21,7 @@ _UNAVAILABLE = {
     "HTTPClientError": "AWS",
     "ConnectionError": "AWS",
     "IncompleteReadError": "AWS",
+    "RetriesExceededError": "AWS",  # of a download that broke off again and again
     "GetParameterError": "Secrets Manager",
 }
 
@@ -196,9 +197,11 @@ def unavailable_dependency(error: Exception) -> str | None:
     str or None
         None where it says nothing of the kind.
     """
+    names = [base.__name__ for base in type(error).__mro__]
+    if "S3UploadFailedError" in names and isinstance(error.__context__, Exception):
+        return unavailable_dependency(error.__context__)  # which has S3's answer
     # The SDK's time-outs have a response too, which is None.
     answer: dict[str, Any] = getattr(error, "response", None) or {}
-    names = [base.__name__ for base in type(error).__mro__]
     if "ClientError" in names:
         status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), answer.get("Error", {}).get("Code")
         if status >= 500 or _THROTTLED.search(code or ""):

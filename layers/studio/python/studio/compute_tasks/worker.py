@@ -60,17 +60,32 @@ def run_job(job_id: str, attempt: int) -> Status | None:
         message = f"it took longer than {task.timeout_seconds:g} s"
         return _end(job, JobError(code="TASK_TIMED_OUT", message=message, status=504))
     except StudioError as error:
-        if error.status >= 500:
-            return _retry_or_fail(job, error.code, error.message)
         field = error.details[0].field if error.details else None
-        return _end(job, JobError(code=error.code, message=error.message, status=int(error.status), field=field))
+        told = JobError(code=error.code, message=error.message, status=int(error.status), field=field)
+        return _retry_or_fail(job, told) if error.status >= 500 else _end(job, told)
     except Exception as error:
         logger.exception("a task failed", job_id=job_id, attempt=attempt)
-        if dependency := unavailable_dependency(error):
-            return _wait_or_fail(job, dependency)
-        return _retry_or_fail(job, "INTERNAL_ERROR", "something went wrong on our side")
+        told = explain_failure(error)
+        return _wait_or_fail(job, told) if told.code == "UNAVAILABLE" else _retry_or_fail(job, told)
     done = callbacks.announce(retry_until_up(lambda: repository.complete_job(job_id, attempt, answer, utc_now())))
     return done.status if done else None
+
+
+def explain_failure(error: Exception) -> JobError:
+    """Tell what of an unexpected error a job may say, wherever it runs.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    JobError
+        UNAVAILABLE where it says that something is down, else INTERNAL_ERROR.
+    """
+    if dependency := unavailable_dependency(error):
+        return JobError(code="UNAVAILABLE", message=f"{dependency} does not answer", status=503)
+    return JobError(code="INTERNAL_ERROR", message="something went wrong on our side")
 
 
 def _end(job: Job, error: JobError) -> Status | None:
@@ -79,14 +94,13 @@ def _end(job: Job, error: JobError) -> Status | None:
     return failed.status if failed else None
 
 
-def _retry_or_fail(job: Job, code: str, message: str) -> Status | None:
-    return _requeue(job, JobError(code=code, message=message), start=job.target == "LAMBDA")
+def _retry_or_fail(job: Job, error: JobError) -> Status | None:
+    return _requeue(job, error, start=job.target == "LAMBDA")
 
 
-def _wait_or_fail(job: Job, dependency: str) -> Status | None:
+def _wait_or_fail(job: Job, error: JobError) -> Status | None:
     """Give the next attempt at once for what lasts a moment; the clean-up starts those behind it, minutes later."""
     is_first = job.attempt - job.spent_attempts == 1
-    error = JobError(code="UNAVAILABLE", message=f"{dependency} does not answer", status=503)
     return _requeue(job, error, start=is_first and job.target == "LAMBDA")
 
 

@@ -19,7 +19,7 @@ from studio.compute_tasks import repository as jobs
 from studio.compute_tasks.container import AGAIN, COMPLETED, FINAL, STOPPED, ending_on_sigterm
 from studio.compute_tasks.models import Job, Progress
 from studio.compute_tasks.registry import TASKS
-from studio.compute_tasks.worker import JobTakenError, TimedOutError, pulse
+from studio.compute_tasks.worker import JobTakenError, TimedOutError, explain_failure, pulse
 from studio.documents import utc_now
 from studio.errors import StudioError
 from studio.minimatics.audio import check_audio
@@ -94,10 +94,11 @@ def main() -> int:
         except StudioError as error:
             if error.status < 500:
                 return _end(job, error.code, error.message, int(error.status))
-            return _retry_or_fail(job, error.code, error.message)
-        except Exception:
+            return _retry_or_fail(job, error.code, error.message, int(error.status))
+        except Exception as error:
             logger.exception("a part of an export failed")
-            return _retry_or_fail(job, "INTERNAL_ERROR", "something went wrong on our side")
+            told = explain_failure(error)
+            return _retry_or_fail(job, told.code, told.message, told.status)
     return COMPLETED
 
 
@@ -106,12 +107,12 @@ def _end(job: Job, code: str, message: str, status: int) -> int:
     return FINAL
 
 
-def _retry_or_fail(job: Job, code: str, message: str) -> int:
+def _retry_or_fail(job: Job, code: str, message: str, status: int) -> int:
     """Leave it to another container; the last one says why."""
     number, attempts = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1")), TASKS[service.TASK].attempts
     if number < attempts:
         return AGAIN
-    return _end(job, code, f"{message} (attempt {number} of {attempts})", 500)
+    return _end(job, code, f"{message} (attempt {number} of {attempts})", status)
 
 
 def _render(job: Job, number: int, folder: Path) -> None:
