@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from studio import fetch as fetch_module
 from studio.errors import InvalidFieldError, TooLargeError
 from studio.fetch import check_url, fetch, is_public, post
 from tests.certificates import write_certificate
@@ -303,3 +305,41 @@ def test_many_addresses_that_do_not_answer_end_at_the_deadline(monkeypatch: pyte
         fetch("https://many.example/", 9, "image_url", max_seconds=0.2)
     assert len(tried) == 1
     assert time.monotonic() - started < 2
+
+
+def test_a_name_that_is_not_resolved_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[tuple[object, ...]]:
+        answer.wait(5)
+        return Rebinding("8.8.8.8")("slow.example", 443)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(fetch_module, "MAX_SECONDS", 0.2)
+    url, started = "https://slow.example/", time.monotonic()
+    for ask in (
+        lambda: fetch(url, 9, "image_url", max_seconds=0.2),
+        lambda: post(url, b"", {}, "image_url", max_seconds=0.2),
+        lambda: check_url(url, "image_url"),
+    ):
+        with pytest.raises(InvalidFieldError, match=r"cannot be resolved: took longer than 0\.2 s") as refusal:
+            ask()
+        assert (refusal.value.code, refusal.value.details[0].field) == ("URL_REFUSED", "image_url")
+    assert time.monotonic() - started < 2
+    answer.set()
+
+
+def test_the_look_up_of_a_redirect_has_the_time_that_is_left(
+    base_url: str, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def dawdle(host: str, *arguments: Any, **more: Any) -> Any:
+        time.sleep(1 if host == "localhost" else 0)
+        return look_up(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", dawdle)
+    started = time.monotonic()
+    with pytest.raises(InvalidFieldError, match=r"longer than 1\.2 s"):
+        fetch(f"{base_url}/loop", 9, "image_url", max_seconds=1.2, is_allowed=is_loopback, context=trust)
+    assert time.monotonic() - started < 1.7

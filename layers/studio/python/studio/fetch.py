@@ -7,7 +7,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from studio.errors import InvalidFieldError, TooLargeError
@@ -56,7 +58,7 @@ def fetch(
     field : str
         Named in errors.
     max_seconds : float
-        For all of it, redirects included.
+        For all of it, redirects and the look-up of names included.
     is_allowed : callable
         Says which addresses may be connected to.
     context : ssl.SSLContext, optional
@@ -108,7 +110,7 @@ def post(
     field : str
         Named in errors.
     max_seconds : float
-        For all of it.
+        For all of it, the look-up of the name included.
     is_allowed : callable
         Says which addresses may be connected to.
     schemes : collection of str
@@ -152,9 +154,9 @@ def check_url(
     Raises
     ------
     InvalidFieldError
-        If the URL has another scheme, or leads to an address that is not allowed.
+        If the URL has another scheme, leads to an address that is not allowed, or its name is not resolved in time.
     """
-    _resolve(_split(url, field, schemes), field, is_allowed)
+    _resolve(_split(url, field, schemes), _Terms(field, MAX_SECONDS, is_allowed, schemes, None))
 
 
 class _Terms:
@@ -178,7 +180,7 @@ def _request(
 ) -> Iterator[http.client.HTTPResponse]:
     """Send one request to the addresses that were checked, and yield the answer; all of it ends at the deadline."""
     parts = _split(url, terms.field, terms.schemes)
-    addresses = _resolve(parts, terms.field, terms.is_allowed)
+    addresses = _resolve(parts, terms)
     tls = (terms.context or ssl.create_default_context()) if parts.scheme == "https" else None
     connection = _PinnedConnection(parts, addresses, terms.deadline, tls)
     try:
@@ -272,15 +274,32 @@ def _split(url: str, field: str, schemes: Collection[str]) -> SplitResult:
     return parts
 
 
-def _resolve(parts: SplitResult, field: str, is_allowed: Callable[[IPAddress], bool]) -> list[str]:
+def _resolve(parts: SplitResult, terms: _Terms) -> list[str]:
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme], type=socket.SOCK_STREAM)
+        found = _look_up(parts.hostname or "", parts.port or _PORTS[parts.scheme], terms.deadline)
+    except TimeoutError as error:
+        why = f"{parts.hostname} cannot be resolved: took longer than {terms.max_seconds:g} s"
+        raise _refusal(why, terms.field) from error
     except (OSError, UnicodeError) as error:
-        raise _refusal(f"{parts.hostname} cannot be resolved", field) from error
+        raise _refusal(f"{parts.hostname} cannot be resolved", terms.field) from error
     addresses = [str(item[4][0]).split("%")[0] for item in found]
-    if not all(is_allowed(ipaddress.ip_address(address)) for address in addresses):
-        raise _refusal(f"{parts.hostname} is not a public address", field)
+    if not all(terms.is_allowed(ipaddress.ip_address(address)) for address in addresses):
+        raise _refusal(f"{parts.hostname} is not a public address", terms.field)
     return addresses
+
+
+def _look_up(host: str, port: int, deadline: float) -> list[Any]:
+    """Resolve a name in a thread, for nothing ends the C library's own look-up; one that is late is left behind."""
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # raised where the addresses are waited for
+            found.set_exception(error)
+
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    return found.result(max(0.0, deadline - time.monotonic()))
 
 
 def _read(answer: http.client.HTTPResponse, max_bytes: int, field: str) -> bytes:
