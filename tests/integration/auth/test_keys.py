@@ -155,3 +155,22 @@ def test_of_two_rotations_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConflictError, match="rotated or revoked just now"):
         service.rotate_api_key(caller, key, made.key_id, RotateApiKeyRequest())
     assert service.authorize(won[0], ADDRESS), "whoever was told a secret has one that works"
+
+
+def test_a_secret_that_is_rotated_at_the_same_moment_does_not_rotate_the_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = login()
+    stolen = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="script"))
+    caller, require, kept = authorized(stolen.api_key), service._require_working_key, []
+
+    def require_and_be_overtaken(*given: Any) -> ApiKey:
+        found = require(*given)
+        monkeypatch.setattr(service, "_require_working_key", require)
+        kept.append(service.rotate_api_key(authorized(key), key, stolen.key_id, RotateApiKeyRequest()).api_key)
+        return found
+
+    monkeypatch.setattr(service, "_require_working_key", require_and_be_overtaken)
+    with pytest.raises(ConflictError, match="rotated or revoked just now"):
+        service.rotate_api_key(caller, stolen.api_key, stolen.key_id, RotateApiKeyRequest())
+    assert service.authorize(kept[0], ADDRESS)

@@ -259,8 +259,9 @@ def rotate_api_key(caller: Caller, api_key: str, key_id: str, request: RotateApi
         If somebody else rotates it at the same time.
     """
     now = utc_now()
-    _require_working_key(caller, api_key, now)
-    key = repository.find_working_key(key_id, caller.user_id, now)
+    own = _require_working_key(caller, api_key, now)
+    # A key that rotates itself is not read again: somebody else may have rotated it since its secret was compared.
+    key = own if own.id == key_id else repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
     _require_scopes_of(key, caller)
@@ -342,11 +343,12 @@ def _find_caller(caller: Caller) -> User:
     return user
 
 
-def _require_working_key(caller: Caller, api_key: str, now: datetime) -> None:
+def _require_working_key(caller: Caller, api_key: str, now: datetime) -> ApiKey:
     """Refuse a key that has ended: within the minute that the authorizer remembers it, it would get itself another."""
     key, parts = repository.find_working_key(caller.key_id, caller.user_id, now), api_keys.split(api_key)
     if key is None or parts is None or not _opens(key, parts.secret, now):
         raise ForbiddenError("the key that you send was revoked or rotated, or has expired", code="KEY_ENDED")
+    return key
 
 
 def _require_scopes_of(key: ApiKey, caller: Caller) -> None:
