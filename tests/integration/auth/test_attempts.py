@@ -104,6 +104,25 @@ def test_an_address_is_locked_whoever_it_tries(database: Database[dict[str, Any]
     assert login(address="203.0.113.8") == "OK"
 
 
+def test_failures_of_an_address_are_forgotten_though_others_log_in_there(database: Database[dict[str, Any]]) -> None:
+    for number in range(7):
+        assert login(f"user{number}@example.com", "wrong") == "INVALID_CREDENTIALS"
+    for _ in range(4):  # each of them within an hour of the one before
+        pass_time(database, 1000)
+        assert login() == "OK"
+    outcomes = [login(f"other{number}@example.com", "wrong") for number in range(7)]
+    assert outcomes == ["INVALID_CREDENTIALS"] * 7, "the last failure was 4,000 s ago"
+
+
+def test_an_own_login_beside_guesses_makes_none_of_them_forgotten(database: Database[dict[str, Any]]) -> None:
+    assert login("user0@example.com", "wrong") == "INVALID_CREDENTIALS"
+    for number in range(1, 7):
+        pass_time(database, 1000)
+        with attempts.attempt(ADDRESS, EMAIL):
+            assert login(f"user{number}@example.com", "wrong") == "INVALID_CREDENTIALS"
+    assert [login(f"user{number}@example.com", "wrong") for number in (7, 8)] == ["INVALID_CREDENTIALS", "LOGIN_LOCKED"]
+
+
 def test_who_meets_a_locked_user_has_tried_nothing() -> None:
     outcomes = [login(password="wrong") for _ in range(20)]
     assert outcomes == ["INVALID_CREDENTIALS"] * 5 + ["LOGIN_LOCKED"] * 15

@@ -9,7 +9,8 @@ import ipaddress
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
@@ -26,6 +27,14 @@ INDEXES = {"loginAttempts": [IndexModel([("expiresAt", ASCENDING)], expireAfterS
 _HIGHEST_POWER = 20
 _TURNS = 10  # for attempts at the same moment: of each turn's, one makes the record
 _HOUR = 3600
+
+
+class _Begun(NamedTuple):
+    """An attempt that was counted: when its record expires, by it and before it."""
+
+    key: str
+    expires_at: datetime
+    expires_at_before: datetime
 
 
 @contextmanager
@@ -45,8 +54,8 @@ def attempt(address: str, email: str | None = None) -> Iterator[None]:
         If there were too many failures lately: the secret is not looked at.
     """
     settings = AuthSettings.load()
-    by_address, by_user = _key("address", _network(address)), _key("email", email) if email else None
-    _begin(by_address, settings.login_address_failures)
+    by_user = _key("email", email) if email else None
+    by_address = _begin(_key("address", _network(address)), settings.login_address_failures)
     if by_user:
         try:
             _begin(by_user, settings.login_user_failures)
@@ -83,7 +92,7 @@ def count_registration(address: str) -> None:
         raise TooManyRequestsError(message, code="REGISTRATION_LIMITED", retry_after=wait)
 
 
-def _begin(key: str, free: int) -> None:
+def _begin(key: str, free: int) -> _Begun:
     """Count one more attempt, unless it has to wait; one atomic update, so that of many at once only `free` pass."""
     settings, now = AuthSettings.load(), utc_now()
     # A field that is not there yet compares as less than any moment.
@@ -96,7 +105,7 @@ def _begin(key: str, free: int) -> None:
     left = 0.0
     for _ in range(_TURNS):
         try:
-            get_collection("loginAttempts").update_one(
+            before = get_collection("loginAttempts").find_one_and_update(
                 {"_id": key, "lockedUntil": {"$not": {"$gt": now}}},
                 [{"$set": {"failures": failures, "expiresAt": expires_at}}, {"$set": {"lockedUntil": until}}],
                 upsert=True,
@@ -107,15 +116,24 @@ def _begin(key: str, free: int) -> None:
                 left = (found["lockedUntil"] - now).total_seconds()
                 break
         else:
-            return
+            return _Begun(key, expires_at, before["expiresAt"] if before else expires_at)
     wait = max(1, math.ceil(left))
     raise TooManyRequestsError(
         f"too many failed logins; try again in {wait:,} s", code="LOGIN_LOCKED", retry_after=wait
     )
 
 
-def _take_back(key: str) -> None:
-    get_collection("loginAttempts").update_one({"_id": key}, {"$inc": {"failures": -1}, "$set": {"lockedUntil": None}})
+def _take_back(begun: _Begun) -> None:
+    """Count an attempt no longer; failures before it are forgotten when they would have been, unless there was another.
+
+    Else where somebody logs in each hour, no failure ever would be.
+    """
+    is_last = {"$eq": ["$expiresAt", begun.expires_at]}
+    expires_at = {"$cond": [is_last, begun.expires_at_before, "$expiresAt"]}
+    failures = {"$subtract": ["$failures", 1]}
+    get_collection("loginAttempts").update_one(
+        {"_id": begun.key}, [{"$set": {"failures": failures, "lockedUntil": None, "expiresAt": expires_at}}]
+    )
 
 
 def _key(kind: str, name: str) -> str:
