@@ -13,8 +13,8 @@ app = create_app()
     "/auth/api-keys",
     operation_id="list_api_keys",
     summary="List API keys",
-    description="Your keys, newest first, including those of logins. A key that was revoked or has expired is listed "
-    "for 30 days.",
+    description="Your keys, newest first, including those of your last 100 logins. A key that was revoked or has "
+    "expired is listed for 30 days.",
     tags=["Auth"],
     responses=answers(200, 403, 503),
 )

@@ -77,6 +77,22 @@ def test_the_next_login_ends_the_oldest() -> None:
     assert [service.authorize(key, ADDRESS) is not None for key in keys] == [False] + [True] * LIMIT
 
 
+def test_of_logins_the_last_are_stored_whatever_became_of_their_keys(
+    user_id: str, database: Database[dict[str, Any]]
+) -> None:
+    other = LOGIN | {"email": "eve@example.com"}
+    service.register(RegisterRequest.model_validate(other), ADDRESS)
+    service.login(LoginRequest.model_validate(other), ADDRESS)
+    made = service.create_api_key(authorized(key := login()), key, CreateApiKeyRequest(name="script"))
+    for _ in range(2 * LIMIT):
+        caller = authorized(login())
+        service.revoke_api_key(caller, caller.key_id)
+    left = [found["_id"] for found in database["apiKeys"].find({"userId": user_id})]
+    assert len(left) == LIMIT + 1
+    assert {made.key_id, caller.key_id} < set(left)
+    assert database["apiKeys"].count_documents({"userId": {"$ne": user_id}}) == 1
+
+
 def test_a_scope_that_a_user_has_no_more_is_in_none_of_their_keys(
     user_id: str, database: Database[dict[str, Any]]
 ) -> None:

@@ -14,7 +14,7 @@ class AuthSettings(Settings):
     registration_invite_secret_arn: str | None = None
     registrations_per_hour: int = Field(default=20, ge=0, description="From one address; 0 for no limit.")
     api_keys_max: int = Field(default=50, ge=1, description="Working keys of one user, those of logins apart.")
-    login_keys_max: int = Field(default=100, ge=1, description="Of one user; the next ends that of the oldest login.")
+    login_keys_max: int = Field(default=100, ge=1, description="Of one user; the next login deletes the oldest.")
     login_key_seconds: int = Field(default=12 * 3600, ge=60)
     login_user_failures: int = Field(default=5, ge=1, description="Of one user, before the first wait.")
     login_address_failures: int = Field(default=50, ge=1, description="From one address: an office may be behind it.")
