@@ -3,7 +3,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from studio.auth import service
-from studio.http import answers, create_app, create_handler, get_caller
+from studio.http import answers, create_app, create_handler, get_api_key, get_caller
 
 app = create_app()
 
@@ -19,7 +19,7 @@ app = create_app()
     responses=answers(204, 403, 404, 503),
 )
 def revoke_api_key(key_id: Annotated[str, Path(max_length=64)]) -> None:
-    service.revoke_api_key(get_caller(app), key_id)
+    service.revoke_api_key(get_caller(app), get_api_key(app), key_id)
 
 
 lambda_handler = create_handler(app)

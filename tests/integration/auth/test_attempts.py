@@ -280,7 +280,7 @@ def test_the_audit_log_tells_what_happened_and_no_secret(user_id: str, caplog: p
     assert caller
     made = service.create_api_key(caller, key.api_key, CreateApiKeyRequest(name="script"))
     service.rotate_api_key(caller, key.api_key, made.key_id, RotateApiKeyRequest())
-    service.revoke_api_key(caller, made.key_id)
+    service.revoke_api_key(caller, key.api_key, made.key_id)
     service.delete_user(caller, DeleteUserRequest(password=SecretStr(PASSWORD)), ADDRESS)
     assert service.authorize(key.api_key, ADDRESS) is None
     told = [vars(record) for record in caplog.records if record.message == "security event"]

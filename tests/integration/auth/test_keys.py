@@ -50,7 +50,7 @@ def test_a_user_has_so_many_keys_however_many_are_made_at_once(database: Databas
         made = list(pool.map(make, range(6)))
     assert made.count("TOO_MANY_KEYS") == 6 - LIMIT
     revoked = next(key_id for key_id in made if key_id != "TOO_MANY_KEYS")
-    service.revoke_api_key(caller, revoked)
+    service.revoke_api_key(caller, key, revoked)
     assert make(7) == "TOO_MANY_KEYS", "it may work for another minute"
     a_minute_ago = datetime.now(UTC) - timedelta(seconds=61)
     database["apiKeys"].update_one({"_id": revoked}, {"$set": {"revokedAt": a_minute_ago}})
@@ -85,8 +85,8 @@ def test_of_logins_the_last_are_stored_whatever_became_of_their_keys(
     service.login(LoginRequest.model_validate(other), ADDRESS)
     made = service.create_api_key(authorized(key := login()), key, CreateApiKeyRequest(name="script"))
     for _ in range(2 * LIMIT):
-        caller = authorized(login())
-        service.revoke_api_key(caller, caller.key_id)
+        caller = authorized(another := login())
+        service.revoke_api_key(caller, another, caller.key_id)
     left = [found["_id"] for found in database["apiKeys"].find({"userId": user_id})]
     assert len(left) == LIMIT + 1
     assert {made.key_id, caller.key_id} < set(left)
@@ -104,8 +104,8 @@ def test_a_scope_that_a_user_has_no_more_is_in_none_of_their_keys(
     assert caller.scopes == {"grade"}
     with pytest.raises(ForbiddenError):
         service.create_api_key(caller, key, CreateApiKeyRequest(name="still", scopes=["admin"]))
-    another = authorized(login())
-    service.revoke_api_key(another, caller.key_id)
+    another = login()
+    service.revoke_api_key(authorized(another), another, caller.key_id)
     assert service.authorize(key, ADDRESS) is None
 
 
@@ -116,16 +116,16 @@ def test_a_key_revokes_itself_and_what_can_do_no_more_than_it() -> None:
     wide = service.create_api_key(owner, key, CreateApiKeyRequest(name="wide", scopes=["export", "grade"]))
     caller = authorized(narrow.api_key)
     with pytest.raises(ForbiddenError):
-        service.revoke_api_key(caller, wide.key_id)
+        service.revoke_api_key(caller, narrow.api_key, wide.key_id)
     assert service.authorize(wide.api_key, ADDRESS)
-    service.revoke_api_key(caller, narrow.key_id)
+    service.revoke_api_key(caller, narrow.api_key, narrow.key_id)
     assert service.authorize(narrow.api_key, ADDRESS) is None
     with pytest.raises(NotFoundError):
-        service.revoke_api_key(owner, narrow.key_id)
+        service.revoke_api_key(owner, key, narrow.key_id)
 
 
 @pytest.mark.parametrize("ended", ["revokedAt", "expiresAt"])
-def test_a_key_that_has_ended_gets_no_other(database: Database[dict[str, Any]], ended: str) -> None:
+def test_a_key_that_has_ended_gets_no_other_and_ends_none(database: Database[dict[str, Any]], ended: str) -> None:
     """The authorizer remembers it for a minute, which is enough to ask for one."""
     key = login()
     other = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="other", scopes=["grade"]))
@@ -136,10 +136,14 @@ def test_a_key_that_has_ended_gets_no_other(database: Database[dict[str, Any]], 
         service.create_api_key(caller, stolen, CreateApiKeyRequest(name="successor"))
     with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
         service.rotate_api_key(caller, stolen, other.key_id, RotateApiKeyRequest())
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.revoke_api_key(caller, stolen, other.key_id)
     assert service.authorize(other.api_key, ADDRESS)
 
 
-def test_a_secret_that_was_rotated_gets_no_key_but_within_its_grace(database: Database[dict[str, Any]]) -> None:
+def test_a_secret_that_was_rotated_gets_and_ends_no_key_but_within_its_grace(
+    database: Database[dict[str, Any]],
+) -> None:
     key = login()
     stolen = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="script"))
     caller = authorized(stolen.api_key)
@@ -151,6 +155,8 @@ def test_a_secret_that_was_rotated_gets_no_key_but_within_its_grace(database: Da
         service.create_api_key(caller, stolen.api_key, CreateApiKeyRequest(name="successor"))
     with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
         service.rotate_api_key(caller, stolen.api_key, stolen.key_id, RotateApiKeyRequest())
+    with pytest.raises(ForbiddenError, match="revoked or rotated, or has expired"):
+        service.revoke_api_key(caller, stolen.api_key, stolen.key_id)
     assert service.create_api_key(caller, kept, CreateApiKeyRequest(name="by the new secret"))
 
 

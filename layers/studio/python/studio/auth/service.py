@@ -273,12 +273,14 @@ def rotate_api_key(caller: Caller, api_key: str, key_id: str, request: RotateApi
     return _to_response(key, secret)
 
 
-def revoke_api_key(caller: Caller, key_id: str) -> None:
+def revoke_api_key(caller: Caller, api_key: str, key_id: str) -> None:
     """Revoke one of the caller's keys; it stops working within the authorizer's cache time, 60 s.
 
     Parameters
     ----------
     caller : Caller
+    api_key : str
+        The caller's, as it was sent.
     key_id : str
 
     Raises
@@ -286,12 +288,14 @@ def revoke_api_key(caller: Caller, key_id: str) -> None:
     NotFoundError
         If the caller has no such key, or it is revoked or expired already.
     ForbiddenError
-        If it has a scope that the caller's key lacks; any key may revoke itself.
+        If it has a scope that the caller's key lacks, or that key was revoked or rotated, or has expired; any key that
+        works may revoke itself.
     """
     now = utc_now()
     key = repository.find_working_key(key_id, caller.user_id, now)
     if key is None:
         raise _no_such_key(key_id)
+    _require_working_key(caller, api_key, now)
     if key.id != caller.key_id:
         _require_scopes_of(key, caller)
     if not repository.revoke_api_key(key_id, caller.user_id, now):
@@ -344,7 +348,7 @@ def _find_caller(caller: Caller) -> User:
 
 
 def _require_working_key(caller: Caller, api_key: str, now: datetime) -> ApiKey:
-    """Refuse a key that has ended: within the minute that the authorizer remembers it, it would get itself another."""
+    """Refuse a key that has ended: for a minute the authorizer remembers it, and it would make or end others."""
     key, parts = repository.find_working_key(caller.key_id, caller.user_id, now), api_keys.split(api_key)
     if key is None or parts is None or not _opens(key, parts.secret, now):
         raise ForbiddenError("the key that you send was revoked or rotated, or has expired", code="KEY_ENDED")
