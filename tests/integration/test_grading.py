@@ -17,11 +17,12 @@ from local.aws import connect
 from local.stack import Stack
 from studio import mongo, storage
 from studio.caller import Caller
-from studio.documents import new_id
+from studio.documents import new_id, utc_now
 from studio.object_keys import preset_key
 from studio.settings import Settings
 from studio.tone_mapping import service
-from studio.tone_mapping.cache.service import purge
+from studio.tone_mapping.cache.repository import use_entry
+from studio.tone_mapping.cache.service import delete_entry, purge
 from studio.tone_mapping.models import AdjustRequest, ApplyPresetRequest, GradedImageResponse
 from studio.tone_mapping.presets.files import export_preset, import_preset
 from studio.tone_mapping.presets.models import ImportPresetRequest
@@ -116,11 +117,19 @@ def test_a_hit_by_url_is_the_same_object() -> None:
 
 
 @pytest.mark.usefixtures("configure")
-def test_a_purge_that_fails_half_way_leaves_no_hit_and_is_done_by_the_next(
-    entries: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("which", ["all", "one"])
+def test_what_fails_to_be_deleted_half_way_is_no_hit_and_is_deleted_by_the_next_try(
+    entries: Any, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     first = adjust("url")
+    [entry] = entries()
     delete_many = storage.delete_many
+
+    def delete() -> None:
+        if which == "all":
+            assert purge(CALLER, everybody=False).entries == 1
+        else:
+            delete_entry(CALLER, entry["_id"])
 
     def die(keys: Sequence[str]) -> None:
         delete_many(keys)
@@ -129,9 +138,10 @@ def test_a_purge_that_fails_half_way_leaves_no_hit_and_is_done_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "delete_many", die)
         with pytest.raises(ClientError):
-            purge(CALLER, everybody=False)
+            delete()
     assert len(entries()) == 1
-    assert purge(CALLER, everybody=False).entries == 1
+    assert use_entry(entry["_id"], utc_now()) is None
+    delete()
     again = adjust("url")
     assert again.cache == "miss"
     assert httpx.get(first.image_url or "").status_code == 404

@@ -161,16 +161,17 @@ def count_entries(user_id: str | None) -> int:
     return get_collection("toneMappingCache").count_documents(_whose(user_id))
 
 
-def withdraw_entries(keys: Sequence[str], now: datetime) -> None:
-    """Let no look-up find these entries any more: they are claimed, and the claim has run out.
+def withdraw_entries(keys: Sequence[str], user_id: str | None, now: datetime) -> None:
+    """Let no look-up find these entries of a user, or of anybody, any more: claimed, by a claim that has run out.
 
     Parameters
     ----------
     keys : sequence of str
+    user_id : str or None
     now : datetime
     """
     withdrawn = {"claim": "withdrawn", "claimedUntil": now}
-    get_collection("toneMappingCache").update_many({"_id": {"$in": list(keys)}, "claim": None}, {"$set": withdrawn})
+    get_collection("toneMappingCache").update_many({"_id": {"$in": list(keys)}, **_whose(user_id)}, {"$set": withdrawn})
 
 
 def delete_entries(keys: Sequence[str], user_id: str | None) -> int:
@@ -185,14 +186,14 @@ def delete_entries(keys: Sequence[str], user_id: str | None) -> int:
     return deleted.deleted_count
 
 
-def delete_entry(key: str, user_id: str) -> CacheEntry | None:
-    """Delete a user's entry and return what it was; None where the user has no such entry.
+def find_entry(key: str, user_id: str) -> CacheEntry | None:
+    """Return a user's entry, claimed or not.
 
     Parameters
     ----------
     key, user_id : str
     """
-    found = get_collection("toneMappingCache").find_one_and_delete({"_id": key, "userId": user_id})
+    found = get_collection("toneMappingCache").find_one({"_id": key, "userId": user_id})
     return CacheEntry.from_mongo(found) if found else None
 
 

@@ -6,7 +6,7 @@ A cache that cannot be reached costs time, never an answer: what it says is then
 import hashlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -192,11 +192,7 @@ def purge(caller: Caller, *, everybody: bool) -> PurgeCacheResponse:
     deadline = time.monotonic() + _LONGEST_PURGE_SECONDS
     entries = size = 0
     while found := repository.some_entries(whose, _PURGE_BATCH):
-        keys = [entry.id for entry in found]
-        # The entries last: what fails before is purged the next time, and no pixels are left behind.
-        repository.withdraw_entries(keys, utc_now())
-        storage.delete_many([entry.result_key for entry in found if entry.result_key])
-        entries += repository.delete_entries(keys, whose)
+        entries += _delete(found, whose)
         size += sum(entry.size_bytes for entry in found)
         if len(found) < _PURGE_BATCH:
             break  # who grades meanwhile does not keep the purge going
@@ -219,11 +215,17 @@ def delete_entry(caller: Caller, key: str) -> None:
         If the caller has no such entry.
     """
     caller.require("grade")
-    entry = repository.delete_entry(key, caller.user_id)
-    if entry is None:
+    entry = repository.find_entry(key, caller.user_id)
+    if entry is None or not _delete([entry], caller.user_id):
         raise NotFoundError(f"you have no cache entry {key[:64]}", code="CACHE_ENTRY_NOT_FOUND", field="cache_key")
-    if entry.result_key:
-        storage.delete(entry.result_key)
+
+
+def _delete(entries: Sequence[CacheEntry], user_id: str | None) -> int:
+    """Delete entries and their pixels, and return how many entries there were; what fails half way can be repeated."""
+    keys = [entry.id for entry in entries]
+    repository.withdraw_entries(keys, user_id, utc_now())  # no hit may lead to pixels that are gone
+    storage.delete_many([entry.result_key for entry in entries if entry.result_key])
+    return repository.delete_entries(keys, user_id)
 
 
 def _find_or_claim(caller: Caller, key: str, kind: Kind, claim: str) -> CacheEntry | Literal["busy"] | None:
@@ -270,7 +272,7 @@ def _make_room(caller: Caller) -> None:
     if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
         return
     for oldest in repository.oldest_entries(caller.user_id):
-        if repository.delete_entry(oldest.id, oldest.user_id):
+        if repository.delete_entries([oldest.id], oldest.user_id):
             entries, size = entries - 1, size - oldest.size_bytes
         if entries <= settings.cache_max_entries and size <= settings.cache_max_bytes:
             break
