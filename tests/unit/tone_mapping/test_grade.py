@@ -250,6 +250,15 @@ def test_exposure_and_whites_keep_the_hue_that_white_balance_gives(
     assert_same_hues(grade(colours(300), brighter), grade(colours(300), balance))
 
 
+@given(adjustments(**BALANCE), st.floats(-3, 0), st.integers(0, 100))
+@settings(max_examples=50, deadline=None)
+def test_a_lowered_exposure_keeps_the_hue_of_what_white_balance_does_not_roll_off(
+    balance: Adjustments, exposure: float, whites: int
+) -> None:
+    dark = colours(300) * np.float32(0.4)
+    assert_same_hues(grade(dark, replace(balance, exposure=exposure, whites=whites)), grade(dark, balance))
+
+
 def test_a_cloud_that_is_warmed_and_darkened_is_orange() -> None:
     """By hand: red, green and blue times the gains of the balance and a quarter; no channel comes to the shoulder."""
     cloud = np.array([[230, 226, 205]], np.float32) / 255

@@ -106,8 +106,9 @@ def _white_balance(linear: Array, adjustments: Adjustments) -> tuple[Array, floa
 def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) -> Array:
     """Exposure and what becomes black and white: a gain, with a soft toe and a soft shoulder below `peak`.
 
-    Colours keep the hue that white balance alone gives them. Were every channel rolled off by itself, skin and oranges
-    would turn yellow as they near white, and skies cyan.
+    Colours keep the hue that white balance alone gives them, at a lowered exposure that of its light before the
+    shoulder. Were every channel rolled off by itself, skin and oranges would turn yellow as they near white, and skies
+    cyan.
     """
     if not adjustments.exposure and adjustments.whites <= 0 <= adjustments.blacks and peak == 1:
         return linear

@@ -77,7 +77,7 @@ def _evenly_spread(count: int, dimensions: int) -> Array:
     """Spread points over the unit cube, (count, dimensions), float64, the same ones always.
 
     An additive recurrence (Martin Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018). numpy's
-    generators would do, but loading them takes as long as choosing a look.
+    generators would do, but loading them takes longer than compiling a LUT.
     """
     ratio = 2.0
     for _ in range(50):  # to the root of ratio ** (dimensions + 1) = ratio + 1
