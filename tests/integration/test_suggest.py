@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -79,7 +80,7 @@ def configure(stack: Stack, provider: Provider, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Studio")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "studio")
         monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
-        secret = stack.client("secretsmanager").create_secret(Name=f"openai-{id(provider)}", SecretString=KEY + "\n")
+        secret = stack.client("secretsmanager").create_secret(Name=f"openai-{uuid.uuid4()}", SecretString=KEY + "\n")
         apply(OPENAI_SECRET_ARN=secret["ARN"], OPENAI_BASE_URL=server.url, OPENAI_MODEL="of-the-test")
         yield apply
     monkeypatch.undo()
@@ -263,7 +264,7 @@ def test_a_code_that_repeats_the_key_is_not_logged(configure: Any, provider: Pro
 
 def test_a_new_key_is_read_after_the_old_one_was_refused(configure: Any, provider: Provider, stack: Stack) -> None:
     secrets = boto3.client("secretsmanager")
-    arn = secrets.create_secret(Name=f"rotated-{id(provider)}", SecretString="old")["ARN"]
+    arn = secrets.create_secret(Name=f"rotated-{uuid.uuid4()}", SecretString="old")["ARN"]
     configure(OPENAI_SECRET_ARN=arn)
     provider.replies = [failure(401, "invalid_api_key"), complete(json.dumps(AT_REST))]
     refuse()
