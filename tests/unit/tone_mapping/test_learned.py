@@ -125,10 +125,23 @@ def test_what_is_unlikely_is_left(fault: str, start: float) -> None:
 
 
 def test_the_likelier_a_picture_is_good_the_less_of_its_faults_is_mended() -> None:
-    under = prediction({"under": Fault(0.9, 1.0)}, warm_light=WrongLight(0.99, -40.0, 0.0))
-    gains = [likely_corrections(under._replace(good_probability=good)).gain for good in (0.0, 0.5, 0.65, 0.8, 0.9)]
-    assert gains == pytest.approx([1, 1, 0.5, 0, 0])
-    assert likely_corrections(under._replace(good_probability=0.9)).temperature == -40  # the light is another matter
+    under = prediction({"under": Fault(0.9, 1.0)}, cool_light=WrongLight(0.99, 40.0, -9.0))
+    taken = [likely_corrections(under._replace(good_probability=good)) for good in (0.0, 0.5, 0.65, 0.8, 0.9)]
+    for slider, amount in {"gain": 1, "temperature": 40, "tint": -9}.items():
+        assert [getattr(one, slider) for one in taken] == pytest.approx([amount, amount, amount / 2, 0, 0])
+
+
+def test_a_warm_light_is_balanced_where_the_picture_is_likely_good_too() -> None:
+    lamplight = prediction({}, warm_light=WrongLight(0.99, -40.0, 9.0))
+    for good in (0.0, 0.9):
+        assert likely_corrections(lamplight._replace(good_probability=good)) == RawSliders(temperature=-40, tint=9)
+
+
+@pytest.mark.parametrize(("light", "start", "whole"), [("warm_light", 0.55, 0.85), ("cool_light", 0.4, 0.8)])
+def test_a_cool_light_is_believed_sooner(light: str, start: float, whole: float) -> None:
+    probabilities = (start, (start + whole) / 2, whole)
+    taken = [likely_corrections(prediction({}, **{light: WrongLight(p, 60.0, 0.0)})).temperature for p in probabilities]
+    assert taken == pytest.approx([0, 30, 60])
 
 
 @pytest.mark.parametrize(("light", "way"), [("warm_light", -1), ("cool_light", 1)])
@@ -136,7 +149,7 @@ def test_the_light_of_a_camera_set_wrong_is_balanced_in_a_picture_that_is_good_o
     faults = {"over": Fault(0.1, -0.5), "magenta": Fault(0.9, -20.0)}
     sure, unsure = (
         likely_corrections(prediction(faults, **{light: WrongLight(probability, way * 40.0, way * -9.0)}))
-        for probability in (0.99, 0.5)
+        for probability in (0.99, 0.4)
     )
     assert sure == RawSliders(temperature=way * 40, tint=way * -9)
     assert unsure == RawSliders(tint=-20)

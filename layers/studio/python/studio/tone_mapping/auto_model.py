@@ -22,8 +22,9 @@ _CASTS = ("warm", "cool", "green", "magenta")
 _MORE_COLOUR = 1.2
 # Probability of a picture that is good as it is, from where on less of its faults is mended, and from where nothing.
 _GOOD = (0.5, 0.8)
-# Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly.
-_WRONG_LIGHT = (0.55, 0.85)
+# Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly. Cool
+# ones are believed sooner: many a good photograph is as warm as those, by lamplight, in the evening or on film.
+_WRONG_LIGHT = {"warm_light": (0.55, 0.85), "cool_light": (0.4, 0.8)}
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
 _DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
 _BLOWN = (0.0, 0.004)
@@ -152,7 +153,7 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
     """Take what mends the faults that a picture likely has, each by its own probability, unless it is likely good.
 
     A two-part ("hurdle") model (Cragg 1971): whether, then how much. Where the camera was surely set to another light,
-    temperature and tint are what takes that back.
+    temperature and tint are what takes that back, of a warm one even where the picture is likely good.
 
     Parameters
     ----------
@@ -170,8 +171,10 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
         likely = _LIKELY_CAST if fault in _CASTS else _LIKELY
         sliders[slider] += doubt * ramp(probability, *likely) * amount
     sliders["saturation"] *= _MORE_COLOUR
-    for light in prediction.lights.values():
-        wrong = ramp(light.probability, *_WRONG_LIGHT)
+    for name, light in prediction.lights.items():
+        wrong = ramp(light.probability, *_WRONG_LIGHT[name])
+        if name == "cool_light":
+            wrong *= doubt
         sliders["temperature"] += wrong * (light.temperature - sliders["temperature"])
         sliders["tint"] += wrong * (light.tint - sliders["tint"])
     return RawSliders(**sliders)
