@@ -161,5 +161,5 @@ def test_a_stack_that_stops_leaves_no_container(tmp_path: Path, wait_until: Wait
     with Stack(template=EVENTS, parameters={"Records": str(tmp_path)}) as other:
         Jobs(other, wait_until).submit(STUBBORN)
         wait_until((tmp_path / "up").exists)
-        [pid] = other.pids["containers"].values()
+        [pid] = wait_until(lambda: other.pids["containers"]).values()  # its start is told a moment after it
     assert not Path(f"/proc/{pid}").exists()
