@@ -54,6 +54,47 @@ def test_a_key_is_made_used_and_revoked(stack: Stack, user: Any) -> None:
     assert (again.status_code, again.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
+def test_a_key_makes_none_that_outlives_it(user: Any) -> None:
+    maker = user.http.post("/auth/api-keys", json={"name": "maker", "expires_in_days": 9}).raise_for_status().json()
+    headers = {"X-API-KEY": maker["api_key"]}
+    made = user.http.post("/auth/api-keys", json={"name": "by default"}, headers=headers).raise_for_status().json()
+    assert made["expires_at"] == maker["expires_at"]
+    shorter = user.http.post("/auth/api-keys", json={"name": "shorter", "expires_in_days": 8}, headers=headers)
+    assert shorter.raise_for_status().json()["expires_at"] < maker["expires_at"]
+    answer = user.http.post("/auth/api-keys", json={"name": "longer", "expires_in_days": 10}, headers=headers)
+    assert answer.status_code == 422
+    [detail] = answer.json()["error"]["details"]
+    assert detail["field"] == "expires_in_days"
+    assert "at most 8 days; got 10" in detail["message"]
+    names = {item["name"] for item in user.http.get("/auth/api-keys").json()["items"]}
+    assert names == {"login", "maker", "by default", "shorter"}
+
+
+def test_who_logs_in_makes_keys_that_outlive_the_login(user: Any) -> None:
+    for asked, expires in (({}, False), ({"expires_in_days": 3650}, True)):
+        made = user.http.post("/auth/api-keys", json={"name": "script"} | asked).raise_for_status().json()
+        assert (made["expires_at"] is not None) is expires
+    headers = {"X-API-KEY": user.http.post("/auth/api-keys", json={"name": "for good"}).json()["api_key"]}
+    made = user.http.post("/auth/api-keys", json={"name": "by a key"}, headers=headers).raise_for_status().json()
+    assert made["expires_at"] is None, "its maker has no expiry either"
+
+
+def test_a_key_rotates_none_that_outlives_it(user: Any) -> None:
+    maker, shorter, longer, for_good = (
+        user.http.post("/auth/api-keys", json={"name": "script", "expires_in_days": days}).raise_for_status().json()
+        for days in (9, 8, 10, None)
+    )
+    headers = {"X-API-KEY": maker["api_key"]}
+    assert user.http.post(f"/auth/api-keys/{shorter['key_id']}/rotate", headers=headers).status_code == 200
+    # That of the login too, though it ends within hours: it makes keys that never do.
+    for key_id in (longer["key_id"], for_good["key_id"], user.key_id):
+        answer = user.http.post(f"/auth/api-keys/{key_id}/rotate", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "OUTLIVES_YOUR_KEY")
+        assert answer.json()["error"]["details"][0]["field"] == "key_id"
+    assert user.http.post(f"/auth/api-keys/{maker['key_id']}/rotate", headers=headers).status_code == 200
+    assert user.http.get("/uploads").status_code == 200
+
+
 def test_an_expired_key_is_refused(stack: Stack, user: Any) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "short"}).json()
     with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:

@@ -10,7 +10,8 @@ app = create_app()
     status_code=201,
     operation_id="create_api_key",
     summary="Create an API key",
-    description="The key is shown only in this response. It can do at most what the key that you send can do.",
+    description="The key is shown only in this response. It can do at most what the key that you send can do, and ends "
+    "no later, unless that is a login's.",
     tags=["Auth"],
     responses=answers(201, 400, 403, 409, 415, 503),
 )

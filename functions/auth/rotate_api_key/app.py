@@ -15,7 +15,8 @@ app = create_app()
     summary="Rotate an API key",
     description="Gives the key a new secret, which is shown only in this response; id, prefix, scopes and expiry stay. "
     "The previous secret stops working within 60 s (the authorizer caches its answer that long), or `grace_seconds` "
-    "later. The key that you send must have every scope of the rotated key. The body is optional.",
+    "later. The key that you send must have every scope of the rotated key, and live as long, unless it is a login's. "
+    "The body is optional.",
     tags=["Auth"],
     responses=answers(200, 400, 403, 404, 409, 415, 503),
 )

@@ -64,7 +64,13 @@ class CreateApiKeyRequest(BaseModel):
         max_length=3,
         description="What the key may do; at most what yours may.",
     )
-    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="By default, the key does not expire.")
+    expires_in_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=3650,
+        description="The key ends no later than yours, and by default when yours does. That of a login sets no limit: "
+        "by default, what it makes does not expire.",
+    )
 
 
 class RotateApiKeyRequest(BaseModel):

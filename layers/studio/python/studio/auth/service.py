@@ -173,7 +173,7 @@ def delete_user(caller: Caller, request: DeleteUserRequest, address: str) -> Non
 
 
 def create_api_key(caller: Caller, api_key: str, request: CreateApiKeyRequest) -> ApiKeyResponse:
-    """Make a key with at most the caller's own scopes.
+    """Make a key with at most the scopes of the caller's own, which ends no later than that does.
 
     Parameters
     ----------
@@ -190,15 +190,17 @@ def create_api_key(caller: Caller, api_key: str, request: CreateApiKeyRequest) -
     ------
     ForbiddenError
         If a scope is asked for that the caller's key lacks, or that key was revoked or rotated, or has expired.
+    InvalidFieldError
+        If it is asked for longer than the caller's key lives.
     ConflictError
         If the caller has as many working keys as there may be.
     """
     for scope in request.scopes:
         caller.require(scope, field="scopes")
-    now, days = utc_now(), request.expires_in_days
-    _require_working_key(caller, api_key, now)
+    now = utc_now()
+    expires_at = _choose_expiry(request.expires_in_days, _require_working_key(caller, api_key, now), now)
     scopes, limit = list(dict.fromkeys(request.scopes)), AuthSettings.load().api_keys_max
-    key, secret = _make_key(caller.user_id, request.name, scopes, now + timedelta(days=days) if days else None)
+    key, secret = _make_key(caller.user_id, request.name, scopes, expires_at)
     if not repository.insert_api_key(key, limit, now):
         raise ConflictError(
             f"a user may have {limit:,} working keys; revoke one, and try again a minute later", code="TOO_MANY_KEYS"
@@ -254,7 +256,8 @@ def rotate_api_key(caller: Caller, api_key: str, key_id: str, request: RotateApi
     NotFoundError
         If the caller has no such key, or it is revoked or expired.
     ForbiddenError
-        If it has a scope that the caller's key lacks, or that key was revoked or rotated, or has expired.
+        If it has a scope that the caller's key lacks, or outlives that key, or that key was revoked or rotated, or has
+        expired.
     ConflictError
         If somebody else rotates it at the same time.
     """
@@ -265,6 +268,13 @@ def rotate_api_key(caller: Caller, api_key: str, key_id: str, request: RotateApi
     if key is None:
         raise _no_such_key(key_id)
     _require_scopes_of(key, caller)
+    last, lasts_until = _last_end(own), _last_end(key)
+    if last and (lasts_until is None or lasts_until > last):
+        raise ForbiddenError(
+            f"your key ends at {last:%Y-%m-%dT%H:%M:%SZ}, and {key_id}, or what that makes, may live on",
+            code="OUTLIVES_YOUR_KEY",
+            field="key_id",
+        )
     secret = api_keys.generate().secret
     until = now + timedelta(seconds=request.grace_seconds)
     if not repository.rotate_api_key(key, api_keys.hash_secret(secret), until, now):
@@ -353,6 +363,24 @@ def _require_working_key(caller: Caller, api_key: str, now: datetime) -> ApiKey:
     if key is None or parts is None or not _opens(key, parts.secret, now):
         raise ForbiddenError("the key that you send was revoked or rotated, or has expired", code="KEY_ENDED")
     return key
+
+
+def _choose_expiry(days: int | None, maker: ApiKey, now: datetime) -> datetime | None:
+    """Return when a key ends that another one makes; refuse one that would outlive its maker."""
+    last = _last_end(maker)
+    expires_at = now + timedelta(days=days) if days else last
+    if last and expires_at and expires_at > last:
+        raise InvalidFieldError(
+            f"your key ends at {last:%Y-%m-%dT%H:%M:%SZ}, and what it makes no later: "
+            f"at most {(last - now).days} days; got {days}; by default, both end at once",
+            field="expires_in_days",
+        )
+    return expires_at
+
+
+def _last_end(key: ApiKey) -> datetime | None:
+    """Return when all that a key makes has ended; None where nothing has to: who logs in makes keys for good."""
+    return None if key.is_login else key.expires_at
 
 
 def _require_scopes_of(key: ApiKey, caller: Caller) -> None:
