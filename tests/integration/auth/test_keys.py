@@ -141,6 +141,20 @@ def test_a_key_that_has_ended_gets_no_other_and_ends_none(database: Database[dic
     assert service.authorize(other.api_key, ADDRESS)
 
 
+def test_the_audit_log_tells_which_logins_the_next_one_ended(caplog: pytest.LogCaptureFixture) -> None:
+    first = authorized(login())
+    for _ in range(LIMIT - 1):
+        login()
+    caplog.clear()
+    last = authorized(login())
+    told = [vars(record) for record in caplog.records if record.message == "security event"]
+    facts = [(line["event"], line["user_id"], line["key_id"], line.get("by_key_id")) for line in told]
+    assert facts == [
+        ("login_succeeded", last.user_id, last.key_id, None),
+        ("key_deleted", first.user_id, first.key_id, last.key_id),
+    ]
+
+
 def test_a_secret_that_was_rotated_gets_and_ends_no_key_but_within_its_grace(
     database: Database[dict[str, Any]],
 ) -> None:

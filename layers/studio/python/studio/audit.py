@@ -19,6 +19,7 @@ Event = Literal[
     "key_created",
     "key_rotated",
     "key_revoked",
+    "key_deleted",
     "key_refused",
 ]
 

@@ -167,19 +167,25 @@ def insert_api_key(key: ApiKey, limit: int, now: datetime) -> bool:
     return insert_within(limit, key.user_id, "apiKeys", key.to_mongo(), like)
 
 
-def insert_login_key(key: ApiKey, limit: int) -> None:
+def insert_login_key(key: ApiKey, limit: int) -> list[str]:
     """Store a login's key, and delete those of logins before the last so many, or who logs in could fill the database.
 
     Parameters
     ----------
     key : ApiKey
     limit : int
+
+    Returns
+    -------
+    list of str
+        Ids of the deleted keys.
     """
     keys = get_collection("apiKeys")
     keys.insert_one(key.to_mongo())
     logins = keys.find({"userId": key.user_id, "isLogin": True}, {"_id": 1})
     if oldest := [found["_id"] for found in logins.sort("_id", DESCENDING).skip(limit)]:
         keys.delete_many({"_id": {"$in": oldest}})
+    return oldest
 
 
 def find_api_key(prefix: str) -> ApiKey | None:

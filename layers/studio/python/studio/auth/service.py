@@ -111,8 +111,10 @@ def login(request: LoginRequest, address: str) -> ApiKeyResponse:
     expires_at = utc_now() + timedelta(seconds=AuthSettings.load().login_key_seconds)
     key, secret = _make_key(user.id, "login", user.scopes, expires_at)
     key = key.model_copy(update={"is_login": True})
-    repository.insert_login_key(key, AuthSettings.load().login_keys_max)
+    deleted = repository.insert_login_key(key, AuthSettings.load().login_keys_max)
     audit.record("login_succeeded", user_id=user.id, key_id=key.id, address=address)
+    for key_id in deleted:
+        audit.record("key_deleted", user_id=user.id, key_id=key_id, by_key_id=key.id)
     return _to_response(key, secret)
 
 
