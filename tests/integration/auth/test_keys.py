@@ -141,6 +141,19 @@ def test_a_key_that_has_ended_gets_no_other_and_ends_none(database: Database[dic
     assert service.authorize(other.api_key, ADDRESS)
 
 
+def test_the_audit_log_tells_that_a_key_which_has_ended_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    key = login()
+    stolen = service.create_api_key(authorized(key), key, CreateApiKeyRequest(name="stolen"))
+    caller = authorized(stolen.api_key)
+    service.revoke_api_key(authorized(key), key, stolen.key_id)
+    caplog.clear()
+    with pytest.raises(ForbiddenError):
+        service.create_api_key(caller, stolen.api_key, CreateApiKeyRequest(name="successor"))
+    [told] = [vars(record) for record in caplog.records if record.message == "security event"]
+    assert (told["event"], told["reason"]) == ("key_refused", "ended")
+    assert (told["user_id"], told["key_id"]) == (caller.user_id, stolen.key_id)
+
+
 def test_the_audit_log_tells_which_logins_the_next_one_ended(caplog: pytest.LogCaptureFixture) -> None:
     first = authorized(login())
     for _ in range(LIMIT - 1):

@@ -363,6 +363,7 @@ def _require_working_key(caller: Caller, api_key: str, now: datetime) -> ApiKey:
     """Refuse a key that has ended: for a minute the authorizer remembers it, and it would make or end others."""
     key, parts = repository.find_working_key(caller.key_id, caller.user_id, now), api_keys.split(api_key)
     if key is None or parts is None or not _opens(key, parts.secret, now):
+        audit.record("key_refused", user_id=caller.user_id, key_id=caller.key_id, reason="ended")
         raise ForbiddenError("the key that you send was revoked or rotated, or has expired", code="KEY_ENDED")
     return key
 
