@@ -238,6 +238,25 @@ def test_a_key_without_the_scope_is_refused(user: Any) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MISSING_SCOPE")
 
 
+@pytest.mark.parametrize(
+    ("image", "status", "code", "field"),
+    [
+        ({"image_key": "nothing"}, 404, "OBJECT_NOT_FOUND", "auto.image_key"),
+        ({"image_url": "https://example.com/photo.jpg"}, 422, "IMAGE_URL_DISABLED", "auto.image_url"),
+        ({"image": "%"}, 422, "INVALID_BASE64", "auto.image"),
+        (inline(b"x" * 4_000_001), 413, "IMAGE_TOO_LARGE", "auto.image"),
+        (inline(b"no picture"), 415, "UNSUPPORTED_FORMAT", "auto.image"),
+        ({"image_key": "x" * 301}, 422, "INVALID_FIELD", "auto.image_key"),
+    ],
+)
+def test_what_is_wrong_with_a_luts_image_is_said_of_its_field(
+    user: Any, image: dict[str, str], status: int, code: str, field: str
+) -> None:
+    answer = user.http.post("/tone-mapping/lut", json={"auto": image})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["details"][0]["field"]) == (status, code, field)
+
+
 @pytest.mark.parametrize("size", [17, 33])
 def test_every_size_of_a_lut_fits_an_answer(user: Any, size: int) -> None:
     answer = user.http.post("/tone-mapping/lut", json={"adjustments": {"exposure": 1}, "size": size})

@@ -175,7 +175,8 @@ def create_lut(caller: Caller, request: CreateLutRequest) -> CreateLutResponse:
     caller.require("grade")
     grades: list[Grade] = []
     if request.auto:
-        grades.append(_choose_sliders(caller, request.auto))
+        with _within("auto"):
+            grades.append(_choose_sliders(caller, request.auto))
     if request.preset_id:
         grades.append(find_grade(caller, request.preset_id, request.strength))
     if request.adjustments:
@@ -195,7 +196,7 @@ def _choose_sliders(caller: Caller, image: ImageSource) -> Adjustments:
 
     def compute(_: bool = False) -> Computed:
         data = load_image(image, caller)
-        with _explained(f"auto.{image.image_field}"):
+        with _explained(image.image_field):
             look = pipeline.choose_look(data, pipeline.automatic(100), _limits())
         return Computed({"adjustments": asdict(look.auto.adjustments)} if look.auto else {})
 
@@ -388,6 +389,16 @@ def _explained(field: str | None) -> Iterator[None]:
             answer = TooLargeError
         at = f"output.{error.field}" if isinstance(error, OutputError) else field
         raise answer(error.message, code=error.code, field=at) from error
+
+
+@contextmanager
+def _within(part: str) -> Iterator[None]:
+    """Name the fields of a part of the request by their paths in the whole of it."""
+    try:
+        yield
+    except StudioError as error:
+        error.details = [detail.model_copy(update={"field": f"{part}.{detail.field}"}) for detail in error.details]
+        raise
 
 
 def _goes_inline(computed: Computed, options: OutputOptions) -> bool:
