@@ -115,11 +115,12 @@ def test_a_key_without_the_scope_of_a_job_does_not_get_at_it(stack: Stack, user:
     user.http.post(f"/compute-tasks/{exported}/cancel").raise_for_status()
 
 
-def test_one_that_is_waited_for_answers_as_if_run_at_once(user: Any) -> None:
-    answer = user.http.post(ADJUST, json=body(wait_for_result=True), timeout=40)
+@pytest.mark.parametrize("delivery", ["auto", "inline"])
+def test_one_that_is_waited_for_answers_as_if_run_at_once_but_by_url(user: Any, delivery: str) -> None:
+    answer = user.http.post(ADJUST, json=body(wait_for_result=True, output={"delivery": delivery}), timeout=40)
     assert answer.status_code == 200
     graded = answer.json()
-    assert graded["adjustments"]["exposure"] == -1
+    assert (graded["adjustments"]["exposure"], graded["image"]) == (-1, None)
     assert httpx.get(graded["image_url"]).status_code == 200
 
 

@@ -12,7 +12,8 @@ app = create_app()
     "/compute-tasks/<job_id>/result",
     operation_id="get_job_result",
     summary="Fetch a job's result",
-    description="The response that the request would have had without a job; its URLs are newly presigned.",
+    description="The response that the request would have had without a job, but with its image at a URL; URLs are "
+    "newly presigned.",
     tags=["Compute tasks"],
     responses=answers(200, 403, 404, 409, 410, 503),
 )

@@ -27,7 +27,8 @@ class OutputOptions(Output):
     delivery: Literal["auto", "inline", "url"] = field(
         default="auto",
         metadata={
-            "description": "inline: base64 in the answer. url: a presigned URL. auto: inline where it fits.",
+            "description": "inline: base64 in the answer. url: a presigned URL. auto: inline where it fits. A job's "
+            "picture is always at a URL.",
         },
     )
 
