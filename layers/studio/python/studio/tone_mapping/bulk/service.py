@@ -288,14 +288,19 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
         message = f"a manifest may have {_MANIFEST_MAX_BYTES:,} bytes; got {size:,}"
         raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
     try:
-        keys = json.loads(data)
+        keys: Any = json.loads(data)
     except (ValueError, RecursionError):
         keys = None
-    if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_ITEMS or not all(isinstance(key, str) for key in keys):
-        given = f"{len(keys):,} entries" if isinstance(keys, list) else "no list"
+    if not isinstance(keys, list):
+        given = "no list"
+    elif not 1 <= len(keys) <= MAX_ITEMS:
+        given = f"{len(keys):,} entries"
+    else:
+        given = next((f"none at index {index}" for index, item in enumerate(keys) if not isinstance(item, str)), "")
+    if given:
         message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys, each a string; got {given}"
         raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
-    return keys
+    return [*keys]
 
 
 def _read_order(key: str) -> list[str]:
