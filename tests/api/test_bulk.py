@@ -310,7 +310,7 @@ def test_what_is_wrong_is_named(stack: Stack, user: Any, change: dict[str, Any],
 
 
 def test_a_manifest_that_is_none_is_refused(stack: Stack, user: Any) -> None:
-    contents = {b"no json": "no list", b"[]": "0 entries", b"{}": "no list", b'["a", 1]': "none at index 1"}
+    contents = {b"no json": "no list", b"[]": "0 entries", b"{}": "no list", b'["a", 1]': "no string at index 1"}
     for content, told in contents.items():
         answer = user.http.post(BULK, json={**DARKER, "manifest_key": upload(stack, user, 0, content)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "INVALID_MANIFEST")

@@ -296,7 +296,8 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
     elif not 1 <= len(keys) <= MAX_ITEMS:
         given = f"{len(keys):,} entries"
     else:
-        given = next((f"none at index {index}" for index, item in enumerate(keys) if not isinstance(item, str)), "")
+        others = [index for index, item in enumerate(keys) if not isinstance(item, str)]
+        given = f"no string at index {others[0]}" if others else ""
     if given:
         message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys, each a string; got {given}"
         raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
