@@ -564,8 +564,9 @@ def ends_early(data: bytes, kind: InputFormat) -> bool:
     if kind == "hdr":
         return radiance_ends_early(data)
     if kind == "jpeg":
-        end_of_image = data.rfind(b"\xff\xd9")
-        return data.find(b"\xff\xda", max(end_of_image, 0)) >= 0  # a scan that nothing ends
+        # Behind the end there may be more, such as a motion photo's video, whose bytes may look like anything.
+        scan = next((at for marker, at in _segments(data) if marker == _SCAN), len(data))
+        return scan < len(data) and data.rfind(bytes([0xFF, _END]), scan) < 0
     if kind == "png":
         return b"IEND" not in data[-64:]
     if kind == "webp":
