@@ -208,6 +208,12 @@ def test_raw_in_a_tiff_coat_is_refused(picture: Image.Image, saved: Saved) -> No
         probe(dng)
 
 
+def test_raw_whose_first_picture_is_a_thumbnail_is_refused(tiff_file: Saved) -> None:
+    nef = tiff_file(np.zeros((12, 16, 3), np.uint8), 2, {254: (4, 1), 330: (4, 8)})
+    with pytest.raises(UnsupportedImageError, match="RAW"):
+        probe(nef)
+
+
 def test_floating_point_tiff_is_refused() -> None:
     data = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].tobytes()
     with pytest.raises(UnsupportedImageError, match="floating-point"):
@@ -390,6 +396,13 @@ def test_a_thumbnail_in_a_tiff_is_no_second_page(picture: Image.Image, saved: Sa
     thumbnail = picture.resize((12, 8))
     thumbnail.encoderinfo = {"tiffinfo": {254: 1}}
     assert probe(saved(picture, "TIFF", save_all=True, append_images=[thumbnail])).frames == 1
+
+
+def test_a_thumbnail_is_not_taken_for_the_picture_behind_it(picture: Image.Image, saved: Saved) -> None:
+    whole = picture.copy()
+    whole.encoderinfo = {"tiffinfo": {254: 0}}
+    data = saved(picture.resize((12, 8)), "TIFF", save_all=True, append_images=[whole], tiffinfo={254: 1})
+    assert probe(data).frames == 2
 
 
 def test_limits_are_judged_by_the_header_alone() -> None:

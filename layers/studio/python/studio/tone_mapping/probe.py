@@ -408,7 +408,8 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
     OpenCV reads some of them, wrongly.
     """
     colours = tags.get(262)
-    if colours in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
+    is_thumbnail = tags.get(254, 0) & 1 and 330 in tags  # of what lies in directories of its own, as in NEF and ARW
+    if colours in (32803, 34892) or 50706 in tags or is_thumbnail:  # colour filter array, linear raw, DNG
         raise _unsupported("camera RAW")
     depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
     if depth not in (1, 2, 4, 8, 16) or sample_format != 1:
@@ -437,15 +438,15 @@ _MOST_TIFF_PAGES = 20  # looked at; each costs time before any limit
 
 
 def _tiff_pages(data: bytes) -> int:
-    """Pages that are no thumbnail of another one (NewSubfileType, bit 0)."""
-    pages, at = 0, None
-    for _ in range(_MOST_TIFF_PAGES):
+    """Count the first page, which is read, and those that are no thumbnail of another one (NewSubfileType, bit 0)."""
+    pages, at = 1, tiff_directory(data).next
+    for _ in range(_MOST_TIFF_PAGES - 1):
+        if pages > 1 or not at:
+            break
         directory = tiff_directory(data, at)
         pages += not directory.get(254, 0) & 1
         at = directory.next
-        if pages > 1 or not at:
-            break
-    return max(pages, 1)
+    return pages
 
 
 def _probe_avif(data: bytes) -> ImageHeader:
