@@ -249,6 +249,14 @@ def test_cmyk_jpeg_with_and_without_adobe_marker(picture: Image.Image, saved: Sa
     assert difference(decoded(without).pixels, bgr(inverted)) <= 12
 
 
+def test_a_tiff_in_lab_has_no_alpha(picture: Image.Image, saved: Saved) -> None:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    photo = decoded(saved(ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB"), "TIFF"))
+    assert photo.alpha is None
+    assert photo.header.icc_profile is None
+    assert np.abs(photo.pixels.astype(int) - bgr(picture)).mean() < 2  # 8 bits of Lab are coarse
+
+
 def test_grey_profile_is_converted_and_dropped(picture: Image.Image, saved: Saved) -> None:
     profile = b"\0" * 16 + b"GRAY" + b"\0" * 200
     with pytest.raises(InvalidImageError, match="profile"):
@@ -477,6 +485,14 @@ def test_corrupt_files_are_refused(saved: Saved, kind: str) -> None:
     with pytest.raises(InvalidImageError) as caught:
         decoded(bytes(data))
 
+    assert caught.value.code == "IMAGE_CORRUPT"
+
+
+def test_a_png_without_its_palette_is_corrupt(picture: Image.Image, saved: Saved) -> None:
+    png = saved(picture.convert("P"), "PNG")
+    start, end = png.index(b"PLTE") - 4, png.index(b"IDAT") - 4
+    with pytest.raises(InvalidImageError) as caught:
+        decoded(png[:start] + png[end:])
     assert caught.value.code == "IMAGE_CORRUPT"
 
 

@@ -259,7 +259,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         height=height,
         mode=mode,
         bit_depth=bit_depth,
-        has_alpha="A" in image.mode or "transparency" in image.info,
+        has_alpha=image.mode.endswith("A") or "transparency" in image.info,
         frames=frames,
         orientation=orientation,
         icc_profile=profile or None,
