@@ -227,6 +227,17 @@ def test_premultiplied_colours_of_a_16_bit_tiff_become_straight(tiff_file: Saved
     assert photo.pixels[1].min() == 65535
 
 
+@pytest.mark.parametrize(("kind", "extras"), [(np.uint8, 1), (np.uint8, 2), (np.uint8, 3), (np.uint16, 1)])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_samples_of_a_tiff_that_it_does_not_call_alpha_are_none(
+    tiff_file: Saved, kind: type, extras: int, tile: tuple[int, int] | None
+) -> None:
+    stored = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (20, 30, 3 + extras), kind)
+    photo = decoded(tiff_file(stored, 2, {338: (3, *[0] * extras)}, tile))
+    assert photo.alpha is None
+    assert (photo.pixels == stored[..., 2::-1]).all()
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_grey_tiffs_of_few_bits(tiff_file: Saved, bits: int) -> None:
     packed = np.random.default_rng(0).integers(0, 256, (20, 30, 1), dtype=np.uint8)

@@ -98,9 +98,9 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
         stored = _UPRIGHT[header.orientation](stored)
-    if stored.shape[2] == 4:
+    if stored.shape[2] == 4 and header.has_alpha:
         return Photo(cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR), cv2.extractChannel(stored, 3), header)
-    return Photo(np.ascontiguousarray(stored), None, header)
+    return Photo(np.ascontiguousarray(stored[..., :3]), None, header)
 
 
 def reduction(header: ImageHeader, min_side: int | None) -> int:
@@ -179,14 +179,15 @@ def _is_for_pillow(header: ImageHeader) -> bool:
     """Whether OpenCV would lose something of this picture.
 
     OpenCV is several times faster and the only one that reads 16 bits of RGB, but it converts CMYK without a profile,
-    and in 8-bit TIFFs premultiplies alpha, misreads the rarer modes, and refuses tiles whose pixels are no multiple of
-    1024 and shears others by the orientation.
+    and in 8-bit TIFFs premultiplies alpha, misreads the rarer modes, reads no more than one sample beside the colours,
+    and refuses tiles whose pixels are no multiple of 1024 and shears others by the orientation.
     """
     if header.bit_depth == 16:
         return False
     if header.mode in ("CMYK", "LAB"):
         return True
-    return header.format == "tiff" and (header.mode not in ("L", "RGB") or header.bit_depth < 8 or header.is_tiled)
+    is_plain = header.mode in ("L", "RGB") and header.bit_depth == 8 and not (header.is_tiled or header.has_extras)
+    return header.format == "tiff" and not is_plain
 
 
 def _is_grey_profile(profile: bytes | None) -> bool:

@@ -73,6 +73,8 @@ class ImageHeader(NamedTuple):
         What OpenCV leaves as it is in a TIFF of 16 bits: zero is white; the colours are multiplied by alpha.
     is_tiled : bool
         Whether a TIFF has tiles instead of strips.
+    has_extras : bool
+        Whether a TIFF names samples beside its colours, be they alpha or not.
     """
 
     format: InputFormat
@@ -90,6 +92,7 @@ class ImageHeader(NamedTuple):
     is_inverted: bool = False
     is_premultiplied: bool = False
     is_tiled: bool = False
+    has_extras: bool = False
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -220,7 +223,7 @@ def _unsupported(what: str) -> UnsupportedImageError:
 
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
-    is_inverted = is_premultiplied = is_tiled = False
+    is_inverted = is_premultiplied = is_tiled = has_extras = False
     chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
         _check_complexity(data)
@@ -232,7 +235,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         bit_depth = _tiff_depth(tags)
         is_inverted = bit_depth == 16 and tags.get(262) == 0
         is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
-        is_tiled = 322 in tags
+        is_tiled, has_extras = 322 in tags, 338 in tags
     try:
         image = _PLUGINS[kind](BytesIO(data))
     except SyntaxError:
@@ -268,6 +271,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
         is_tiled=is_tiled,
+        has_extras=has_extras,
     )
 
 
