@@ -389,7 +389,7 @@ def test_a_big_endian_grey_tiff_is_read_as_the_other(saved: Saved) -> None:
     assert (decoded(little).pixels == decoded(big).pixels).all()
     white_is_zero = big.replace(struct.pack(">HHIH", 262, 3, 1, 1), struct.pack(">HHIH", 262, 3, 1, 0))
     assert white_is_zero != big
-    with pytest.raises(UnsupportedImageError, match="16-bit samples of a kind"):
+    with pytest.raises(UnsupportedImageError, match="samples of a kind that is not read here"):
         probe(white_is_zero)
 
 

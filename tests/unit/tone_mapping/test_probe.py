@@ -192,6 +192,8 @@ def test_avif_turns_and_mirrors_are_told_as_orientation(picture: Image.Image, sa
         (b"BM" + bytes(100), "BMP"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC"),
         (b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), "RAW"),
+        (b"II+\0\x08\0\0\0" + bytes(100), "BigTIFF"),
+        (b"MM\0+\0\x08\0\0" + bytes(100), "BigTIFF"),
     ],
 )
 def test_other_formats_are_named_with_what_is_accepted(data: bytes, named: str) -> None:
@@ -214,9 +216,31 @@ def test_raw_whose_first_picture_is_a_thumbnail_is_refused(tiff_file: Saved) -> 
         probe(nef)
 
 
-def test_floating_point_tiff_is_refused() -> None:
-    data = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].tobytes()
-    with pytest.raises(UnsupportedImageError, match="floating-point"):
+@pytest.mark.parametrize(
+    ("kind", "sample_format", "named"),
+    [
+        (np.float32, 3, "floating-point 32-bit"),
+        (np.float16, 3, "floating-point 16-bit"),
+        (np.int16, 2, "signed 16-bit"),
+    ],
+)
+def test_tiffs_of_other_numbers_than_unsigned_integers_are_refused(
+    tiff_file: Saved, kind: type, sample_format: int, named: str
+) -> None:
+    data = tiff_file(np.zeros((4, 6, 3), kind), 2, {339: (3, *[sample_format] * 3)})
+    with pytest.raises(UnsupportedImageError, match=f"holds {named} samples. Accepted are unsigned integers"):
+        probe(data)
+
+
+@pytest.mark.parametrize(
+    ("channels", "photometric", "more"),
+    [(5, 5, {338: (3, 2)}), (2, 1, {338: (3, 1)}), (2, 0, {338: (3, 2)}), (3, 9, {}), (3, 2, {258: (3, 4, 4, 4)})],
+)
+def test_tiffs_that_pillow_does_not_know_are_not_called_damaged(
+    tiff_file: Saved, channels: int, photometric: int, more: dict[int, tuple[int, ...]]
+) -> None:
+    data = tiff_file(np.zeros((4, 6, channels), np.uint8), photometric, more)
+    with pytest.raises(UnsupportedImageError, match="Accepted are grey, palettes, RGB, YCbCr, CMYK and Lab"):
         probe(data)
 
 

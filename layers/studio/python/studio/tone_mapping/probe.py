@@ -202,7 +202,9 @@ def _sniff(data: bytes) -> InputFormat:
         if b"avif" in brands or b"avis" in brands:
             return "avif"
         raise _unsupported("HEIC, or another ISO media file")
-    if data[:4] in (b"II*\0", b"MM\0*"):  # not BigTIFF, which is for files beyond 4 GB
+    if data[:4] in (b"II+\0", b"MM\0+"):
+        raise _unsupported("BigTIFF, which is for files beyond 4 GB")
+    if data[:4] in (b"II*\0", b"MM\0*"):
         if data[8:10] == b"CR":
             raise _unsupported("camera RAW")
         return "tiff"
@@ -238,9 +240,15 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         is_tiled, has_extras = 322 in tags, 338 in tags
     try:
         image = _PLUGINS[kind](BytesIO(data))
-    except SyntaxError:
+    except SyntaxError as error:
         if kind == "jpeg":
             _check_jpeg_depth(data)
+        if str(error) == "unknown pixel mode":
+            raise UnsupportedImageError(
+                "UNSUPPORTED_FORMAT",
+                "The TIFF holds samples of a kind that is not read here. "
+                "Accepted are grey, palettes, RGB, YCbCr, CMYK and Lab; grey and RGB with alpha.",
+            ) from error
         raise
     if isinstance(image, TiffFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
@@ -417,9 +425,10 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
         raise _unsupported("camera RAW")
     depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
     if depth not in (1, 2, 4, 8, 16) or sample_format != 1:
+        kind = {2: "signed ", 3: "floating-point "}.get(sample_format, "")
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
-            f"The TIFF holds {depth}-bit or floating-point samples. Accepted are integers of up to 8 bits, or of 16.",
+            f"The TIFF holds {kind}{depth}-bit samples. Accepted are unsigned integers of up to 8 bits, or of 16.",
         )
     if tags.get(259, 1) not in _TIFF_COMPRESSIONS:
         raise UnsupportedImageError(
@@ -429,7 +438,7 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
         )
     samples = tags.get(277, 1)
     is_unread = samples not in _DEEP_SAMPLES.get(colours, ()) or (samples > 1 and tags.get(284, 1) != 1)
-    if depth == 16 and (is_unread or (colours == 0 and tags.prefix == b"MM")):  # Pillow takes the latter for damaged
+    if depth == 16 and is_unread:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             "The TIFF holds 16-bit samples of a kind that is not read here. "
