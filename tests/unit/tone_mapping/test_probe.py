@@ -526,7 +526,9 @@ def test_alpha_of_an_exr_is_seen(scene_file: Saved, light: NDArray[Any]) -> None
     assert probe(scene_file(".exr", np.dstack([light, alpha]))).has_alpha
 
 
-def exr_header(channels: list[tuple[str, int]], flags: int = 0, width: int = 8, kind: bytes = b"") -> bytes:
+def exr_header(
+    channels: list[tuple[str, int]], flags: int = 0, width: int = 8, kind: bytes = b"", compression: int = 3
+) -> bytes:
     def attribute(name: bytes, value: bytes) -> bytes:
         return name + b"\0type\0" + struct.pack("<I", len(value)) + value
 
@@ -537,6 +539,7 @@ def exr_header(channels: list[tuple[str, int]], flags: int = 0, width: int = 8, 
         b"\x76\x2f\x31\x01"
         + struct.pack("<I", 2 | flags)
         + attribute(b"channels", listed + b"\0")
+        + attribute(b"compression", bytes([compression]))
         + window
         + named
         + b"\0"
@@ -555,6 +558,7 @@ RGB = [("B", 1), ("G", 1), ("R", 1)]
         (exr_header([("B", 2), ("G", 1), ("R", 1)]), "B is subsampled"),
         (exr_header(RGB, flags=0x800), "deep"),
         (exr_header(RGB, kind=b"deepscanline"), "deep"),
+        (exr_header(RGB, compression=10), "HTJ2K"),
     ],
 )
 def test_exrs_that_cannot_be_read_are_named(data: bytes, named: str) -> None:

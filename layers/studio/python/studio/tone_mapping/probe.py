@@ -500,10 +500,19 @@ def _probe_avif(data: bytes) -> ImageHeader:
     )
 
 
+_DWAB = 9  # the last compression of OpenEXR 3.3, as it numbers them
+
+
 def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
     """Refuse what OpenCV reads not or wrongly, and deep pictures: how much memory they take no header says."""
     if scene.is_deep:
         raise UnsupportedImageError("UNSUPPORTED_FORMAT", "The OpenEXR is a deep one. Accepted are flat ones.")
+    if scene.compression > _DWAB:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT",
+            "The OpenEXR is compressed in a way that is not read here, as HTJ2K. "
+            "Accepted are none, RLE, ZIP, PIZ, PXR24, B44 and DWA.",
+        )
     if not scene.channels.keys() & {"R", "G", "B", "Y"}:
         names = ", ".join(list(scene.channels)[:20])
         shown = names if len(names) <= _LONGEST_TEXT else f"{names[: _LONGEST_TEXT - 1]}…"

@@ -42,6 +42,8 @@ class SceneHeader(NamedTuple):
         Whether a pixel has any number of samples.
     body : int
         Where the header ends.
+    compression : int
+        As OpenEXR numbers it.
     """
 
     width: int
@@ -51,6 +53,7 @@ class SceneHeader(NamedTuple):
     primaries: tuple[float, ...] | None
     is_deep: bool
     body: int
+    compression: int = 0
 
 
 def read_exr(data: bytes) -> SceneHeader:
@@ -88,6 +91,7 @@ def read_exr(data: bytes) -> SceneHeader:
         primaries=None if primaries is None else struct.unpack("<8f", primaries),
         is_deep=bool(flags & _DEEP) or attributes.get(b"type", b"").startswith(b"deep"),
         body=body,
+        compression=attributes[b"compression"][0],
     )
 
 
