@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 from pydantic import TypeAdapter, ValidationError
 
 from studio.tone_mapping.decode import decode
-from studio.tone_mapping.encode import encode, with_dtype
+from studio.tone_mapping.encode import check_memory, encode, with_dtype
 from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader, probe
@@ -146,6 +146,28 @@ def test_a_side_that_webp_cannot_hold_is_refused() -> None:
     with pytest.raises(OutputError, match="16,383") as caught:
         encode(np.zeros((1, 16_384, 3), np.uint8), None, header_of(), Output(format="webp"))
     assert (caught.value.code, caught.value.field) == ("OUTPUT_DIMENSIONS", "format")
+
+
+@pytest.mark.parametrize(
+    ("kind", "bit_depth", "asked", "named"),
+    [
+        ("webp", 8, {}, "WebP with alpha"),
+        ("webp", 16, {"max_size": 9000}, "WebP with alpha"),
+        ("avif", 16, {}, "AVIF of more than 8 bits"),
+        ("avif", 16, {"max_size": 8001}, "AVIF of more than 8 bits"),
+    ],
+)
+def test_what_takes_too_much_memory_to_write_is_refused(kind: Any, bit_depth: int, asked: Any, named: str) -> None:
+    header = ImageHeader("png", 10_000, 10_000, "RGBA", bit_depth, has_alpha=True)
+    with pytest.raises(OutputError, match=f"{named} is written up to 64,000,000 pixels; the picture would") as caught:
+        check_memory(header, Output(format=kind, **asked))
+    assert (caught.value.code, caught.value.field) == ("OUTPUT_TOO_LARGE", "format")
+    check_memory(header, Output(format=kind, max_size=8000))
+
+
+@pytest.mark.parametrize("output", [Output(format="avif", bit_depth=8), Output(format="png"), Output(format="jpeg")])
+def test_what_takes_less_memory_to_write_may_be_as_large_as_any_picture(output: Output) -> None:
+    check_memory(ImageHeader("png", 10_000, 10_000, "RGBA", 16, has_alpha=True), output)
 
 
 def test_a_profile_that_jpeg_cannot_hold_is_refused() -> None:

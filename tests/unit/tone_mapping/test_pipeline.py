@@ -1,4 +1,6 @@
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError
+from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, OutputError
 from studio.tone_mapping.lut import lut_id
 from studio.tone_mapping.metadata import cicp_profile
 from studio.tone_mapping.output import Output
@@ -312,6 +314,10 @@ def test_limits_come_before_pixels() -> None:
         auto_correct(dark_photo(), limits=Limits(max_pixels=1000))
     with pytest.raises(InvalidImageError):
         auto_correct(dark_photo(), Output(bit_depth=16))
+    head = b"IHDR" + struct.pack(">IIBBBBB", 10_000, 6_500, 8, 6, 0, 0, 0)
+    vast = dark_photo("PNG")[:12] + head + struct.pack(">I", zlib.crc32(head)) + dark_photo("PNG")[33:]
+    with pytest.raises(OutputError, match="10000 x 6500 = 65,000,000"):
+        auto_correct(vast, Output(format="webp"))
 
 
 def test_damaged_files_of_any_kind_are_errors_of_ours() -> None:

@@ -24,6 +24,7 @@ from studio.tone_mapping.probe import ImageHeader
 Pixels = NDArray[Any]
 
 _LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}
+_MOST_PIXELS = 64_000_000  # of what is written in up to 40 bytes a pixel: a function has 3.5 GB
 
 
 def output_format(header: ImageHeader, output: Output) -> Format:
@@ -73,6 +74,39 @@ def output_dtype(header: ImageHeader, output: Output) -> np.dtype[Any]:
         )
     kept = header.bit_depth > 8 and kind in ("png", "tiff", "avif") and output.bit_depth is None
     return np.dtype(np.uint16 if kept or output.bit_depth == 16 else np.uint8)
+
+
+def check_memory(header: ImageHeader, output: Output) -> None:
+    """Refuse an output that takes too much memory to write, before any pixel is decoded.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        Of the input.
+    output : Output
+
+    Raises
+    ------
+    OutputError
+        ``OUTPUT_TOO_LARGE``, or ``OUTPUT_BIT_DEPTH`` as of `output_dtype`.
+    """
+    kind = output_format(header, output)
+    if kind == "avif" and output_dtype(header, output) == np.uint16:
+        what, instead = "AVIF of more than 8 bits", "a bit_depth of 8, or PNG or TIFF"
+    elif kind == "webp" and header.has_alpha:
+        what, instead = "WebP with alpha", "another format"
+    else:
+        return
+    longest = max(header.displayed_size)
+    scale = min(output.max_size or longest, longest) / longest
+    width, height = (max(1, round(side * scale)) for side in header.displayed_size)
+    if width * height > _MOST_PIXELS:
+        raise OutputError(
+            "format",
+            "OUTPUT_TOO_LARGE",
+            f"{what} is written up to {_MOST_PIXELS:,} pixels; the picture would have {width} x {height} = "
+            f"{width * height:,}. Ask for a smaller max_size, {instead}.",
+        )
 
 
 def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Output) -> bytes:

@@ -17,7 +17,7 @@ from studio.tone_mapping.auto import Group, choose, skipping
 from studio.tone_mapping.auto_result import AutoResult
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.detail import apply_detail
-from studio.tone_mapping.encode import encode, output_dtype, output_format, with_dtype
+from studio.tone_mapping.encode import check_memory, encode, output_dtype, output_format, with_dtype
 from studio.tone_mapping.formats import Format
 from studio.tone_mapping.icc import to_srgb
 from studio.tone_mapping.jpeg import encode_jpeg
@@ -217,6 +217,7 @@ def grade_image(
     with stopwatch("probe"):
         header = probe(data)
         check_limits(header, limits)
+        check_memory(header, output)
         dtype = output_dtype(header, output)
     # Decoding takes one core only. On another one, the look is chosen and compiled meanwhile, where the picture can be
     # had small before it is there as a whole, and the result is judged while it is written.
