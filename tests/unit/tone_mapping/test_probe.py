@@ -127,6 +127,26 @@ def test_colours_told_by_cicp_become_a_profile(
     assert np.abs(np.asarray(seen) - expected).max() < 1.5
 
 
+@pytest.mark.parametrize(
+    ("colour_space", "index", "is_adobe"), [(0xFFFF, "R03", True), (1, "R03", False), (1, "R98", False)]
+)
+def test_adobe_rgb_that_a_camera_tells_by_exif_alone_becomes_a_profile(
+    picture: Image.Image, saved: Saved, colour_space: int, index: str, is_adobe: bool
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0xA001: colour_space, 0xA005: {1: index}})
+
+    profile = probe(saved(picture, "JPEG", exif=exif)).icc_profile
+
+    assert (profile is not None) == is_adobe
+    assert probe(saved(picture, "JPEG", exif=exif, icc_profile=PROFILE)).icc_profile == PROFILE
+    if profile is not None:
+        green = Image.new("RGB", (1, 1), (144, 255, 60))  # sRGB's, as Adobe RGB has it (1998, annex C)
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        seen: Any = ImageCms.profileToProfile(green, embedded, ImageCms.createProfile("sRGB"))
+        assert np.abs(np.subtract(seen.getpixel((0, 0)), (0, 255, 0))).max() <= 3
+
+
 @pytest.mark.parametrize("kind", ["PNG", "AVIF"])
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0)])
 def test_cicp_that_says_srgb_or_nothing_needs_no_profile(

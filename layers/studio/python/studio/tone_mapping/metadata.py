@@ -18,7 +18,7 @@ _UNDEFINED = 7  # TIFF's type of opaque bytes
 _TEXT, _LONG, _IFD = 2, 4, 13  # others of TIFF's types
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types, as `struct` calls them
-_INTEROPERABILITY = 0xA005
+_INTEROPERABILITY, _COLOUR_SPACE, _UNCALIBRATED = 0xA005, 0xA001, 0xFFFF
 _MAGIC = (b"II*\0", b"MM\0*")  # less is not enough: OpenCV then writes no AVIF at all
 _SEGMENT = 65533  # the most that a JPEG segment can carry
 _PROFILE_SEGMENT = _SEGMENT - 14  # of a profile, behind its name and numbers
@@ -73,6 +73,8 @@ _D65_TO_D50 = (1.04789, 0.02292, -0.05022, 0.02958, 0.99048, -0.01708, -0.00925,
 # Function type and parameters of a parametric curve: sRGB's, and those of the transfers that are a plain gamma.
 _SRGB_CURVE = (3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _CURVES = {4: (0, 2.2), 5: (0, 2.8)}
+_ADOBE_COLORANTS = ((0.60974, 0.31111, 0.01947), (0.20527, 0.62568, 0.06087), (0.14919, 0.06321, 0.74456))
+_ADOBE_CURVE = (0, 563 / 256)
 # Numbers of H.273, tables 2 and 3, that say nothing, or what sRGB is. Pictures with a curve for video are shown by
 # sRGB's, too, as browsers do.
 _PLAIN_PRIMARIES, _PLAIN_TRANSFERS = (0, 1, 2, 3), (0, 1, 2, 3, 6, 13, 14, 15)
@@ -92,6 +94,16 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
 
 
+def camera_profile(exif: bytes | None) -> bytes | None:
+    """Return Adobe RGB's profile where EXIF says that space (DCF 2.0), else None: many cameras embed none."""
+    details = _integer(exif, EXIF_IFD)
+    if exif is None or details is None or _integer(exif, _COLOUR_SPACE, details) != _UNCALIBRATED:
+        return None
+    index = (_integer(exif, _INTEROPERABILITY, details) or 0) + 2
+    r03 = struct.pack(_order(exif) + "HHI4s", 1, _TEXT, 4, b"R03\0")  # tag 1, the first of its directory
+    return _profile(_ADOBE_CURVE, _ADOBE_COLORANTS) if exif[index : index + len(r03)] == r03 else None
+
+
 def grey_profile() -> bytes:
     """Return the profile of the grey that has sRGB's curve."""
     return _profile(_SRGB_CURVE)
@@ -109,7 +121,7 @@ def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], 
     white = fixed(0.9642, 1, 0.8249)
     curve = struct.pack(">4s4xHxx", b"para", int(parameters[0])) + fixed(*parameters[1:])
     tags = {
-        b"desc": text("RGB as told by CICP" if colorants else "Grey with sRGB's curve"),
+        b"desc": text("RGB as told by CICP or EXIF" if colorants else "Grey with sRGB's curve"),
         b"cprt": text("No copyright"),
         b"wtpt": b"XYZ \0\0\0\0" + white,
         b"chad": b"sf32\0\0\0\0" + fixed(*_D65_TO_D50),
@@ -134,23 +146,32 @@ def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], 
 
 
 def exif_orientation(exif: bytes | None) -> int:
-    """Return the orientation that EXIF has, 1 where it has none or is damaged: the picture need not be.
+    """Return the orientation that EXIF has, 1 where it has none or is damaged: the picture need not be."""
+    return _integer(exif, ORIENTATION) or 1
+
+
+def _integer(exif: bytes | None, wanted: int, at: int | None = None) -> int | None:
+    """Return the value of a tag in a directory of EXIF, the first by default; None where there is none, or damage.
 
     It is looked for without reading anything else, which may be large, or make Pillow decode a whole PNG.
     """
     if exif is None or exif[:4] not in _MAGIC:
-        return 1
-    order = "<" if exif[:2] == b"II" else ">"
+        return None
+    order = _order(exif)
     try:
-        (at,) = struct.unpack_from(order + "I", exif, 4)
+        at = struct.unpack_from(order + "I", exif, 4)[0] if at is None else at
         (entries,) = struct.unpack_from(order + "H", exif, at)
         for entry in range(at + 2, at + 2 + 12 * entries, 12):
             tag, kind, count = struct.unpack_from(order + "HHI", exif, entry)
-            if tag == ORIENTATION and kind in _INTEGERS and count == 1:
+            if tag == wanted and kind in _INTEGERS and count == 1:
                 return int(struct.unpack_from(order + _INTEGERS[kind], exif, entry + 8)[0])
     except struct.error:
         pass
-    return 1
+    return None
+
+
+def _order(exif: bytes) -> str:
+    return "<" if exif[:2] == b"II" else ">"
 
 
 def upright_exif(exif: bytes | None) -> bytes | None:
@@ -170,7 +191,7 @@ def upright_exif(exif: bytes | None) -> bytes | None:
     """
     if exif is None or exif[:4] not in _MAGIC:
         return None
-    order = "<" if exif[:2] == b"II" else ">"
+    order = _order(exif)
     patched = bytearray(exif)
     try:
         (at,) = struct.unpack_from(order + "I", exif, 4)

@@ -13,7 +13,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
-from studio.tone_mapping.metadata import ORIENTATION, Dpi, cicp_profile, exif_orientation, own_exif, tiff_directory
+from studio.tone_mapping.metadata import (
+    ORIENTATION,
+    Dpi,
+    camera_profile,
+    cicp_profile,
+    exif_orientation,
+    own_exif,
+    tiff_directory,
+)
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
@@ -260,6 +268,8 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
         orientation = exif_orientation(exif)
     profile, mode = image.info.get("icc_profile"), image.mode
+    if kind == "jpeg" and mode == "RGB":
+        profile = profile or camera_profile(exif)
     if kind == "png":
         mode = "LA" if data[25] == 4 else mode
         profile = _png_profile(chunks.get(b"cICP", b""), image.info)
