@@ -481,6 +481,14 @@ def test_scene_light_has_a_limit_of_its_own(kind: InputFormat) -> None:
     assert "5,100 pixels of scene light; the limit is 5,000" in caught.value.message
 
 
+def test_avif_with_alpha_has_a_limit_of_its_own() -> None:
+    limits = Limits(max_pixels=10_000, max_alpha_avif_pixels=5_000)
+    check_limits(ImageHeader("avif", 100, 50, "RGBA", 10, has_alpha=True), limits)
+    check_limits(ImageHeader("avif", 100, 100, "RGB", 10, has_alpha=False), limits)
+    with pytest.raises(ImageTooLargeError, match="5,100 pixels of AVIF with alpha; the limit is 5,000"):
+        check_limits(ImageHeader("avif", 100, 51, "RGBA", 10, has_alpha=True), limits)
+
+
 def box(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body) + 8) + name + body
 
