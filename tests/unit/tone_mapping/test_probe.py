@@ -584,6 +584,8 @@ RGB = [("B", 1), ("G", 1), ("R", 1)]
         (exr_header([("diffuse.R", 1), ("diffuse.G", 1)]), "diffuse.R, diffuse.G"),
         (exr_header([("0", 1), ("1", 1)]), "0, 1"),
         (exr_header([("B", 2), ("G", 1), ("R", 1)]), "B is subsampled"),
+        (exr_header([("BY", 2), ("RY", 2), ("Y", 1)]), "luminance and chroma"),
+        (exr_header([("RY", 1), ("Y", 1)]), "luminance and chroma"),
         (exr_header(RGB, flags=0x800), "deep"),
         (exr_header(RGB, kind=b"deepscanline"), "deep"),
         (exr_header(RGB, compression=10), "HTJ2K"),
@@ -608,7 +610,7 @@ def test_long_channel_names_are_cut_in_messages_and_refused_where_no_exr_has_the
 
 def test_exrs_with_more_than_the_colours_are_read() -> None:
     assert probe(exr_header([("A", 1), *RGB, ("Z", 1), ("diffuse.R", 2)])).mode == "RGBA"
-    assert probe(exr_header([("BY", 2), ("RY", 2), ("Y", 1)])).mode == "RGB"
+    assert probe(exr_header([("B", 1), ("BY", 2), ("G", 1), ("R", 1), ("RY", 2), ("Y", 1)])).mode == "RGB"
 
 
 def test_limits_of_scene_light() -> None:

@@ -533,12 +533,17 @@ def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
         names = ", ".join(list(scene.channels)[:20])
         shown = names if len(names) <= _LONGEST_TEXT else f"{names[: _LONGEST_TEXT - 1]}…"
         raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {shown}. Accepted are R, G and B, or Y, RY and BY."
+            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {shown}. Accepted are R, G and B, or Y."
+        )
+    # OpenCV gets their green wrong, and writes beyond its memory where the data window is not at 0.
+    if scene.channels.keys() & {"RY", "BY"} and not scene.channels.keys() & {"R", "G", "B"}:
+        raise UnsupportedImageError(
+            "UNSUPPORTED_FORMAT", "The OpenEXR has luminance and chroma (Y, RY, BY). Accepted are R, G and B, or Y."
         )
     for name in "RGBYA":
         if scene.channels.get(name, (1, 1)) != (1, 1):
             raise UnsupportedImageError(
-                "UNSUPPORTED_FORMAT", f"The OpenEXR's channel {name} is subsampled. RY and BY may be, no others."
+                "UNSUPPORTED_FORMAT", f"The OpenEXR's channel {name} is subsampled. Accepted are those that are not."
             )
     return ImageHeader(
         format=kind,
