@@ -149,25 +149,38 @@ def test_a_side_that_webp_cannot_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "bit_depth", "asked", "named"),
+    ("kind", "mode", "asked", "named"),
     [
-        ("webp", 8, {}, "WebP with alpha"),
-        ("webp", 16, {"max_size": 9000}, "WebP with alpha"),
-        ("avif", 16, {}, "AVIF of more than 8 bits"),
-        ("avif", 16, {"max_size": 8001}, "AVIF of more than 8 bits"),
+        ("webp", "RGBA", {}, "WEBP with alpha"),
+        ("webp", "RGBA", {"max_size": 9000}, "WEBP with alpha"),
+        ("avif", "RGBA", {"bit_depth": 8}, "AVIF with alpha"),
+        ("avif", "RGB", {}, "AVIF of more than 8 bits"),
+        ("avif", "RGB", {"max_size": 8001}, "AVIF of more than 8 bits"),
     ],
 )
-def test_what_takes_too_much_memory_to_write_is_refused(kind: Any, bit_depth: int, asked: Any, named: str) -> None:
-    header = ImageHeader("png", 10_000, 10_000, "RGBA", bit_depth, has_alpha=True)
+def test_what_takes_too_much_memory_to_write_is_refused(kind: Any, mode: str, asked: Any, named: str) -> None:
+    header = ImageHeader("png", 10_000, 10_000, mode, 16, has_alpha=mode == "RGBA")
     with pytest.raises(OutputError, match=f"{named} is written up to 64,000,000 pixels; the picture would") as caught:
         check_memory(header, Output(format=kind, **asked))
     assert (caught.value.code, caught.value.field) == ("OUTPUT_TOO_LARGE", "format")
     check_memory(header, Output(format=kind, max_size=8000))
 
 
-@pytest.mark.parametrize("output", [Output(format="avif", bit_depth=8), Output(format="png"), Output(format="jpeg")])
-def test_what_takes_less_memory_to_write_may_be_as_large_as_any_picture(output: Output) -> None:
-    check_memory(ImageHeader("png", 10_000, 10_000, "RGBA", 16, has_alpha=True), output)
+def test_a_header_of_no_pixels_is_left_to_the_decoder() -> None:
+    check_memory(ImageHeader("avif", 0, 0, "RGBA", 8, has_alpha=True), Output())
+
+
+@pytest.mark.parametrize(
+    ("output", "mode"),
+    [
+        (Output(format="avif", bit_depth=8), "RGB"),
+        (Output(format="webp"), "RGB"),
+        (Output(format="png"), "RGBA"),
+        (Output(format="jpeg"), "RGBA"),
+    ],
+)
+def test_what_takes_less_memory_to_write_may_be_as_large_as_any_picture(output: Output, mode: str) -> None:
+    check_memory(ImageHeader("png", 10_000, 10_000, mode, 16, has_alpha=mode == "RGBA"), output)
 
 
 def test_a_profile_that_jpeg_cannot_hold_is_refused() -> None:

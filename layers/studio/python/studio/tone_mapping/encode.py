@@ -91,13 +91,13 @@ def check_memory(header: ImageHeader, output: Output) -> None:
         ``OUTPUT_TOO_LARGE``, or ``OUTPUT_BIT_DEPTH`` as of `output_dtype`.
     """
     kind = output_format(header, output)
-    if kind == "avif" and output_dtype(header, output) == np.uint16:
+    if kind in ("avif", "webp") and header.has_alpha:
+        what, instead = f"{kind.upper()} with alpha", "or PNG or TIFF"
+    elif kind == "avif" and output_dtype(header, output) == np.uint16:
         what, instead = "AVIF of more than 8 bits", "a bit_depth of 8, or PNG or TIFF"
-    elif kind == "webp" and header.has_alpha:
-        what, instead = "WebP with alpha", "another format"
     else:
         return
-    longest = max(header.displayed_size)
+    longest = max(*header.displayed_size, 1)
     scale = min(output.max_size or longest, longest) / longest
     width, height = (max(1, round(side * scale)) for side in header.displayed_size)
     if width * height > _MOST_PIXELS:
