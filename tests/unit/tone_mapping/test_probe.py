@@ -128,6 +128,32 @@ def test_colours_told_by_cicp_become_a_profile(
 
 
 @pytest.mark.parametrize(
+    ("primaries", "pixel", "srgb"),
+    [
+        ((0.64, 0.33, 0.21, 0.71, 0.15, 0.06), (144, 255, 60), (0, 255, 0)),  # Adobe RGB
+        ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), (233, 54, 40), (255, 0, 0)),  # Display P3
+        ((0.708, 0.292, 0.17, 0.797, 0.131, 0.046), (206, 76, 39), (255, 0, 0)),  # BT.2020
+    ],
+)
+def test_wide_primaries_told_by_chrm_become_a_profile(
+    picture: Image.Image, saved: Saved, primaries: tuple[float, ...], pixel: tuple[int, ...], srgb: tuple[int, ...]
+) -> None:
+    chunk = struct.pack(">8I", *(round(value * 100_000) for value in (0.3127, 0.329, *primaries)))
+    png = with_chunk(saved(picture, "PNG"), b"cHRM", chunk)
+    profile = probe(png).icc_profile
+    assert profile is not None
+    embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    seen: Any = ImageCms.profileToProfile(Image.new("RGB", (1, 1), pixel), embedded, ImageCms.createProfile("sRGB"))
+    assert np.abs(np.subtract(seen.getpixel((0, 0)), srgb)).max() <= 5
+    assert probe(with_chunk(png, b"sRGB", b"\0")).icc_profile is None
+
+
+def test_primaries_of_srgb_told_by_chrm_need_no_profile(picture: Image.Image, saved: Saved) -> None:
+    values = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+    assert probe(with_chunk(saved(picture, "PNG"), b"cHRM", struct.pack(">8I", *values))).icc_profile is None
+
+
+@pytest.mark.parametrize(
     ("colour_space", "index", "is_adobe"), [(0xFFFF, "R03", True), (1, "R03", False), (1, "R98", False)]
 )
 def test_adobe_rgb_that_a_camera_tells_by_exif_alone_becomes_a_profile(

@@ -75,6 +75,12 @@ _SRGB_CURVE = (3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _CURVES = {4: (0, 2.2), 5: (0, 2.8)}
 _ADOBE_COLORANTS = ((0.60974, 0.31111, 0.01947), (0.20527, 0.62568, 0.06087), (0.14919, 0.06321, 0.74456))
 _ADOBE_CURVE = (0, 563 / 256)
+# x and y of red, green and blue, wider than sRGB's, and their colorants.
+_WIDE = {
+    (0.64, 0.33, 0.21, 0.71, 0.15, 0.06): _ADOBE_COLORANTS,
+    (0.68, 0.32, 0.265, 0.69, 0.15, 0.06): _COLORANTS[12],
+    (0.708, 0.292, 0.17, 0.797, 0.131, 0.046): _COLORANTS[9],
+}
 # Numbers of H.273, tables 2 and 3, that say nothing, or what sRGB is. Pictures with a curve for video are shown by
 # sRGB's, too, as browsers do.
 _PLAIN_PRIMARIES, _PLAIN_TRANSFERS = (0, 1, 2, 3), (0, 1, 2, 3, 6, 13, 14, 15)
@@ -92,6 +98,14 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     if primaries == 1 and transfer in _PLAIN_TRANSFERS:
         return None
     return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
+
+
+def wide_profile(primaries: tuple[float, ...]) -> bytes | None:
+    """Return the profile of a wide space by x and y of its red, green and blue; None for what is not known here."""
+    for known, colorants in _WIDE.items():
+        if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
+            return _profile(_CURVES[4], colorants)
+    return None
 
 
 def camera_profile(exif: bytes | None) -> bytes | None:
@@ -121,7 +135,7 @@ def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], 
     white = fixed(0.9642, 1, 0.8249)
     curve = struct.pack(">4s4xHxx", b"para", int(parameters[0])) + fixed(*parameters[1:])
     tags = {
-        b"desc": text("RGB as told by CICP or EXIF" if colorants else "Grey with sRGB's curve"),
+        b"desc": text("RGB as told by the image" if colorants else "Grey with sRGB's curve"),
         b"cprt": text("No copyright"),
         b"wtpt": b"XYZ \0\0\0\0" + white,
         b"chad": b"sf32\0\0\0\0" + fixed(*_D65_TO_D50),

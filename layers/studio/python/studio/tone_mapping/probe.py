@@ -21,6 +21,7 @@ from studio.tone_mapping.metadata import (
     exif_orientation,
     own_exif,
     tiff_directory,
+    wide_profile,
 )
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.scene_files import (
@@ -394,7 +395,7 @@ _LINEAR = 0.75  # from here on a PNG's gamma means light, not what a screen is s
 
 
 def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
-    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB and gAMA, in this order."""
+    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB, and gAMA and cHRM, in this order."""
     if len(cicp) == 4:
         if cicp[2:] != b"\0\1":
             raise UnsupportedImageError(
@@ -403,14 +404,16 @@ def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
         profile = _cicp_profile(cicp[0], cicp[1], "png")
         if profile or _UNSPECIFIED not in cicp[:2]:
             return profile
-    if "icc_profile" not in info and "srgb" not in info and info.get("gamma", 0) > _LINEAR:
+    if "icc_profile" in info or "srgb" in info:
+        embedded: bytes | None = info.get("icc_profile")
+        return embedded
+    if info.get("gamma", 0) > _LINEAR:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             "The PNG holds linear light, by its gAMA. Accepted are values for display; of light, "
             "OpenEXR and Radiance HDR.",
         )
-    embedded: bytes | None = info.get("icc_profile")
-    return embedded
+    return wide_profile(info.get("chromaticity", ())[2:])  # behind the white
 
 
 def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:
