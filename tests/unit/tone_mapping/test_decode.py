@@ -585,6 +585,56 @@ def test_colours_of_an_exr_in_xyz_are_converted(scene_file: Saved, light: NDArra
     assert np.abs(photo.pixels.astype(int) - decoded(scene_file(".exr", light)).pixels).mean() < 257
 
 
+def exr_of_chroma(light: NDArray[Any], shares: tuple[float, ...], step: int, attributes: bytes) -> bytes:
+    """Write BGR light as luminance and, of every `step`th pixel, chroma (ImfRgbaYca.h of OpenEXR)."""
+
+    def attribute(name: bytes, kind: bytes, value: bytes) -> bytes:
+        return name + b"\0" + kind + b"\0" + struct.pack("<I", len(value)) + value
+
+    luminance = light @ np.array(shares[::-1], np.float32)
+    planes = [
+        ("BY", step, (light[..., 0] / luminance - 1)[::step, ::step]),
+        ("RY", step, (light[..., 2] / luminance - 1)[::step, ::step]),
+        ("Y", 1, luminance),
+    ]
+    height, width = luminance.shape
+    channels = b"".join(name.encode() + b"\0" + struct.pack("<4i", 2, 0, every, every) for name, every, _ in planes)
+    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    header = b"\x76\x2f\x31\x01\2\0\0\0" + attributes
+    header += attribute(b"channels", b"chlist", channels + b"\0") + attribute(b"compression", b"compression", b"\0")
+    header += attribute(b"dataWindow", b"box2i", window) + attribute(b"displayWindow", b"box2i", window)
+    header += attribute(b"lineOrder", b"lineOrder", b"\0")
+    header += attribute(b"pixelAspectRatio", b"float", struct.pack("<f", 1))
+    header += attribute(b"screenWindowCenter", b"v2f", bytes(8))
+    header += attribute(b"screenWindowWidth", b"float", struct.pack("<f", 1)) + b"\0"
+    rows = []
+    for y in range(height):
+        row = b"".join(plane[y // every].astype("<f4").tobytes() for _, every, plane in planes if y % every == 0)
+        rows.append(struct.pack("<ii", y, len(row)) + row)
+    starts = np.cumsum([len(header) + 8 * height, *map(len, rows[:-1])])
+    return header + struct.pack(f"<{height}Q", *starts) + b"".join(rows)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize(
+    ("primaries", "shares"),
+    [
+        (None, (0.2126, 0.7152, 0.0722)),
+        ((0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.3290), (0.2627, 0.6780, 0.0593)),  # Rec. 2020
+    ],
+)
+def test_exrs_of_luminance_and_chroma_are_read_as_those_of_colours(
+    scene_file: Saved, light: NDArray[Any], step: int, primaries: tuple[float, ...] | None, shares: tuple[float, ...]
+) -> None:
+    blocks = np.repeat(np.repeat(light[::2, ::2] + np.float32(0.01), 2, axis=0), 2, axis=1)
+    attribute = b""
+    if primaries:
+        attribute = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *primaries)
+    photo = decoded(exr_of_chroma(blocks, shares, step, attribute))
+    expected = decoded(scene_file(".exr", blocks, attribute))
+    assert np.abs(photo.pixels.astype(int) - expected.pixels).max() < 257
+
+
 @pytest.mark.parametrize("extension", [".exr", ".hdr"])
 def test_cut_and_damaged_scene_light(scene_file: Saved, light: NDArray[Any], extension: str) -> None:
     data = scene_file(extension, light)

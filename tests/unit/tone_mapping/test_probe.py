@@ -581,13 +581,18 @@ def test_alpha_of_an_exr_is_seen(scene_file: Saved, light: NDArray[Any]) -> None
 
 
 def exr_header(
-    channels: list[tuple[str, int]], flags: int = 0, width: int = 8, kind: bytes = b"", compression: int = 3
+    channels: list[tuple[str, int]],
+    flags: int = 0,
+    width: int = 8,
+    kind: bytes = b"",
+    compression: int = 3,
+    left: int = 0,
 ) -> bytes:
     def attribute(name: bytes, value: bytes) -> bytes:
         return name + b"\0type\0" + struct.pack("<I", len(value)) + value
 
     listed = b"".join(name.encode() + b"\0" + struct.pack("<4i", 1, 0, step, step) for name, step in channels)
-    window = attribute(b"dataWindow", struct.pack("<4i", 0, 0, width - 1, 7))
+    window = attribute(b"dataWindow", struct.pack("<4i", left, 0, left + width - 1, 7))
     named = attribute(b"type", kind) if kind else b""
     return (
         b"\x76\x2f\x31\x01"
@@ -610,8 +615,8 @@ RGB = [("B", 1), ("G", 1), ("R", 1)]
         (exr_header([("diffuse.R", 1), ("diffuse.G", 1)]), "diffuse.R, diffuse.G"),
         (exr_header([("0", 1), ("1", 1)]), "0, 1"),
         (exr_header([("B", 2), ("G", 1), ("R", 1)]), "B is subsampled"),
-        (exr_header([("BY", 2), ("RY", 2), ("Y", 1)]), "luminance and chroma"),
-        (exr_header([("RY", 1), ("Y", 1)]), "luminance and chroma"),
+        (exr_header([("BY", 2), ("RY", 2), ("Y", 1)], left=2), "luminance and chroma"),
+        (exr_header([("RY", 2), ("Y", 1)]), "RY, Y"),
         (exr_header(RGB, flags=0x800), "deep"),
         (exr_header(RGB, kind=b"deepscanline"), "deep"),
         (exr_header(RGB, compression=10), "HTJ2K"),
@@ -636,7 +641,13 @@ def test_long_channel_names_are_cut_in_messages_and_refused_where_no_exr_has_the
 
 def test_exrs_with_more_than_the_colours_are_read() -> None:
     assert probe(exr_header([("A", 1), *RGB, ("Z", 1), ("diffuse.R", 2)])).mode == "RGBA"
-    assert probe(exr_header([("B", 1), ("BY", 2), ("G", 1), ("R", 1), ("RY", 2), ("Y", 1)])).mode == "RGB"
+    assert probe(exr_header([("B", 1), ("BY", 2), ("G", 1), ("R", 1), ("RY", 2), ("Y", 1)], left=2)).mode == "RGB"
+
+
+def test_exrs_of_luminance_and_chroma_are_told_apart() -> None:
+    assert probe(exr_header([("BY", 2), ("RY", 2), ("Y", 1)])).has_chroma
+    assert not probe(exr_header([("Y", 1)], left=2)).has_chroma
+    assert not probe(exr_header(RGB)).has_chroma
 
 
 def test_limits_of_scene_light() -> None:

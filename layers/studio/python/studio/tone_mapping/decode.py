@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
-from studio.tone_mapping.hdr import to_rec709, tone_map
+from studio.tone_mapping.hdr import REC709, mend_green, to_rec709, tone_map
 from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, ends_early, lacks_pieces, undecodable
@@ -134,6 +134,8 @@ def _decode_scene(data: bytes, header: ImageHeader) -> Photo:
         raise undecodable(data, header.format)
     light, alpha = _light_and_alpha(scene if scene.ndim == 3 else scene[..., None])
     del scene
+    if header.has_chroma:
+        mend_green(light, header.primaries or REC709)
     if header.primaries is not None:
         to_rec709(light, header.primaries)
     pixels: Pixels = tone_map(light, alpha)

@@ -49,7 +49,7 @@ _KNEE = 0.6  # linear light where the shoulder begins
 
 _NOISE_ONLY = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 
-_REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 
 
 class _Curve(NamedTuple):
@@ -123,7 +123,7 @@ def to_rec709(scene: Array, primaries: tuple[float, ...]) -> None:
         CIE XYZ, which says of every colour what it is. What cannot be primaries is taken for Rec. 709's.
     """
     try:
-        ours, theirs = _to_xyz(_REC709), _to_xyz(primaries)
+        ours, theirs = _to_xyz(REC709), _to_xyz(primaries)
         matrix = np.linalg.inv(ours) @ _adaptation(primaries) @ theirs
     except (np.linalg.LinAlgError, ZeroDivisionError):
         return
@@ -133,6 +133,31 @@ def to_rec709(scene: Array, primaries: tuple[float, ...]) -> None:
     for top in range(0, len(scene), STRIP):
         # Infinity would meet itself with another sign.
         scene[top : top + STRIP] = np.clip(scene[top : top + STRIP], -_BRIGHTEST, _BRIGHTEST) @ turned
+
+
+def mend_green(scene: Array, primaries: tuple[float, ...]) -> None:
+    """Mend the green of an OpenEXR that has luminance and chroma, in place.
+
+    It is what red and blue leave of the luminance, by their shares in it (ImfRgbaYca.h of OpenEXR). OpenCV takes it by
+    the y of the primaries instead.
+
+    Parameters
+    ----------
+    scene : ndarray of float32
+        (h, w, 3) BGR, linear light, as OpenCV reads it.
+    primaries : tuple of float
+        x and y of red, green, blue and white. What cannot be primaries is left as it is.
+    """
+    red, green, blue = primaries[1:6:2]
+    try:
+        red_share, green_share, blue_share = _to_xyz(primaries)[1]
+    except (np.linalg.LinAlgError, ZeroDivisionError):
+        return
+    if not green_share > 0:
+        return
+    weights = np.array([blue - blue_share, green, red - red_share], np.float32) / np.float32(green_share)
+    for top in range(0, len(scene), STRIP):
+        scene[top : top + STRIP, :, 1] = scene[top : top + STRIP] @ weights
 
 
 def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
@@ -149,7 +174,7 @@ def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
 def _adaptation(primaries: tuple[float, ...]) -> NDArray[np.float64]:
     if np.allclose(primaries[:6], XYZ[:6], atol=1e-3):
         return np.eye(3)
-    source, target = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in (primaries[6:], _REC709[6:]))
+    source, target = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in (primaries[6:], REC709[6:]))
     return bradford(source, target)
 
 

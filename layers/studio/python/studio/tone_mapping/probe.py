@@ -88,6 +88,8 @@ class ImageHeader(NamedTuple):
         Whether a TIFF has tiles instead of strips.
     has_extras : bool
         Whether a TIFF names samples beside its colours, be they alpha or not.
+    has_chroma : bool
+        Whether an OpenEXR has luminance and chroma instead of red, green and blue.
     """
 
     format: InputFormat
@@ -106,6 +108,7 @@ class ImageHeader(NamedTuple):
     is_premultiplied: bool = False
     is_tiled: bool = False
     has_extras: bool = False
+    has_chroma: bool = False
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -532,21 +535,24 @@ def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
             "The OpenEXR is compressed in a way that is not read here, as HTJ2K. "
             "Accepted are none, RLE, ZIP, PIZ, PXR24, B44 and DWA.",
         )
-    if not scene.channels.keys() & {"R", "G", "B", "Y"}:
+    colours = scene.channels.keys() & {"R", "G", "B", "Y", "RY", "BY"}
+    if not colours & {"R", "G", "B"} and colours not in ({"Y"}, {"Y", "RY", "BY"}):
         names = ", ".join(list(scene.channels)[:20])
         shown = names if len(names) <= _LONGEST_TEXT else f"{names[: _LONGEST_TEXT - 1]}…"
         raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {shown}. Accepted are R, G and B, or Y."
+            "UNSUPPORTED_FORMAT", f"The OpenEXR has the channels {shown}. Accepted are R, G and B, or Y, RY and BY."
         )
-    # OpenCV gets their green wrong, and writes beyond its memory where the data window is not at 0.
-    if scene.channels.keys() & {"RY", "BY"} and not scene.channels.keys() & {"R", "G", "B"}:
+    has_chroma = colours == {"Y", "RY", "BY"}
+    if has_chroma and not scene.is_at_origin:  # OpenCV writes beyond its memory
         raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT", "The OpenEXR has luminance and chroma (Y, RY, BY). Accepted are R, G and B, or Y."
+            "UNSUPPORTED_FORMAT",
+            "The OpenEXR has luminance and chroma (Y, RY, BY), and its data window does not begin at 0. "
+            "Accepted are such as do, or R, G and B.",
         )
     for name in "RGBYA":
         if scene.channels.get(name, (1, 1)) != (1, 1):
             raise UnsupportedImageError(
-                "UNSUPPORTED_FORMAT", f"The OpenEXR's channel {name} is subsampled. Accepted are those that are not."
+                "UNSUPPORTED_FORMAT", f"The OpenEXR's channel {name} is subsampled. RY and BY may be, no others."
             )
     return ImageHeader(
         format=kind,
@@ -557,6 +563,7 @@ def _probe_scene(scene: SceneHeader, kind: SceneFormat) -> ImageHeader:
         has_alpha="A" in scene.channels,
         orientation=scene.orientation,
         primaries=scene.primaries,
+        has_chroma=has_chroma,
     )
 
 

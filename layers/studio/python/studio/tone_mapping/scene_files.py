@@ -44,6 +44,8 @@ class SceneHeader(NamedTuple):
         Where the header ends.
     compression : int
         As OpenEXR numbers it.
+    is_at_origin : bool
+        Whether an OpenEXR's data window begins at 0.
     """
 
     width: int
@@ -54,6 +56,7 @@ class SceneHeader(NamedTuple):
     is_deep: bool
     body: int
     compression: int = 0
+    is_at_origin: bool = True
 
 
 def read_exr(data: bytes) -> SceneHeader:
@@ -92,6 +95,7 @@ def read_exr(data: bytes) -> SceneHeader:
         is_deep=bool(flags & _DEEP) or attributes.get(b"type", b"").startswith(b"deep"),
         body=body,
         compression=attributes[b"compression"][0],
+        is_at_origin=(left, top) == (0, 0),
     )
 
 
