@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.apply import apply_lut
@@ -77,11 +78,24 @@ def test_strength_goes_part_of_every_colours_way(strength: float) -> None:
         ([negative(21), negative(21)], 65),
         ([negative(129), Adjustments(contrast=5)], 129),
         ([Adjustments(exposure=4), Adjustments(contrast=5)], 129),
+        ([Adjustments(exposure=1)] * 3, 97),
+        ([Adjustments(exposure=2), negative(), Adjustments(exposure=2)], 129),
         ([Adjustments(exposure=0.5), Adjustments(clarity=50)], 33),
     ],
 )
 def test_size(grades: list[Grade], size: int) -> None:
     assert look_size(grades, 8) == size
+
+
+@pytest.mark.parametrize("grades", [[Adjustments(exposure=2)] * 2, [Adjustments(exposure=1, shadows=50)] * 2])
+def test_a_look_of_grades_that_add_up_is_close_to_them(grades: list[Adjustments]) -> None:
+    """By 65 nodes, which each takes alone, dark colours would be off by 1.7 and 1.6."""
+    dark = COLOURS * np.float32(0.3)
+    exact = dark
+    for adjustments in grades:
+        exact = grade(exact, adjustments)
+    by_lut = apply_lut(np.ascontiguousarray(dark[..., ::-1]), compile_look(grades, look_size(grades, 8)))[..., ::-1]
+    assert np.percentile(deltaE_ciede2000(rgb2lab(exact), rgb2lab(by_lut)), 99.9) <= 1.5
 
 
 def test_a_lone_table_is_kept_exactly() -> None:

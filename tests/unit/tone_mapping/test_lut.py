@@ -128,7 +128,7 @@ def test_the_error_is_measured_as_the_lut_makes_it(size: int) -> None:
     colours = to_encoded(_sample(size)[2]).T[None]
     by_lut = apply_lut(np.ascontiguousarray(colours[..., ::-1]), compile_lut(sliders, size))[..., ::-1]
     expected = deltaE_ciede94(rgb2lab(grade(colours, sliders)), rgb2lab(by_lut)).max()
-    assert largest_error(sliders, size) == pytest.approx(expected, rel=0.05)
+    assert largest_error([sliders], size) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize(

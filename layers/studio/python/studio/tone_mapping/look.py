@@ -7,7 +7,7 @@ import numpy as np
 
 from studio.tone_mapping.adjustments import SPATIAL, Adjustments
 from studio.tone_mapping.apply import apply_lut
-from studio.tone_mapping.lut import Lut, compile_lut, grade_lut, identity_lut, lut_size
+from studio.tone_mapping.lut import Lut, chain_size, compile_lut, grade_lut, identity_lut, lut_size
 
 
 class Table(NamedTuple):
@@ -81,8 +81,9 @@ def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     """
     moving = [stage for stage in grades if isinstance(stage, Table) or stage.without_spatial() != Adjustments()]
     if len(moving) > 1:
-        sizes = (stage.lut.shape[0] if isinstance(stage, Table) else lut_size(stage, 8) for stage in moving)
-        return max([65, *sizes])
+        tables = [stage.lut.shape[0] for stage in moving if isinstance(stage, Table)]
+        sliders = [stage for stage in moving if isinstance(stage, Adjustments)]
+        return max([chain_size(sliders or [Adjustments()]), *tables])
     only = moving[0] if moving else Adjustments()
     return only.lut.shape[0] if isinstance(only, Table) else lut_size(only, bit_depth)
 

@@ -1,6 +1,7 @@
 """Sliders to one 3D LUT."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -123,8 +124,26 @@ def lut_size(adjustments: Adjustments, bit_depth: int) -> int:
     int
         33, 65, 97 or 129.
     """
-    sizes = (33, 65, 97) if bit_depth == 8 else (65, 97)
-    return next((size for size in sizes if largest_error(adjustments, size) <= _VISIBLE), MAX_NODES)
+    if bit_depth == 8 and largest_error([adjustments], 33) <= _VISIBLE:
+        return 33
+    return chain_size([adjustments])
+
+
+def chain_size(grades: Sequence[Adjustments]) -> int:
+    """Tell the nodes an axis that grades take, one after another: at least 65.
+
+    They are measured together, for what each bends little may bend much in the end.
+
+    Parameters
+    ----------
+    grades : sequence of Adjustments
+
+    Returns
+    -------
+    int
+        65, 97 or 129.
+    """
+    return next((size for size in (65, 97) if largest_error(grades, size) <= _VISIBLE), MAX_NODES)
 
 
 def lut_id(lut: Lut) -> str:

@@ -1,5 +1,6 @@
 """What a LUT would lose: the grade between its nodes, which tetrahedra make straight, against the exact one."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,12 +20,13 @@ _LAB_FROM_RGB = np.array(  # linear Rec. 709 to XYZ over D65 white
 )
 
 
-def largest_error(adjustments: Adjustments, size: int) -> float:
+def largest_error(grades: Sequence[Adjustments], size: int) -> float:
     """Measure the largest difference (CIE94) that a LUT of this size makes to a fixed sample of colours.
 
     Parameters
     ----------
-    adjustments : Adjustments
+    grades : sequence of Adjustments
+        At least one; each works on what the one before made.
     size : int
         Nodes an axis.
 
@@ -34,8 +36,11 @@ def largest_error(adjustments: Adjustments, size: int) -> float:
         About 1 is just visible.
     """
     corners, shares, colours = _sample(size)
+    light = np.concatenate([corners, colours], axis=1)
+    for adjustments in grades[:-1]:
+        light = to_linear(grade_light(light, adjustments))
+    graded = grade_light(light, grades[-1])
     count = colours.shape[1]
-    graded = grade_light(np.concatenate([corners, colours], axis=1), adjustments)
     interpolated = (graded[:, : 4 * count].reshape(3, 4, count) * shares).sum(axis=1)
     return float(_cie94(graded[:, 4 * count :], interpolated).max())
 
