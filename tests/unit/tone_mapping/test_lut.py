@@ -14,6 +14,7 @@ from studio.tone_mapping.colour import to_encoded
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.lut import compile_lut, identity_lut, lut_id, lut_size
 from studio.tone_mapping.lut_error import _sample, largest_error
+from studio.tone_mapping.read_adjustments import read_adjustments
 from tests.unit.tone_mapping.sliders import GLOBAL, PLAIN, every, moved
 
 MODERATE = st.builds(
@@ -121,14 +122,65 @@ def test_33_nodes_are_enough_where_they_are_taken(pixels: NDArray[Any], sliders:
     assert np.percentile(off(pixels, sliders, 33), 99.9) <= 1.5
 
 
+# Random ones of all sliders up to ±50; by 33 nodes these pictures would be off by 1.54 and 1.55.
+@pytest.mark.parametrize(
+    ("name", "sliders"),
+    [
+        (
+            "rocket",
+            {
+                "blacks": 50,
+                "temperature": -7,
+                "tone_curve": {
+                    "rgb": [[0, 0], [0.5, 0.52], [1, 1]],
+                    "red": [[0, 0], [0.5, 0.66], [1, 1]],
+                    "green": [[0, 0], [0.5, 0.676], [1, 1]],
+                },
+                "hsl": {
+                    "yellow": {"hue": -28},
+                    "green": {"saturation": -50},
+                    "aqua": {"hue": 47, "saturation": 28},
+                    "purple": {"hue": -50},
+                },
+            },
+        ),
+        (
+            "chelsea",
+            {
+                "contrast": 21,
+                "shadows": -21,
+                "blacks": 50,
+                "vibrance": 24,
+                "temperature_kelvin": 5442,
+                "tint": -38,
+                "tone_curve": {"blue": [[0, 0], [0.5, 0.664], [1, 1]]},
+                "hsl": {
+                    "red": {"hue": 50},
+                    "orange": {"saturation": 41, "luminance": 19},
+                    "yellow": {"luminance": -3},
+                    "green": {"saturation": -50},
+                    "purple": {"hue": 35},
+                    "magenta": {"saturation": 50},
+                },
+            },
+        ),
+    ],
+)
+def test_grades_that_33_nodes_show_in_take_more(name: str, sliders: dict[str, Any]) -> None:
+    adjustments = read_adjustments(sliders)
+    photo = getattr(skimage.data, name)()[::3, ::3, :3].reshape(1, -1, 3).astype(np.float32) / np.float32(255)
+    assert np.percentile(off(photo, adjustments, lut_size(adjustments, 8)), 99.9) <= 1.5
+
+
 @pytest.mark.parametrize("size", [33, 65])
-def test_the_error_is_measured_as_the_lut_makes_it(size: int) -> None:
+@pytest.mark.parametrize("part", [range(1000), range(7000, 10_000)])
+def test_the_error_is_measured_as_the_lut_makes_it(part: range, size: int) -> None:
     """Against OpenColorIO's tetrahedra and CIE94 of scikit-image, on the same colours."""
     sliders = Adjustments(exposure=0.8, tint=-60, saturation=40, tone_curve=ToneCurve(red=((0, 0), (0.3, 0.5), (1, 1))))
-    colours = to_encoded(_sample(size)[2]).T[None]
+    colours = to_encoded(_sample(size, part)[2]).T[None]
     by_lut = apply_lut(np.ascontiguousarray(colours[..., ::-1]), compile_lut(sliders, size))[..., ::-1]
     expected = deltaE_ciede94(rgb2lab(grade(colours, sliders)), rgb2lab(by_lut)).max()
-    assert largest_error([sliders], size) == pytest.approx(expected, rel=0.05)
+    assert largest_error([sliders], size, part) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize(
