@@ -46,6 +46,16 @@ def test_zero_is_the_identity(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("slider", SLIDERS)
+@pytest.mark.parametrize("amount", [-0.1, 0.1])
+def test_tiny_sliders_do_a_little(slider: str, amount: float) -> None:
+    """No slider jumps away from zero or lingers there."""
+    pixels: Pixels = photo().astype(np.uint16) * np.uint16(257)
+    clarity, texture, dehaze = (amount if name == slider else 0 for name in SLIDERS)
+    moved = apply_detail(pixels, clarity, texture, dehaze)
+    assert 0 < np.abs(codes(moved) - codes(pixels)).max() < 0.5
+
+
+@pytest.mark.parametrize("slider", SLIDERS)
 def test_8_and_16_bits_agree(slider: str) -> None:
     narrow = apply_detail(photo(), **{slider: 60})
     wide = apply_detail(photo().astype(np.uint16) * np.uint16(257), **{slider: 60})
@@ -142,6 +152,18 @@ def test_every_size_gives_the_same_picture(slider: str, amount: int) -> None:
     answer = apply_detail(small, **{slider: amount})
     change = np.abs(codes(answer) - codes(small)).mean()
     assert np.abs(codes(answer) - codes(shrunk)).mean() < max(0.5, 0.25 * change)
+
+
+@pytest.mark.parametrize("slider", ["clarity", "dehaze"])  # texture is too fine for one
+@pytest.mark.parametrize("amount", [-70, 70])
+def test_a_thumbnail_looks_like_its_picture(slider: str, amount: int) -> None:
+    small, shrunk = (
+        cv2.resize(pixels, (200, 133), interpolation=cv2.INTER_AREA)
+        for pixels in (photo(), apply_detail(photo(), **{slider: amount}))
+    )
+    answer = apply_detail(small, **{slider: amount})
+    change = np.abs(codes(answer) - codes(small)).mean()
+    assert np.abs(codes(answer) - codes(shrunk)).mean() < 0.3 * change
 
 
 @pytest.mark.parametrize(("clarity", "texture"), [(100, 0), (-100, 0), (0, 100), (0, -100), (100, 100)])

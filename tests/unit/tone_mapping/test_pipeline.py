@@ -276,6 +276,24 @@ def test_sixteen_bits_out_of_8_are_real_ones() -> None:
     assert (np.asarray(pixels) % 257 != 0).mean() > 0.5
 
 
+@pytest.mark.parametrize("texture", [0, 100])
+def test_8_bits_out_of_16_are_rounded_last(texture: float) -> None:
+    """By hand: 0.0183 is 0.00142 of full light, eight times that is 27.6 codes. Rounded first, it would be speckled."""
+    data = cv2.imencode(".png", np.full((90, 120, 3), 1200, np.uint16))[1].tobytes()
+    graded = grade_image(data, fixed(Adjustments(exposure=3, texture=texture)), Output(bit_depth=8))
+    pixels = np.asarray(Image.open(file_of(graded))).astype(int)
+    assert np.ptp(pixels) <= 1
+    assert pixels.mean() == pytest.approx(27.6, abs=0.4)
+
+
+def test_details_are_not_taken_from_the_dither() -> None:
+    """Texture finds none in a flat picture that comes out between two codes."""
+    data = cv2.imencode(".png", np.full((90, 120, 3), 120, np.uint8))[1].tobytes()
+    graded = grade_image(data, fixed(Adjustments(exposure=0.1, texture=100, clarity=100)))
+    pixels = np.asarray(Image.open(file_of(graded))).astype(int)
+    assert np.ptp(pixels) == 1
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "CMYK"])
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
 def test_every_mode_goes_through(mode: str, output: Any) -> None:
