@@ -200,6 +200,22 @@ def test_the_tone_curve_rises_with_bounded_slope_and_fixed_ends(sliders: Adjustm
     assert slope.max() < 8
 
 
+@pytest.mark.parametrize(
+    ("sliders", "expected"),
+    [
+        (Adjustments(contrast=100), [0.1870, 0.46, 0.8370]),
+        (Adjustments(contrast=-100), [0.3130, 0.46, 0.6630]),
+        (Adjustments(shadows=100), [0.4082, 0.5687, 0.7676]),
+        (Adjustments(shadows=-100), [0.1604, 0.3984, 0.7400]),
+        (Adjustments(highlights=100), [0.2605, 0.5073, 0.8449]),
+        (Adjustments(highlights=-100), [0.2348, 0.3917, 0.6129]),
+    ],
+)
+def test_golden_tone_curve(sliders: Adjustments, expected: list[float]) -> None:
+    """Computed by hand: at 0.25, contrast adds 1.6 * 0.25 * 0.75 * (0.25 - 0.46), and so on."""
+    np.testing.assert_allclose(bend(np.array([0.25, 0.46, 0.75], np.float32), sliders), expected, atol=2e-4)
+
+
 @pytest.mark.parametrize("way", [-100, 100])
 def test_shadows_are_of_dark_tones_and_highlights_of_bright_ones(way: float) -> None:
     codes = np.array([32, 64, 128, 192, 224], np.float32)
