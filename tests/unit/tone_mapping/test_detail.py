@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from studio.tone_mapping.detail import apply_detail
+from studio.tone_mapping.guided import Enlarged
 from tests.memory import peak_bytes
 
 Pixels = NDArray[Any]
@@ -183,6 +184,16 @@ def test_hues_stay(clarity: float, texture: float) -> None:
     ratio = after / np.maximum(before, 1)
     seen = before.min(axis=2) > 40
     assert np.ptp(ratio[seen], axis=1).max() < 0.02
+
+
+@pytest.mark.parametrize(("width", "height"), [(90, 60), (217, 131), (30, 20), (1, 500)])
+def test_small_planes_are_looked_up_where_they_lie(width: int, height: int) -> None:
+    """As OpenCV enlarges them, and the same whichever strip asks."""
+    small = np.random.default_rng(0).random((20, 30), dtype=np.float32)
+    enlarged = Enlarged(small, height, width)
+    whole = enlarged.rows(0, height)
+    np.testing.assert_allclose(whole, cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), atol=1e-5)
+    assert (enlarged.rows(height // 3, height) == whole[height // 3 :]).all()
 
 
 @pytest.mark.parametrize("threads", [1, 3])
