@@ -302,7 +302,8 @@ def test_whatever_takes_a_key_can_count_its_requests(resources: dict[str, Any], 
     assert len(keyed) > 30
     assert [name for name in keyed if "MongoDbSecretArn" not in references(functions[name]["Policies"])] == []
     exposed = resources["HttpApi"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
-    assert {"ratelimit", "ratelimit-policy", "retry-after", "location", "x-request-id"} <= set(exposed)
+    told = {"ratelimit", "ratelimit-policy", "retry-after", "location", "x-request-id", "content-disposition"}
+    assert told <= set(exposed)
 
 
 def test_callbacks_are_tried_as_often_as_their_queue_lets_them(
