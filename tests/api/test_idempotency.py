@@ -88,6 +88,7 @@ def test_a_graded_images_url_is_fresh(user: Any, database: Database[Any]) -> Non
     database["idempotency"].update_one({"_id": record["_id"]}, {"$set": {"answer": stale}})
     again = user.http.post(ADJUST, json=body, headers=KEY).raise_for_status().json()
     assert httpx.get(again["image_url"]).status_code == 200
+    assert (first["expires_at"][-1], again["expires_at"][-1]) == ("Z", "Z")
     changing = {"image_url", "expires_at"}
     assert {name: again[name] for name in again.keys() - changing} == {
         name: first[name] for name in first.keys() - changing

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from studio import storage
 from studio.errors import GoneError
 
@@ -29,7 +31,7 @@ def presign_urls(result: dict[str, Any]) -> dict[str, Any]:
     for key_name, url_name in _URLS.items():
         if key := result.get(key_name):
             renewed[url_name], expires_at = storage.presign_download(key)
-            renewed["expires_at"] = expires_at.isoformat()
+            renewed["expires_at"] = to_jsonable_python(expires_at)
     return renewed
 
 
