@@ -80,6 +80,8 @@ def test_strength_goes_part_of_every_colours_way(strength: float) -> None:
         ([Adjustments(exposure=4), Adjustments(contrast=5)], 129),
         ([Adjustments(exposure=1)] * 3, 97),
         ([Adjustments(exposure=2), negative(), Adjustments(exposure=2)], 129),
+        # What the first bends, the last would hide, were it not for the table between.
+        ([Adjustments(exposure=3, shadows=88), negative(), Adjustments(exposure=-2, contrast=89, whites=-13)], 129),
         ([Adjustments(exposure=0.5), Adjustments(clarity=50)], 33),
     ],
 )

@@ -68,6 +68,8 @@ def _through_table(lut: Lut, table: Table) -> Lut:
 def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     """Tell the nodes an axis that these grades take: a table's own where it is alone, at least 65 together.
 
+    Sliders are measured together, as if tables did nothing; where there are any, each alone, too.
+
     Parameters
     ----------
     grades : sequence of Adjustments or Table
@@ -83,7 +85,8 @@ def look_size(grades: Sequence[Grade], bit_depth: int) -> int:
     if len(moving) > 1:
         tables = [stage.lut.shape[0] for stage in moving if isinstance(stage, Table)]
         sliders = [stage for stage in moving if isinstance(stage, Adjustments)]
-        return max([chain_size(sliders or [Adjustments()]), *tables])
+        chains = [sliders, *([stage] for stage in sliders if tables)]
+        return max([65, *tables, *(chain_size(chain) for chain in chains if chain)])
     only = moving[0] if moving else Adjustments()
     return only.lut.shape[0] if isinstance(only, Table) else lut_size(only, bit_depth)
 
