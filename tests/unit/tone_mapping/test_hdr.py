@@ -7,7 +7,7 @@ import skimage.data
 
 from studio.tone_mapping import hdr
 from studio.tone_mapping.colour import Array, to_encoded, to_linear
-from studio.tone_mapping.hdr import to_rec709, tone_map
+from studio.tone_mapping.hdr import REC709, mend_green, to_rec709, tone_map
 from studio.tone_mapping.scene_files import XYZ
 from tests.memory import peak_bytes
 from tests.performance.tmqi import tmqi
@@ -281,3 +281,11 @@ def test_infinity_stays_bright_in_other_primaries() -> None:
     light = np.full((2, 2, 3), np.inf, np.float32)
     to_rec709(light, (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329))
     assert (light > 1e29).all()
+
+
+def test_the_green_of_infinite_luminance_is_infinite() -> None:
+    """OpenCV leaves infinity less infinity there; of grey, (1 - 0.33 - 0.06) / 0.6 of the luminance."""
+    light = np.array([[[np.inf, np.nan, np.inf], [0.6, 0.61, 0.6]]], np.float32)
+    mend_green(light, REC709)
+    assert np.isinf(light[0, 0]).all()
+    np.testing.assert_allclose(light[0, 1], 0.6, rtol=1e-3)

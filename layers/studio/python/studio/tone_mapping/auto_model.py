@@ -23,7 +23,8 @@ _MORE_COLOUR = 1.2
 # Probability of a picture that is good as it is, from where on less of its faults is mended, and from where nothing.
 _GOOD = (0.5, 0.8)
 # Probability of a camera that was set to another light, from where on what takes that back is taken, and wholly. Cool
-# ones are believed sooner: many a good photograph is as warm as those, by lamplight, in the evening or on film.
+# ones are believed sooner, unless the picture is likely good: many a good photograph is as warm as one under a wrong
+# light, by lamplight, in the evening or on film, but few are as cool.
 _WRONG_LIGHT = {"warm_light": (0.55, 0.85), "cool_light": (0.4, 0.8)}
 # Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
 _DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08

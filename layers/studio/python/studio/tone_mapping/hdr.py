@@ -157,7 +157,10 @@ def mend_green(scene: Array, primaries: tuple[float, ...]) -> None:
         return
     weights = np.array([blue - blue_share, green, red - red_share], np.float32) / np.float32(green_share)
     for top in range(0, len(scene), STRIP):
-        scene[top : top + STRIP, :, 1] = scene[top : top + STRIP] @ weights
+        strip = scene[top : top + STRIP]
+        green = strip @ weights
+        green[np.isnan(green) & np.isinf(strip[..., 2])] = np.inf  # infinite luminance leaves infinity less infinity
+        strip[..., 1] = green
 
 
 def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
