@@ -288,20 +288,19 @@ def _read_manifest(caller: Caller, key: str) -> list[str]:
         message = f"a manifest may have {_MANIFEST_MAX_BYTES:,} bytes; got {size:,}"
         raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
     try:
-        keys: Any = json.loads(data)
+        keys = json.loads(data)
     except (ValueError, RecursionError):
         keys = None
     if not isinstance(keys, list):
         given = "no list"
     elif not 1 <= len(keys) <= MAX_ITEMS:
         given = f"{len(keys):,} entries"
+    elif others := [index for index, item in enumerate(keys) if not isinstance(item, str)]:
+        given = f"no string at index {others[0]}"
     else:
-        others = [index for index, item in enumerate(keys) if not isinstance(item, str)]
-        given = f"no string at index {others[0]}" if others else ""
-    if given:
-        message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys, each a string; got {given}"
-        raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
-    return [*keys]
+        return keys
+    message = f"a manifest is a JSON list of 1 to {MAX_ITEMS:,} keys, each a string; got {given}"
+    raise InvalidFieldError(message, code="INVALID_MANIFEST", field="manifest_key")
 
 
 def _read_order(key: str) -> list[str]:
