@@ -465,6 +465,28 @@ def test_truncated_files_are_refused(saved: Saved, kind: str, share: float) -> N
         assert caught.value.code == "IMAGE_TRUNCATED"
 
 
+def test_a_jpeg_cut_before_its_picture_is_truncated(picture: Image.Image, saved: Saved) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "\xff\xda" + "a thumbnail" * 1000 + "\xff\xd9"
+    data = saved(picture, "JPEG", exif=exif)
+    for end in (len(data) // 2, data.rindex(b"\xff\xda") + 1):
+        with pytest.raises(InvalidImageError) as caught:
+            decoded(data[:end])
+        assert caught.value.code == "IMAGE_TRUNCATED"
+
+
+def test_alpha_of_an_avif_that_is_named_as_in_hevc_is_kept(picture: Image.Image, saved: Saved) -> None:
+    faint = picture.convert("RGBA")
+    faint.putalpha(128)
+    data = saved(faint, "AVIF")
+    name = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+    other = data.replace(name, b"urn:mpeg:hevc:2015:auxid:1".ljust(len(name), b"\0"))
+    assert other != data
+    photo = decoded(other)
+    assert photo.alpha is not None
+    assert (photo.alpha == decoded(data).alpha).all()
+
+
 def test_a_full_disk_makes_no_picture_up(saved: Saved) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
     data = saved(noise, "JPEG")

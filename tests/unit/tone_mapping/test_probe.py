@@ -139,13 +139,28 @@ def test_wide_primaries_told_by_chrm_become_a_profile(
     picture: Image.Image, saved: Saved, primaries: tuple[float, ...], pixel: tuple[int, ...], srgb: tuple[int, ...]
 ) -> None:
     chunk = struct.pack(">8I", *(round(value * 100_000) for value in (0.3127, 0.329, *primaries)))
-    png = with_chunk(saved(picture, "PNG"), b"cHRM", chunk)
+    without_gamma = with_chunk(saved(picture, "PNG"), b"cHRM", chunk)
+    assert probe(without_gamma).icc_profile is None, "what its values mean is not told"
+    png = with_chunk(without_gamma, b"gAMA", struct.pack(">I", 45455))
     profile = probe(png).icc_profile
     assert profile is not None
     embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     seen: Any = ImageCms.profileToProfile(Image.new("RGB", (1, 1), pixel), embedded, ImageCms.createProfile("sRGB"))
     assert np.abs(np.subtract(seen.getpixel((0, 0)), srgb)).max() <= 5
     assert probe(with_chunk(png, b"sRGB", b"\0")).icc_profile is None
+
+
+@pytest.mark.parametrize(("gamma", "srgb"), [(45455, 121), (55556, 139)])
+def test_wide_primaries_come_with_the_gamma_that_is_told(
+    picture: Image.Image, saved: Saved, gamma: int, srgb: int
+) -> None:
+    """By hand: 120 of 255 to the power of 2.2 or 1.8, encoded as sRGB."""
+    adobe = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+    png = with_chunk(with_chunk(saved(picture, "PNG"), b"cHRM", adobe), b"gAMA", struct.pack(">I", gamma))
+    embedded = ImageCms.ImageCmsProfile(io.BytesIO(probe(png).icc_profile or b""))
+    grey = Image.new("RGB", (1, 1), (120, 120, 120))
+    seen: Any = ImageCms.profileToProfile(grey, embedded, ImageCms.createProfile("sRGB"))
+    assert np.abs(np.subtract(seen.getpixel((0, 0)), srgb)).max() <= 1
 
 
 def test_primaries_of_srgb_told_by_chrm_need_no_profile(picture: Image.Image, saved: Saved) -> None:

@@ -100,11 +100,14 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
 
 
-def wide_profile(primaries: tuple[float, ...]) -> bytes | None:
-    """Return the profile of a wide space by x and y of its red, green and blue; None for what is not known here."""
+def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
+    """Return the profile of a wide space by x and y of its red, green and blue; None for what is not known here.
+
+    `gamma` is the exponent from values to light.
+    """
     for known, colorants in _WIDE.items():
         if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
-            return _profile(_CURVES[4], colorants)
+            return _profile((0, gamma), colorants)
     return None
 
 
@@ -113,9 +116,11 @@ def camera_profile(exif: bytes | None) -> bytes | None:
     details = _integer(exif, EXIF_IFD)
     if exif is None or details is None or _integer(exif, _COLOUR_SPACE, details) != _UNCALIBRATED:
         return None
-    index = (_integer(exif, _INTEROPERABILITY, details) or 0) + 2
+    index = _integer(exif, _INTEROPERABILITY, details)
     r03 = struct.pack(_order(exif) + "HHI4s", 1, _TEXT, 4, b"R03\0")  # tag 1, the first of its directory
-    return _profile(_ADOBE_CURVE, _ADOBE_COLORANTS) if exif[index : index + len(r03)] == r03 else None
+    if index is None or not exif.startswith(r03, index + 2):
+        return None
+    return _profile(_ADOBE_CURVE, _ADOBE_COLORANTS)
 
 
 def grey_profile() -> bytes:

@@ -217,8 +217,8 @@ def grade_image(
     with stopwatch("probe"):
         header = probe(data)
         check_limits(header, limits)
-        check_memory(header, output)
         dtype = output_dtype(header, output)
+        check_memory(header, output)
     # Decoding takes one core only. On another one, the look is chosen and compiled meanwhile, where the picture can be
     # had small before it is there as a whole, and the result is judged while it is written.
     with ThreadPoolExecutor(1) as beside:

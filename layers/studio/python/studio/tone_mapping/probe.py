@@ -265,7 +265,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
             raise UnsupportedImageError(
                 "UNSUPPORTED_FORMAT",
                 "The TIFF holds samples of a kind that is not read here. "
-                "Accepted are grey, palettes, RGB, YCbCr, CMYK and Lab; grey and RGB with alpha.",
+                "Accepted are grey, palettes, RGB, YCbCr, CMYK and Lab, and alpha beside grey, straight, or RGB.",
             ) from error
         raise
     if isinstance(image, TiffFile):
@@ -398,7 +398,7 @@ _LINEAR = 0.75  # from here on a PNG's gamma means light, not what a screen is s
 
 
 def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
-    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB, and gAMA and cHRM, in this order."""
+    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB, and gAMA with cHRM, in this order."""
     if len(cicp) == 4:
         if cicp[2:] != b"\0\1":
             raise UnsupportedImageError(
@@ -410,13 +410,14 @@ def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
     if "icc_profile" in info or "srgb" in info:
         embedded: bytes | None = info.get("icc_profile")
         return embedded
-    if info.get("gamma", 0) > _LINEAR:
+    gamma = info.get("gamma", 0)
+    if gamma > _LINEAR:
         raise UnsupportedImageError(
             "UNSUPPORTED_FORMAT",
             "The PNG holds linear light, by its gAMA. Accepted are values for display; of light, "
             "OpenEXR and Radiance HDR.",
         )
-    return wide_profile(info.get("chromaticity", ())[2:])  # behind the white
+    return wide_profile(info.get("chromaticity", ())[2:], 1 / gamma) if gamma > 0 else None  # behind the white
 
 
 def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:
@@ -442,9 +443,10 @@ def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
     OpenCV reads some of them, wrongly.
     """
     colours = tags.get(262)
-    is_thumbnail = tags.get(254, 0) & 1 and 330 in tags  # of what lies in directories of its own, as in NEF and ARW
-    if colours in (32803, 34892) or 50706 in tags or is_thumbnail:  # colour filter array, linear raw, DNG
+    if colours in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
         raise _unsupported("camera RAW")
+    if tags.get(254, 0) & 1 and 330 in tags:  # as in NEF and ARW
+        raise _unsupported("a thumbnail, and has its picture in a directory of its own, as camera RAW does")
     depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
     if depth not in (1, 2, 4, 8, 16) or sample_format != 1:
         kind = {2: "signed ", 3: "floating-point "}.get(sample_format, "")
@@ -484,6 +486,10 @@ def _tiff_pages(data: bytes) -> int:
     return pages
 
 
+# By MIAF (ISO/IEC 23000-22), and as HEVC names it.
+_AVIF_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+
+
 def _probe_avif(data: bytes) -> ImageHeader:
     """Read the properties of an AVIF's primary picture from its `meta` box (ISO/IEC 23008-12, 6.5).
 
@@ -503,7 +509,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
     if profile is None and told is not None:
         primaries, transfer = struct.unpack_from(">HH", told, 4)
         profile = _cicp_profile(primaries, transfer, "avif")
-    has_alpha = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" in meta
+    has_alpha = any(name in meta for name in _AVIF_ALPHA)
     is_grey = all(coding[2] & 0x10 for coding in codings)  # alpha is, too
     if is_grey and has_alpha:
         raise UnsupportedImageError(
@@ -620,7 +626,7 @@ def ends_early(data: bytes, kind: InputFormat) -> bool:
     if kind == "jpeg":
         # Behind the end there may be more, such as a motion photo's video, whose bytes may look like anything.
         scan = next((at for marker, at in _segments(data) if marker == _SCAN), len(data))
-        return scan < len(data) and data.rfind(bytes([0xFF, _END]), scan) < 0
+        return data.rfind(bytes([0xFF, _END]), scan) < 0
     if kind == "png":
         return b"IEND" not in data[-64:]
     if kind == "webp":
