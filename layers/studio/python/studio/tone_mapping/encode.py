@@ -97,9 +97,7 @@ def check_memory(header: ImageHeader, output: Output) -> None:
         what, instead = "AVIF of more than 8 bits", "a bit_depth of 8, or PNG or TIFF"
     else:
         return
-    longest = max(*header.displayed_size, 1)
-    scale = min(output.max_size or longest, longest) / longest
-    width, height = (max(1, round(side * scale)) for side in header.displayed_size)
+    width, height = output.fitted_size(header.displayed_size)
     if width * height > _MOST_PIXELS:
         raise OutputError(
             "format",

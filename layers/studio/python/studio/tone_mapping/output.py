@@ -52,3 +52,20 @@ class Output:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    def fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Tell the width and height in which a picture of this width and height is written.
+
+        Parameters
+        ----------
+        size : (int, int)
+
+        Returns
+        -------
+        (int, int)
+            Within `max_size`; never larger than it was, at least 1 x 1.
+        """
+        longest = max(*size, 1)
+        scale = min(self.max_size or longest, longest) / longest
+        width, height = (max(1, round(side * scale)) for side in size)
+        return width, height

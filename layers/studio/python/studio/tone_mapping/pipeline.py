@@ -239,7 +239,7 @@ def grade_image(
         with stopwatch("lut"):
             grader = compiled.result()
         with stopwatch("decode"):
-            photo = _fitted(photo, output.max_size)
+            photo = _fitted(photo, output)
         height, width = photo.pixels.shape[:2]
         fingerprint = beside.submit(lut_id, grader.lut)
         own = proxy.copy()  # it may be the picture itself, which the grade overwrites
@@ -416,13 +416,11 @@ def make_preview(data: bytes, limits: Limits | None = None) -> bytes:
     return encode_jpeg(with_dtype(proxy, np.dtype(np.uint8)), _PREVIEW_QUALITY)
 
 
-def _fitted(photo: Photo, max_size: int | None) -> Photo:
+def _fitted(photo: Photo, output: Output) -> Photo:
     """Fit the picture into `max_size`: before the grade, for there are fewer pixels then, and no dither to blur."""
     height, width = photo.pixels.shape[:2]
-    if max_size is None or max(height, width) <= max_size:
-        return photo
-    scale = max_size / max(height, width)
-    return _resized(photo, (max(1, round(width * scale)), max(1, round(height * scale))))
+    fitted = output.fitted_size((width, height))
+    return photo if fitted == (width, height) else _resized(photo, fitted)
 
 
 def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
