@@ -40,6 +40,13 @@ class Receipt(BaseModel):
     what: str
 
 
+class Leftovers:
+    """Thrown away more slowly than a task may take: Python drops the error that a signal raises meanwhile."""
+
+    def __del__(self) -> None:
+        time.sleep(2)
+
+
 def serve(caller: Caller, request: Order, report: Reporter) -> Receipt:
     match request.what:
         case "refuse":
@@ -48,6 +55,8 @@ def serve(caller: Caller, request: Order, report: Reporter) -> Receipt:
             raise ZeroDivisionError
         case "outage":
             raise EndpointConnectionError(endpoint_url="https://s3.test")
+        case "leftovers":
+            Leftovers()
     deadline = time.monotonic() + request.seconds
     while (left := deadline - time.monotonic()) > 0:
         report(100 * (1 - left / request.seconds), "cooking")
@@ -186,6 +195,22 @@ def test_a_task_that_takes_too_long_is_ended_and_not_repeated() -> None:
     error = stored(job).error
     assert error
     assert error.code == "TASK_TIMED_OUT"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_task_whose_interruption_was_dropped_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_AGAIN_SECONDS", 0.5)
+    late, cancelled = submit("leftovers", seconds=20), submit("leftovers", seconds=20)
+    assert worker.run_job(late.id, 1) == "FAILED"
+    error = stored(late).error
+    assert error
+    assert error.code == "TASK_TIMED_OUT"
+    timer = threading.Timer(0.2, lambda: repository.cancel_job(cancelled.id, "usr_1", cancelled.created_at))
+    timer.start()
+    monkeypatch.setitem(TASKS, "serve", replace(TASKS["serve"], timeout_seconds=15))
+    started = time.monotonic()
+    assert worker.run_job(cancelled.id, 1) is None
+    assert time.monotonic() - started < 10
 
 
 def test_signals_are_as_before_afterwards() -> None:

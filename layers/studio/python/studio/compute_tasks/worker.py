@@ -16,6 +16,8 @@ from studio.errors import StudioError, unavailable_dependency
 from studio.mongo import retry_until_up
 from studio.observability import logger
 
+_AGAIN_SECONDS = 5.0  # longer than a task takes to clean up
+
 
 class JobTakenError(Exception):
     """The job was cancelled, or another attempt has it."""
@@ -114,7 +116,8 @@ def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
     """Keep a job alive while its task runs: one thread writes heartbeat and progress, throttled to the heartbeat.
 
     A job that was taken away, and a task that takes too long, interrupt the main thread by a signal: numpy and OpenCV
-    come back to Python between their calls.
+    come back to Python between their calls. They are told again until the task has ended, for Python drops what is
+    raised in a destructor or in a callback of its garbage collector.
 
     Parameters
     ----------
@@ -138,13 +141,15 @@ def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
             except Exception:  # whatever it is, the next one may be written; without any, the job counts as lost
                 logger.warning("a heartbeat could not be written", exc_info=True)
                 continue
-            if not owned and not beat.is_set():
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-                return
+            if not owned:
+                break
+        while not beat.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            beat.wait(_AGAIN_SECONDS)
 
     thread = threading.Thread(target=keep_alive, name="pulse", daemon=True)
     with _raising(signal.SIGUSR1, JobTakenError), _raising(signal.SIGALRM, TimedOutError):
-        signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
+        signal.setitimer(signal.ITIMER_REAL, timeout_seconds, _AGAIN_SECONDS)
         thread.start()
         try:
             yield
