@@ -213,6 +213,19 @@ def test_a_task_whose_interruption_was_dropped_is_interrupted_again(monkeypatch:
     assert time.monotonic() - started < 10
 
 
+def test_an_alarm_that_comes_as_the_task_ends_is_of_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_timer = signal.setitimer
+
+    def come_late(which: int, seconds: float, interval: float = 0) -> None:
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+        set_timer(which, seconds, interval)
+
+    monkeypatch.setattr(signal, "setitimer", come_late)
+    assert worker.run_job(submit("soup").id, 1) == "COMPLETED"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0), "the next one would end the process"
+
+
 def test_signals_are_as_before_afterwards() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)]
     worker.run_job(submit("soup").id, 1)

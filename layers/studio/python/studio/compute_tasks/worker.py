@@ -148,21 +148,27 @@ def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
             beat.wait(_AGAIN_SECONDS)
 
     thread = threading.Thread(target=keep_alive, name="pulse", daemon=True)
-    with _raising(signal.SIGUSR1, JobTakenError), _raising(signal.SIGALRM, TimedOutError):
+    with _raising(signal.SIGUSR1, JobTakenError, beat), _raising(signal.SIGALRM, TimedOutError, beat):
         signal.setitimer(signal.ITIMER_REAL, timeout_seconds, _AGAIN_SECONDS)
         thread.start()
         try:
-            yield
+            try:
+                yield
+            finally:
+                beat.set()  # what is on its way is raised here at the latest, and skips nothing of the rest
         finally:
-            beat.set()  # first: an alarm that is on its way may skip the rest
+            beat.set()
             signal.setitimer(signal.ITIMER_REAL, 0)
             thread.join()
 
 
 @contextmanager
-def _raising(number: signal.Signals, error: type[Exception]) -> Iterator[None]:
+def _raising(number: signal.Signals, error: type[Exception], over: threading.Event) -> Iterator[None]:
+    """Raise an error where a signal comes, until it is over."""
+
     def interrupt(_: int, __: FrameType | None) -> None:
-        raise error
+        if not over.is_set():
+            raise error
 
     before: Any = signal.signal(number, interrupt)
     try:
