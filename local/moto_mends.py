@@ -491,7 +491,7 @@ def stop_with_a_reason() -> None:
         if execution.status == "RUNNING":
             now = datetime.datetime.now(datetime.UTC)
             execution.stop(stop_date=now, error=self._get_param("error"), cause=self._get_param("cause"))
-            execution.ended.wait(5)
+            execution.ended.wait(60)
         return ActionResult({"stopDate": execution.stop_date})
 
 

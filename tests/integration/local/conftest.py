@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from local.stack import Stack
 
 EVENTS = Path(__file__).parent / "fixture" / "events.yaml"
+SECONDS = 120  # for what takes some on a busy machine
 WaitUntil = Callable[[Callable[[], Any]], Any]
 
 
@@ -18,7 +20,7 @@ def wait_until() -> WaitUntil:
     """Return a function that polls a condition and returns its first true value."""
 
     def wait(condition: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while not (value := condition()):
             assert time.monotonic() < deadline, "the condition did not come true"
             time.sleep(0.02)
@@ -60,5 +62,8 @@ def event_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def records(event_stack: Stack, wait_until: WaitUntil) -> Records:
     """Return the records of the test's own; what earlier tests left is forgotten."""
     records = Records(Path(event_stack.functions["WorkFunction"].environment["RECORDS"]), wait_until)
+    under_way = {f"{function}-event" for function in event_stack.functions}
+    # Else an event of an earlier test would be written while all are deleted, or after it.
+    wait_until(lambda: under_way.isdisjoint(thread.name for thread in threading.enumerate()))
     records.clear()
     return records

@@ -129,7 +129,7 @@ def test_a_worker_killed_in_a_request_is_an_error_at_once(
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
         error = answer.result()
-    assert time.monotonic() - killed < 1
+    assert time.monotonic() - killed < 10, "it would have slept for 15 s"
     assert error["errorType"] == "Runtime.ExitError"
     assert "signal: Killed" in error["errorMessage"]
     assert run(own_function)["pid"] != pid
@@ -149,8 +149,8 @@ def test_a_timeout_kills(fixture_stack: Stack, wait_until: Callable[..., Any]) -
     pool = fixture_stack.functions["SleepFunction"]
     assert run(pool)["pid"]
     started = time.monotonic()
-    error = run(pool, seconds=10)
-    assert 1 <= time.monotonic() - started < 2
+    error = run(pool, seconds=30)
+    assert 1 <= time.monotonic() - started < 20
     assert error["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in error["errorMessage"]
     assert pool.pids == []

@@ -16,6 +16,7 @@ from pymongo.write_concern import WriteConcern
 
 from local.mongod import Mongod
 from local.stack import Stack
+from tests.integration.local.conftest import SECONDS
 
 Client = pymongo.MongoClient[dict[str, Any]]
 
@@ -50,16 +51,18 @@ def test_what_was_acknowledged_survives_kill_9(server: Mongod, wait_until: Calla
     threads = [threading.Thread(target=write, args=(writer,)) for writer in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
+    try:
+        for _ in range(3):
+            before = [len(numbers) for numbers in acknowledged]
+            wait_until(lambda before=before: all(len(n) > b + 50 for n, b in zip(acknowledged, before, strict=True)))
+            assert server.pid
+            os.kill(server.pid, signal.SIGKILL)
         before = [len(numbers) for numbers in acknowledged]
-        wait_until(lambda before=before: all(len(n) > b + 50 for n, b in zip(acknowledged, before, strict=True)))
-        assert server.pid
-        os.kill(server.pid, signal.SIGKILL)
-    before = [len(numbers) for numbers in acknowledged]
-    wait_until(lambda: all(len(n) > b for n, b in zip(acknowledged, before, strict=True)))
-    stop.set()
-    for thread in threads:
-        thread.join()
+        wait_until(lambda: all(len(n) > b for n, b in zip(acknowledged, before, strict=True)))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
     with Client(server.uri) as client:
         kept = {document["_id"] for document in client.test.numbers.find()}
@@ -97,7 +100,7 @@ def test_the_stack_recovers_without_being_told(stack: Stack) -> None:
         assert http.post("/auth/register", json=user).status_code == 201
         killed = stack.pids["mongod"]
         os.kill(killed, signal.SIGKILL)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SECONDS
         while (answer := http.post("/auth/login", json=user)).status_code != 200:
             # Honest meanwhile: unavailable, not broken and not "wrong password".
             assert answer.status_code == 503, answer.text

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from local.stack import Stack
+from tests.integration.local.conftest import SECONDS
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = Path(__file__).parent / "fixture" / "template.yaml"
@@ -71,7 +72,7 @@ class Dev:
 
     def stop(self, number: signal.Signals) -> str:
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=SECONDS)
         return output
 
 
