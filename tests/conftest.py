@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pymongo
 import pytest
 from pymongo.database import Database
@@ -15,6 +16,10 @@ from pymongo.database import Database
 from local.mongod import Mongod
 from local.stack import Stack
 from tests import leaks, tally
+
+# On a busy machine an example may take any time, and so may making it.
+hypothesis.settings.register_profile("studio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("studio")
 
 
 def pytest_sessionstart() -> None:

@@ -427,7 +427,11 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_whatever_is_sent_in_whatever_order_work_is_done_once(
     service: Service, records: Any, steps: list[tuple[str, str, int, bool]]
 ) -> None:
