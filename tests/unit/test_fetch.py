@@ -1,9 +1,10 @@
 import ipaddress
+import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -188,8 +189,8 @@ def test_a_post_is_answered_by_a_status(base_url: str, trust: ssl.SSLContext) ->
 
 def test_the_body_that_answers_a_post_is_not_waited_for(base_url: str, trust: ssl.SSLContext) -> None:
     started = time.monotonic()
-    assert send(base_url, "/endless", trust) == 200
-    assert time.monotonic() - started < 3
+    assert send(base_url, "/endless", trust, max_seconds=30) == 200
+    assert time.monotonic() - started < 20
 
 
 def test_a_post_follows_no_redirect(base_url: str, trust: ssl.SSLContext) -> None:
@@ -197,11 +198,11 @@ def test_a_post_follows_no_redirect(base_url: str, trust: ssl.SSLContext) -> Non
 
 
 def test_a_post_that_takes_too_long_is_cut(base_url: str, trust: ssl.SSLContext) -> None:
-    for path in ("/drip/headers", "/slow/5"):
+    for path in ("/drip/headers", "/slow/20"):
         started = time.monotonic()
         with pytest.raises(InvalidFieldError, match=r"longer than 0\.5 s"):
             send(base_url, path, trust, max_seconds=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
 
 
 def test_a_server_may_think_until_the_deadline(base_url: str, trust: ssl.SSLContext) -> None:
@@ -223,12 +224,22 @@ def test_a_dripping_server_is_cut_at_the_deadline(base_url: str, trust: ssl.SSLC
     started = time.monotonic()
     with pytest.raises(InvalidFieldError, match=r"longer than 0\.5 s"):
         fetch(f"{base_url}/drip/{where}", 999, "image_url", max_seconds=0.5, is_allowed=is_loopback, context=trust)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_an_untrusted_certificate_is_refused(base_url: str) -> None:
     with pytest.raises(InvalidFieldError, match="SSLCertVerificationError"):
         fetch(f"{base_url}/bytes/1", 9, "image_url", is_allowed=is_loopback)
+
+
+def resolve_by(monkeypatch: pytest.MonkeyPatch, resolver: Callable[..., Any]) -> None:
+    """Have names resolved by a test, but for those that other threads of the process look up meanwhile."""
+    look_up, of_tests = socket.getaddrinfo, re.compile(r"localhost|.+\.example|8\.8\.8\.\d+")
+
+    def choose(host: str, *arguments: Any, **more: Any) -> Any:
+        return (resolver if of_tests.fullmatch(str(host)) else look_up)(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", choose)
 
 
 class Rebinding:
@@ -254,7 +265,7 @@ def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to(monkeypatc
         raise ConnectionRefusedError
 
     resolver = Rebinding("8.8.8.8", "127.0.0.1")
-    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    resolve_by(monkeypatch, resolver)
     monkeypatch.setattr(socket, "create_connection", connect)
     for send_it in (
         lambda: fetch("https://rebinding.example/", 9, "image_url"),
@@ -268,7 +279,7 @@ def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to(monkeypatc
 
 
 def test_a_callback_whose_name_came_to_be_private_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", Rebinding("8.8.8.8", "169.254.169.254"))
+    resolve_by(monkeypatch, Rebinding("8.8.8.8", "169.254.169.254"))
     check_url("https://rebinding.example/", "callback_url")  # when the job is started
     with pytest.raises(InvalidFieldError, match="not a public address"):
         post("https://rebinding.example/", b"", {}, "callback_url")
@@ -277,14 +288,14 @@ def test_a_callback_whose_name_came_to_be_private_is_not_sent(monkeypatch: pytes
 def test_a_redirect_to_a_name_that_rebinds_is_refused(
     base_url: str, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", Rebinding("127.0.0.1", "10.0.0.1"))
+    resolve_by(monkeypatch, Rebinding("127.0.0.1", "10.0.0.1"))
     with pytest.raises(InvalidFieldError, match="not a public address"):
         fetch(f"{base_url}/redirect//bytes/3", 9, "image_url", is_allowed=is_loopback, context=trust)
 
 
 def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     both = [Rebinding(address)("x", 443)[0] for address in ("8.8.8.8", "10.0.0.1")]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    resolve_by(monkeypatch, lambda *_, **__: both)
     with pytest.raises(InvalidFieldError, match="not a public address"):
         fetch("https://two.example/", 9, "image_url")
 
@@ -298,23 +309,23 @@ def test_many_addresses_that_do_not_answer_end_at_the_deadline(monkeypatch: pyte
         raise TimeoutError
 
     silent = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"8.8.8.{number}", 443)) for number in range(30)]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent)
+    resolve_by(monkeypatch, lambda *_, **__: silent)
     monkeypatch.setattr(socket, "create_connection", hang)
     started = time.monotonic()
-    with pytest.raises(InvalidFieldError, match=r"took longer than 0\.2 s"):
-        fetch("https://many.example/", 9, "image_url", max_seconds=0.2)
+    with pytest.raises(InvalidFieldError, match=r"took longer than 2 s"):
+        fetch("https://many.example/", 9, "image_url", max_seconds=2)
     assert len(tried) == 1
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15
 
 
 def test_a_name_that_is_not_resolved_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = threading.Event()
 
     def hang(*_: object, **__: object) -> list[tuple[object, ...]]:
-        answer.wait(5)
+        answer.wait(60)
         return Rebinding("8.8.8.8")("slow.example", 443)
 
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    resolve_by(monkeypatch, hang)
     monkeypatch.setattr(fetch_module, "MAX_SECONDS", 0.2)
     url, started = "https://slow.example/", time.monotonic()
     for ask in (
@@ -325,8 +336,8 @@ def test_a_name_that_is_not_resolved_ends_at_the_deadline(monkeypatch: pytest.Mo
         with pytest.raises(InvalidFieldError, match=r"cannot be resolved: took longer than 0\.2 s") as refusal:
             ask()
         assert (refusal.value.code, refusal.value.details[0].field) == ("URL_REFUSED", "image_url")
-    assert time.monotonic() - started < 2
     answer.set()
+    assert time.monotonic() - started < 15
 
 
 def test_the_look_up_of_a_redirect_has_the_time_that_is_left(
@@ -335,11 +346,11 @@ def test_the_look_up_of_a_redirect_has_the_time_that_is_left(
     look_up = socket.getaddrinfo
 
     def dawdle(host: str, *arguments: Any, **more: Any) -> Any:
-        time.sleep(1 if host == "localhost" else 0)
+        time.sleep(2 if host == "localhost" else 0)
         return look_up(host, *arguments, **more)
 
-    monkeypatch.setattr(socket, "getaddrinfo", dawdle)
+    resolve_by(monkeypatch, dawdle)
     started = time.monotonic()
-    with pytest.raises(InvalidFieldError, match=r"longer than 1\.2 s"):
-        fetch(f"{base_url}/loop", 9, "image_url", max_seconds=1.2, is_allowed=is_loopback, context=trust)
-    assert time.monotonic() - started < 1.7
+    with pytest.raises(InvalidFieldError, match=r"longer than 2\.2 s"):
+        fetch(f"{base_url}/loop", 9, "image_url", max_seconds=2.2, is_allowed=is_loopback, context=trust)
+    assert time.monotonic() - started < 3.7

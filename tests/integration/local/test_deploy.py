@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -238,8 +239,12 @@ def test_an_interrupt_stops_the_build(account: Account, monkeypatch: pytest.Monk
     stopped: list[str] = []
     monkeypatch.setattr("moto.codebuild.models.CodeBuildBackend.stop_build", lambda _, name: stopped.append(name))
 
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
+    sleep = time.sleep
+
+    def interrupt(seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():  # others have stacks to run
+            raise KeyboardInterrupt
+        sleep(seconds)
 
     monkeypatch.setattr("time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
