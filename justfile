@@ -52,7 +52,7 @@ test-browser *arguments: install
 
 # Offloaded jobs while workers and MongoDB are killed: 200 jobs of 20 clients, twice
 test-chaos *arguments: install
-	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s -o testpaths=tests/chaos "$@"
+	@CHAOS_JOBS=200 CHAOS_CLIENTS=20 pytest -s -o faulthandler_timeout=14400 -o testpaths=tests/chaos "$@"
 
 # Ten exports while their containers are killed (--long: a film of 3 minutes at 1080p instead)
 test-exports *arguments: install
@@ -60,7 +60,7 @@ test-exports *arguments: install
 
 # Hostile files and requests, schemathesis, the walk of another user through every route, kills; ends with the counts
 attack *arguments: install
-	@ATTACK=full CHAOS_JOBS=60 pytest -o testpaths="tests/attack tests/api/test_authorisation.py tests/chaos/test_offload.py" "$@"
+	@ATTACK=full CHAOS_JOBS=60 pytest -o faulthandler_timeout=14400 -o testpaths="tests/attack tests/api/test_authorisation.py tests/chaos/test_offload.py" "$@"
 
 # Fuzz what reads strangers' files, each target for so many seconds; findings land in out/
 fuzz seconds="300": install

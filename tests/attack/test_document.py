@@ -43,6 +43,7 @@ def test_the_document_holds(stack: Stack, user: Any, tmp_path: Path, choice: lis
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
+        timeout=7200 if IS_FULL else 900,
     )
     statuses = answered(report)
     tally.counts[tally.TRIED] += len(statuses)

@@ -158,7 +158,7 @@ def test_a_long_wait_ends_in_a_computation_that_is_not_kept(configure: Configure
         if len(kept) == 1:
             started = time.monotonic()
             assert find_or_compute(CALLER, key, "result", compute)[1] is False
-            assert 0.2 <= time.monotonic() - started < 2
+            assert 0.2 <= time.monotonic() - started < 10
         return Computed({"number": len(kept)})
 
     find_or_compute(CALLER, key, "result", compute)

@@ -22,8 +22,8 @@ from local.stack import Stack
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-START_SECONDS = 60
-STOP_SECONDS = 60
+START_SECONDS = 240
+STOP_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def lambda_client(sam: SamLocal, tmp_path_factory: pytest.TempPathFactory) -> It
     try:
         wait_for_port(process, port, log)
         # SAM builds the image of a function's layers when it is first called.
-        config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, read_timeout=180)
+        config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, read_timeout=600)
         yield boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", config=config)
     finally:
         # On SIGINT it removes its containers.

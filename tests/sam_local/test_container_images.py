@@ -33,7 +33,7 @@ __all__ = ["exports"]  # a fixture
 BASE = "public.ecr.aws/docker/library/python:3.11-slim-bookworm"
 PULL_SECONDS = 120
 BUILD_SECONDS = 900
-JOB_SECONDS = 120
+JOB_SECONDS = 480
 STAND_IN = "studio-python-stand-in"
 STAND_IN_DOCKERFILE = r"""
 FROM public.ecr.aws/lambda/python:3.11-x86_64
@@ -48,7 +48,7 @@ ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_ROOT_USER_ACTION=ignore
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def docker(*arguments: str | Path, timeout: float = 60) -> str:
+def docker(*arguments: str | Path, timeout: float = 240) -> str:
     finished = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
     assert finished.returncode == 0, f"{finished.stdout[-4000:]}\n{finished.stderr[-4000:]}"
     return finished.stdout.strip()
@@ -67,7 +67,7 @@ def can_be_pulled(image: str) -> bool:
 
 def kill(container: str) -> bool:
     """Return whether a container ran, which does no more."""
-    return subprocess.run(["docker", "kill", container], capture_output=True, timeout=60).returncode == 0
+    return subprocess.run(["docker", "kill", container], capture_output=True, timeout=240).returncode == 0
 
 
 @pytest.fixture(scope="module")

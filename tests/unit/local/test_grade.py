@@ -21,6 +21,7 @@ from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_image,
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.read_adjustments import read_adjustments
 
+SECONDS = 240  # for what takes some on a busy machine
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MONGO", "STUDIO_", "POWERTOOLS"))
 }
@@ -28,7 +29,7 @@ ENVIRONMENT = {
 
 def run(*arguments: object, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *options, "-m", "local.grade", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS)
 
 
 @pytest.fixture
@@ -222,7 +223,9 @@ def test_two_pictures_of_one_name_do_not_become_one(photos: Path, tmp_path: Path
 def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "local.grade", str(photos), "--out", str(tmp_path / "out")]
-    subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=60)
+    subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=SECONDS
+    )
     os.close(its)
     shown = os.read(ours, 4096).decode()
     os.close(ours)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def run(*command: object) -> bytes:
-    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=60)
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr.decode()
     assert not done.stderr, f"{command[0]} complains: {done.stderr.decode()}"
     return done.stdout
