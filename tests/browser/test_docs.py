@@ -34,7 +34,7 @@ def browse(url: str, profile: Path) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     return answer.stdout

@@ -15,13 +15,13 @@ fi
 state="$(cd "$(dirname "$0")/../.." && pwd)/.local"
 mkdir -p "$state"
 setsid dockerd --iptables=false --ip6tables=false --pidfile "$state/dockerd.pid" </dev/null >"$state/dockerd.log" 2>&1 &
-for _ in $(seq 60); do
+for _ in $(seq 240); do
     if docker info >/dev/null 2>&1; then
         echo "Docker engine: started, pid $(cat "$state/dockerd.pid")"
         exit
     fi
     sleep 0.5
 done
-echo "Docker engine: dockerd did not answer within 30 s:" >&2
+echo "Docker engine: dockerd did not answer within 120 s:" >&2
 tail -n 20 "$state/dockerd.log" >&2
 exit 1

@@ -46,7 +46,10 @@ def make_network(scratch: Path) -> None:
             else:
                 request = struct.pack("16sIi", address.packed, 128, socket.if_nametoindex("lo"))
                 fcntl.ioctl(v6, _SET_ADDRESS, request)
-    for path, text in {"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/nsswitch.conf": "hosts: dns\n"}.items():
+    for path, text in {
+        "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:30\n",
+        "/etc/nsswitch.conf": "hosts: dns\n",
+    }.items():
         file = scratch / Path(path).name
         file.write_text(text)
         subprocess.run(["mount", "--bind", file, path], check=True)
