@@ -18,8 +18,10 @@ from local.stack import Stack
 from tests import tally
 from tests.attack.test_bodies import store
 
+# Beyond what the same requests take at once where nothing is away, for the machine may be slow; and the quickest round
+# counts, for it may have other work.
 SOON = 6.0
-ROUNDS = 3  # the quickest counts: the machine may have other work
+ROUNDS = 3
 PRESET = {"name": "x", "adjustments": {"exposure": 1}}
 
 Ask = Callable[[], httpx.Response]
@@ -59,10 +61,20 @@ def comes_back(ask: Ask) -> bool:
 
     By itself it would keep what transactions had begun for a minute, if it hung meanwhile.
     """
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (answer := ask()).status_code == 503 and time.monotonic() < deadline:
         time.sleep(int(answer.headers["retry-after"]))
     return answer.is_success
+
+
+def at_once(wanted: dict[str, Ask]) -> dict[str, httpx.Response]:
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        return dict(zip(wanted, pool.map(lambda ask: ask(), wanted.values()), strict=True))
+
+
+def usual_seconds(wanted: dict[str, Ask]) -> float:
+    """Return how long the last of some requests takes, all at once, where nothing is away."""
+    return max(answer.elapsed.total_seconds() for answer in at_once(wanted).values())
 
 
 def pids(stack: Stack) -> dict[str, list[int]]:
@@ -79,11 +91,12 @@ def test_without_mongodb_every_kind_of_route_is_a_503_and_comes_back(stack: Stac
     wanted = asks(user.http, store(user.http), login)
     for name, ask in wanted.items():
         assert ask().is_success, name
+    soon = SOON + usual_seconds(wanted)
     before = pids(stack)
     seconds: dict[str, float] = {}
     for _ in range(ROUNDS):
-        with stopped(stack.pids["mongod"]), ThreadPoolExecutor(len(wanted)) as pool:
-            answers = dict(zip(wanted, pool.map(lambda ask: ask(), wanted.values()), strict=True))
+        with stopped(stack.pids["mongod"]):
+            answers = at_once(wanted)
         count(list(answers.values()))
         for name, answer in answers.items():
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE"), name
@@ -93,9 +106,9 @@ def test_without_mongodb_every_kind_of_route_is_a_503_and_comes_back(stack: Stac
             seconds[name] = min(took, seconds.get(name, took))
         for name, ask in wanted.items():
             assert comes_back(ask), f"{name} does not come back"
-        if max(seconds.values()) < SOON:
+        if max(seconds.values()) < soon:
             break
-    assert max(seconds.values()) < SOON, seconds
+    assert max(seconds.values()) < soon, seconds
     after = pids(stack)
     assert all(set(found) <= set(after[name]) for name, found in before.items()), "a worker was started again"
 
@@ -137,23 +150,24 @@ def test_without_s3_every_kind_of_route_is_a_503_and_comes_back(
     stack: Stack, user: Any, monkeypatch: pytest.MonkeyPatch, how: Callable[..., NoReturn]
 ) -> None:
     wanted = s3_asks(user.http, store(user.http))
-    for name in ("grade an upload", "list uploads", "make a project"):
-        assert wanted[name]().is_success, name
+    some = {name: wanted[name] for name in ("grade an upload", "list uploads", "make a project")}
+    for name, ask in some.items():
+        assert ask().is_success, name
+    soon = SOON + usual_seconds(some)
     seconds: dict[str, float] = {}
     for _ in range(ROUNDS):
         with monkeypatch.context() as away:
             away.setattr(s3_signatures, "check", how)
-            with ThreadPoolExecutor(len(wanted)) as pool:
-                answers = dict(zip(wanted, pool.map(lambda ask: ask(), wanted.values()), strict=True))
+            answers = at_once(wanted)
         count(list(answers.values()))
         for name, answer in answers.items():
             assert (answer.status_code, answer.json().get("error", {}).get("code")) == (503, "UNAVAILABLE"), name
             assert int(answer.headers["retry-after"]) >= 1, name
             took = answer.elapsed.total_seconds()
             seconds[name] = min(took, seconds.get(name, took))
-        if max(seconds.values()) < SOON:
+        if max(seconds.values()) < soon:
             break
-    assert max(seconds.values()) < SOON, seconds
+    assert max(seconds.values()) < soon, seconds
     for name in ("grade an upload", "list uploads", "make a project", "delete an upload"):
         assert comes_back(wanted[name]), f"{name} does not come back"
 
@@ -175,14 +189,14 @@ def test_nothing_acknowledged_is_lost_while_mongodb_is_killed(stack: Stack, user
         writers = [pool.submit(write) for _ in range(3)]
         for _ in range(3):
             enough = len(kept) + 5
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while len(kept) < enough and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.kill(stack.pids["mongod"], signal.SIGKILL)
         stop.set()
     for writer in writers:
         writer.result()
-    user.http.get("/tone-mapping/presets")
+    assert comes_back(lambda: user.http.get("/tone-mapping/presets"))
     lost = [item for item in kept if user.http.get(f"/tone-mapping/presets/{item}").status_code != 200]
     tally.counts[tally.LOST] += len(lost)
     assert len(kept) >= 10
