@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 
 from local.stack import Stack
 from studio.compute_tasks.models import Job
+from tests.api.test_compute_tasks import SECONDS
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "events/photo.jpg"
@@ -52,7 +53,7 @@ def waiting_job(user_id: str) -> dict[str, Any]:
         payload={},
         created_at=now,
         queued_at=now,
-        expires_at=now,
+        expires_at=now + timedelta(days=1),
     ).to_mongo()
 
 
@@ -62,7 +63,7 @@ def run(stack: Stack, user: Any, script: str, *arguments: str | Path) -> str:
         env={"PATH": os.environ["PATH"], "STUDIO_URL": stack.url, "STUDIO_API_KEY": user.api_key},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -174,7 +175,9 @@ def test_readmes_first_request_works(stack: Stack, user: Any, tmp_path: Path) ->
     (tmp_path / "out").mkdir()
     shutil.copy(PHOTO, tmp_path / "out/before.jpg")
     environment = {"PATH": os.environ["PATH"], "STUDIO_URL": stack.url, "STUDIO_API_KEY": user.api_key}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=SECONDS
+    )
     assert json.loads((tmp_path / "out/graded.json").read_text())["steps"]
     with Image.open(tmp_path / "out/graded.jpg") as image:
         assert image.size == Image.open(PHOTO).size
