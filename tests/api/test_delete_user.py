@@ -24,6 +24,7 @@ from studio.compute_tasks.models import Job
 from studio.documents import new_id, utc_now
 from studio.object_keys import upload_key
 from studio.tone_mapping.presets.models import Preset
+from tests.api.test_compute_tasks import SECONDS
 
 NOW = datetime.now(UTC)
 
@@ -98,7 +99,7 @@ def make_everything(stack: Stack, user: Any) -> None:
     http.put(f"/minimatics/projects/{project_id}", json=film).raise_for_status()
     bulk = {"image_keys": keys, "task_type": "adjust", "parameters": {"adjustments": {"exposure": 1}}}
     job_id = http.post("/tone-mapping/bulk", json=bulk).raise_for_status().json()["job_id"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while http.get(f"/compute-tasks/{job_id}/status").json()["status"] != "COMPLETED":
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -175,7 +176,7 @@ def test_what_runs_for_a_user_is_stopped(stack: Stack, user: Any, studio_databas
 
     execution = stack.client("stepfunctions").describe_execution(executionArn=found["executionArn"])
     assert execution["status"] == "ABORTED"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while objects(stack, user.user_id) or documents(studio_database, user.user_id) != {"deletedUsers"}:
         assert time.monotonic() < deadline, "what the last image still wrote is swept, too"
         sweep(stack)
@@ -226,7 +227,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: D
     process = start(stack, code, database.name)
     s3 = stack.client("s3")
     tell(process)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while len(list_objects(s3, stack, user_id)) == total:
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
@@ -237,7 +238,7 @@ def test_a_sweep_that_is_killed_is_gone_on_with(stack: Stack, studio_database: D
 
     process = start(stack, code, database.name)
     tell(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert objects(stack, user_id) == []
 

@@ -4,8 +4,7 @@ import base64
 import io
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import Image
 from pymongo.database import Database
 
 from local.stack import Stack
+from tests.api.test_compute_tasks import until
 
 ADJUST = "/tone-mapping/adjust"
 BULK = "/tone-mapping/bulk"
@@ -50,14 +50,6 @@ def encoded(image: Image.Image) -> str:
 
 def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 40
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
-    return value
 
 
 def assert_replayed(first: httpx.Response, again: httpx.Response) -> None:

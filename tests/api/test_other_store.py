@@ -18,6 +18,7 @@ from local.fixtures import PHOTO
 from local.stack import Stack
 from studio import storage
 from studio.settings import Settings, forget_secrets
+from tests.api.test_compute_tasks import SECONDS
 
 BUCKET = "photos-at-another-store"
 SECRET = {"access_key_id": "key-of-another-store", "secret_access_key": "its secret"}
@@ -180,7 +181,7 @@ def test_bulk_grading_reads_and_writes_there_too(
     keys = [upload(http_client), upload(http_client)]
     body = {"task_type": "adjust", "image_keys": keys, "parameters": {"adjustments": {"exposure": 0.3}}}
     job = http_client.post("/tone-mapping/bulk", json=body).raise_for_status().json()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + SECONDS
     while http_client.get(job["status_url"]).json()["status"] in ("QUEUED", "PROCESSING"):
         assert time.monotonic() < deadline, "the job did not end"
         time.sleep(0.2)
