@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -236,6 +237,33 @@ def test_pixels_in_reversed_order_are_left_as_they_are() -> None:
     kept = bgr.copy()
     assert auto_correct(bgr[..., ::-1]).mean() > 1.3 * bgr.mean()
     assert (bgr == kept).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_pixels_of_the_other_byte_order_are_corrected_alike(dtype: type) -> None:
+    """As files of big-endian samples come from their readers."""
+    dark = degraded("coffee", gain=0.3)
+    native = dark.astype(np.uint16) * np.uint16(257) if dtype is np.uint16 else (dark / 255).astype(np.float32)
+    swapped = native.astype(native.dtype.newbyteorder())
+    graded = auto_correct(swapped)
+    assert graded.dtype == swapped.dtype
+    assert (graded == auto_correct(native)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((20, 30, 3), np.float64),
+        ((20, 30, 3), np.int32),
+        ((20, 30, 3), np.bool_),
+        ((20, 30, 4), np.uint8),
+        ((20, 3), np.uint8),
+        ((20, 0, 3), np.uint8),
+    ],
+)
+def test_what_are_no_pixels_is_refused_by_name(shape: tuple[int, ...], dtype: type) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"got {shape} of {np.dtype(dtype)}")):
+        auto_correct(np.zeros(shape, dtype))
 
 
 def test_the_package_itself_loads_no_imaging_library() -> None:

@@ -28,6 +28,11 @@ def auto_correct(image_rgb: "NDArray[Any]") -> "NDArray[Any]":
     -------
     ndarray
         Of the same shape and type.
+
+    Raises
+    ------
+    ValueError
+        It is of another shape or type, or empty.
     """
     # Imported here: functions that use other modules of this package must not load OpenCV and OpenColorIO.
     from studio.tone_mapping.pipeline import auto_correct_pixels

@@ -30,6 +30,7 @@ from studio.tone_mapping.probe import Limits, check_limits, probe
 
 _PROXY_MIN_SIDE = 2 * PROXY_SIDE  # pixels of the longer side, to make a proxy of
 _PREVIEW_QUALITY = 85
+_PIXEL_TYPES = (np.uint8, np.uint16, np.float32)
 
 
 class Look(NamedTuple):
@@ -442,12 +443,17 @@ def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
 
 def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
     """Do what `studio.tone_mapping.auto_correct` says."""
+    native = image_rgb.dtype.newbyteorder("=")
+    if native not in _PIXEL_TYPES or image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.size == 0:
+        raise ValueError(
+            f"pixels are (h, w, 3) of uint8, uint16 or float32, got {image_rgb.shape} of {image_rgb.dtype}"
+        )
     # A copy in any case: of an array that is a reversed view, as of BGR, the reverse is the caller's own.
-    pixels = np.array(image_rgb[..., ::-1], order="C")
+    pixels = np.array(image_rgb[..., ::-1], native, order="C")
     proxy = make_proxy(pixels)
     if proxy.dtype == np.float32:
         proxy = np.rint(np.clip(proxy, 0, 1) * 65535).astype(np.uint16)
     adjustments = choose(analyse_proxy(proxy), predict(proxy)).adjustments
     bit_depth = 8 if pixels.dtype == np.uint8 else 16
     graded = apply_lut(pixels, compile_lut(adjustments, lut_size(adjustments, bit_depth)), out=pixels)
-    return np.ascontiguousarray(graded[..., ::-1])
+    return np.ascontiguousarray(graded[..., ::-1], image_rgb.dtype)
