@@ -118,7 +118,11 @@ def _chooser(options: argparse.Namespace) -> Chooser:
     strength = 100 if options.preset else options.strength
     if options.reference:
         return matching(load_proxy(options.reference.read_bytes()), strength, *then)
-    return automatic(strength, *then) if options.auto or not then else fixed(*then)
+    if options.auto or not then:
+        return automatic(strength, *then)
+    if strength != 100:
+        raise Usage("--strength is of a preset or of the correction: add --preset, --auto or --reference")
+    return fixed(*then)
 
 
 def _output(options: argparse.Namespace) -> Output:
@@ -178,7 +182,8 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
         for problem in problems:
             if problem["type"] == "unexpected_keyword_argument":
                 raise Usage(_no_such_slider(problem["loc"])) from error
-        raise Usage(refuse_fields([(problem["loc"], problem) for problem in problems]).message) from error
+        # What is wrong with sliders together has no path.
+        raise Usage(refuse_fields([(problem["loc"] or ("--set",), problem) for problem in problems]).message) from error
 
 
 def _no_such_slider(path: Sequence[str | int]) -> str:

@@ -165,6 +165,8 @@ def test_a_lightroom_preset_tells_what_it_leaves_out(photos: Path, tmp_path: Pat
         (["--set", "exposure=9", "--set", "hsl.teal.hue=3"], "there is no slider hsl.teal; sliders are hsl.red, hsl."),
         (["--set", "hsl.blue.light=3"], "sliders are hsl.blue.hue, hsl.blue.saturation, hsl.blue.luminance"),
         (["--strength", "101"], "percent"),
+        (["--strength", "50", "--set", "exposure=1"], "--strength is of a preset or of the correction"),
+        (["--set", "temperature=5", "--set", "temperature_kelvin=5000"], "error: --set: temperature_kelvin and"),
         (["--quality", "0"], "quality"),
         (["--auto", "--cube", "a.cube"], "3 pictures"),
         (["--reference", "missing.jpg"], "missing.jpg"),
