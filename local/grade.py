@@ -166,9 +166,9 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
         try:
             for folder in folders:
                 inner = inner.setdefault(folder, {})
-            inner[name] = json.loads(text)
+            inner[name] = _value(text)
         except (ValueError, TypeError, AttributeError) as error:
-            raise Usage(f"--set takes slider=value, the value as in JSON; got {setting}") from error
+            raise Usage(f"--set takes slider=value, the value a number or as in JSON; got {setting}") from error
     # Here, for pydantic's import takes as long as decoding a picture.
     from pydantic import ValidationError
 
@@ -184,6 +184,14 @@ def _sliders(settings: Sequence[str]) -> Adjustments:
                 raise Usage(_no_such_slider(problem["loc"])) from error
         # What is wrong with sliders together has no path.
         raise Usage(refuse_fields([(problem["loc"] or ("--set",), problem) for problem in problems]).message) from error
+
+
+def _value(text: str) -> Any:
+    """Read JSON, and numbers as people and this program's own lines write them: +0.5, .5."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return float(text)
 
 
 def _no_such_slider(path: Sequence[str | int]) -> str:

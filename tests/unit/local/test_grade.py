@@ -114,6 +114,12 @@ def test_without_a_preset_the_strength_is_the_corrections(photos: Path, tmp_path
     assert is_graded(photos / "b.PNG", tmp_path / "b.png", automatic(50))
 
 
+def test_numbers_are_read_as_they_are_told(photos: Path, tmp_path: Path) -> None:
+    done = run(photos / "b.PNG", "--set", "exposure=+.5", "--set", "tint=-07", "--out", tmp_path)
+    assert "exposure +0.5, tint -7" in done.stdout
+    assert is_graded(photos / "b.PNG", tmp_path / "b.png", fixed(Adjustments(exposure=0.5, tint=-7)))
+
+
 def test_pictures_are_made_to_look_like_a_reference(photos: Path, tmp_path: Path) -> None:
     reference = tmp_path / "reference.png"
     Image.fromarray(skimage.data.coffee()).save(reference)
@@ -160,6 +166,7 @@ def test_a_lightroom_preset_tells_what_it_leaves_out(photos: Path, tmp_path: Pat
         (["--preset", "missing.cube"], "missing.cube"),
         (["--set", "exposure=9"], "exposure: Input should be less than or equal to 5"),
         (["--set", "exposure"], "slider=value"),
+        (["--set", "exposure=bright"], "got exposure=bright"),
         (["--set", "exposure=1", "--set", "exposure.a.b=2"], "slider=value"),
         (["--set", "brightness=1"], "there is no slider brightness; sliders are exposure, contrast, highlights"),
         (["--set", "exposure=9", "--set", "hsl.teal.hue=3"], "there is no slider hsl.teal; sliders are hsl.red, hsl."),
