@@ -124,7 +124,8 @@ def arguments(stack: Stack, user: Any, script: str, tmp_path: Path) -> list[str 
         case "tone_mapping/export_preset.sh":
             return ["builtin_noir"]
         case "tone_mapping/import_preset.sh":
-            (tmp_path / "noir.cube").write_text(run(stack, user, "tone_mapping/export_preset.sh", "builtin_noir"))
+            cube = run(stack, user, "tone_mapping/export_preset.sh", "builtin_noir")
+            (tmp_path / "noir.cube").write_bytes(f"# café\n{cube}".encode("latin-1"))  # as old programs write
             return [tmp_path / "noir.cube"]
     return []
 
