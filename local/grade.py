@@ -218,10 +218,13 @@ def _tasks(files: Sequence[Path], out: Path) -> Iterator[Task]:
 
 
 def _pictures(folder: Path, out: Path) -> list[Path]:
-    """Find the pictures of a folder, but for what an earlier run wrote into a folder in it."""
+    """Find the pictures of a folder, but for what an earlier run wrote into a folder in it.
+
+    macOS puts a file ._NAME, of what only macOS knows, beside each picture on a disk of another system's.
+    """
     inside = out.resolve() if folder.resolve() in out.resolve().parents else None
     paths = (path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
-    return sorted(path for path in paths if inside not in path.resolve().parents)
+    return sorted(path for path in paths if inside not in path.resolve().parents and not path.name.startswith("._"))
 
 
 def _write_cube(path: Path, chooser: Chooser, tasks: Sequence[Task], *, per_picture: bool) -> None:

@@ -74,6 +74,13 @@ def test_a_folder_is_graded_as_the_api_would(photos: Path, tmp_path: Path) -> No
     assert lines[0].endswith(" ms")
 
 
+def test_what_macos_puts_beside_pictures_is_no_picture(photos: Path, tmp_path: Path) -> None:
+    (photos / "deeper" / "._a.webp").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    done = run(photos, "--set", "exposure=1", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert files_in(tmp_path / "out") == {"a.jpg", "b.png", "deeper/a.webp"}
+
+
 def test_a_broken_picture_is_told_and_the_others_go_on(photos: Path, tmp_path: Path) -> None:
     (photos / "a.jpg").write_bytes((photos / "a.jpg").read_bytes()[:3000])
     done = run(photos, photos / "missing.jpg", "--out", tmp_path / "out", "--jobs", 2)
