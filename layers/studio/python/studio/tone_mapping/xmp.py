@@ -89,15 +89,12 @@ class XmpPreset(NamedTuple):
         The preset's name, empty where it has none.
     adjustments : Adjustments
         What could be taken over.
-    mapped : tuple of str
-        The settings that these were made from, by Adobe's names; those at rest are left out.
     unmapped : tuple of str
         ``Name=value`` of every other setting that changes a picture, and of those that had to be clamped.
     """
 
     title: str
     adjustments: Adjustments
-    mapped: tuple[str, ...]
     unmapped: tuple[str, ...]
 
 
@@ -170,24 +167,22 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     if not settings:
         raise PresetFileError("no preset: the file has no Camera Raw settings (crs:) in an rdf:Description")
 
-    mapped: list[str] = []
     unmapped: list[str] = []
     grey = "ConvertToGrayscale" in settings and settings["ConvertToGrayscale"].text.lower() == "true"
-    values = _sliders(settings, mapped, unmapped)
-    values["tone_curve"] = _curves(settings, mapped, unmapped, is_grey=grey)
+    values = _sliders(settings, unmapped)
+    values["tone_curve"] = _curves(settings, unmapped, is_grey=grey)
     if grey:
         values |= {"saturation": -100, "vibrance": 0}
-        mapped = [name for name in mapped if name not in ("Saturation", "Vibrance")] + ["ConvertToGrayscale"]
-    values["hsl"] = _hsl(settings, _GREY_MIXER if grey else _HSL, mapped, unmapped)
+    values["hsl"] = _hsl(settings, _GREY_MIXER if grey else _HSL, unmapped)
     for name, setting in settings.items():
         if _OLD_CURVES.get(name) in settings:
             continue
         if name not in _HANDLED and not _BOOKKEEPING.fullmatch(name) and not _is_at_rest(name, setting):
             unmapped.append(_shown(name, setting))
-    return XmpPreset(title, Adjustments(**values), tuple(mapped), tuple(unmapped))
+    return XmpPreset(title, Adjustments(**values), tuple(unmapped))
 
 
-def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dict[str, Any]:
+def _sliders(settings: _Settings, unmapped: list[str]) -> dict[str, Any]:
     white_balance = settings["WhiteBalance"].text if "WhiteBalance" in settings else "Custom"
     names = dict(_SLIDERS)
     if white_balance == "Auto":
@@ -210,22 +205,20 @@ def _sliders(settings: _Settings, mapped: list[str], unmapped: list[str]) -> dic
             value = _clamped(name, settings[name], (low + shift, high + shift), unmapped) - shift
             if value:
                 values[slider] = value
-                mapped.append(name)
     return values
 
 
-def _hsl(settings: _Settings, names: dict[str, tuple[str, str]], mapped: list[str], unmapped: list[str]) -> Hsl:
+def _hsl(settings: _Settings, names: dict[str, tuple[str, str]], unmapped: list[str]) -> Hsl:
     values: dict[str, dict[str, float]] = {}
     for name, (hue, aspect) in names.items():
         if name in settings:
             value = _clamped(name, settings[name], (-100.0, 100.0), unmapped)
             if value:
                 values.setdefault(hue, {})[aspect] = value
-                mapped.append(name)
     return Hsl(**{hue: HueAdjustment(**sliders) for hue, sliders in values.items()})
 
 
-def _curves(settings: _Settings, mapped: list[str], unmapped: list[str], *, is_grey: bool) -> ToneCurve:
+def _curves(settings: _Settings, unmapped: list[str], *, is_grey: bool) -> ToneCurve:
     values: dict[str, CurvePoints] = {}
     for name, channel in _CURVES.items():
         if name not in settings:
@@ -244,7 +237,6 @@ def _curves(settings: _Settings, mapped: list[str], unmapped: list[str], *, is_g
                 unmapped.append(_shown(name, settings[name]))
                 continue
             values[channel] = tuple(points)
-            mapped.append(name)
     return ToneCurve(**values)
 
 
