@@ -84,10 +84,10 @@ class Image:
         return buffer.getvalue()
 
 
-def list_images(root: Path = ROOT) -> list[Image]:
+def list_images() -> list[Image]:
     """Return every image that there is a Dockerfile of."""
-    dockerfiles = sorted(root.glob("statemachines/*/container/Dockerfile"))
-    return [Image(dockerfile.parent.relative_to(root), root) for dockerfile in dockerfiles]
+    dockerfiles = sorted(ROOT.glob("statemachines/*/container/Dockerfile"))
+    return [Image(dockerfile.parent.relative_to(ROOT)) for dockerfile in dockerfiles]
 
 
 def _files_of(source: Path) -> list[Path]:

@@ -129,9 +129,8 @@ def main() -> int:
     parser.add_argument("--download", action="store_true", help="get missing packages by apt-get download")
     parser.add_argument("git", nargs="*")
     arguments = parser.parse_args()
-    for plugin in ("pillow_jxl", "pillow_avif"):
-        with suppress(ImportError):
-            importlib.import_module(plugin)
+    with suppress(ImportError):
+        importlib.import_module("pillow_jxl")
     Image.MAX_IMAGE_PIXELS = None  # the originals are known by their hashes
     for folder in (arguments.out, arguments.debs):
         folder.mkdir(parents=True, exist_ok=True)

@@ -72,15 +72,6 @@ def grey_world(bgr: Pixels) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(bgr * (means.mean() / np.maximum(means, 1))), np.uint8)
 
 
-def simple_balance() -> Callable[[Pixels], Pixels] | None:
-    """OpenCV's SimpleWB, which only its build with contributed modules has."""
-    contributed: Any = getattr(cv2, "xphoto", None)
-    if contributed is None:
-        return None
-    balance = contributed.createSimpleWB()
-    return lambda bgr: np.asarray(balance.balanceWhite(np.ascontiguousarray(bgr)), np.uint8)
-
-
 def magick(program: str, option: str) -> Callable[[Pixels], Pixels]:
     """ImageMagick with one option."""
 
@@ -99,7 +90,7 @@ def find_magick() -> str | None:
         if program is None:
             continue
         with open(os.path.realpath(program), "rb") as file:
-            binary = file.read(4) == b"\x7fELF" or os.name == "nt"
+            binary = file.read(4) == b"\x7fELF"
         said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stdout
         if binary and "ImageMagick" in said:
             return program
@@ -114,9 +105,8 @@ def correctors() -> dict[str, Callable[[Pixels], Pixels]]:
         "rules": rules,
         "Pillow": autocontrast,
         "stretch": stretch,
+        "grey world": grey_world,
     }
-    balance = simple_balance()
-    found["SimpleWB" if balance else "grey world"] = balance or grey_world
     program = find_magick()
     if program:
         found |= {"-normalize": magick(program, "-normalize"), "-auto-level": magick(program, "-auto-level")}

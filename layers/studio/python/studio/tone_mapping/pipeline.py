@@ -265,9 +265,7 @@ def grade_image(
         )
 
 
-def grade_still(
-    data: bytes, chooser: Chooser, min_size: tuple[int, int] | None = None, limits: Limits | None = None
-) -> Photo:
+def grade_still(data: bytes, chooser: Chooser, min_size: tuple[int, int] | None = None) -> Photo:
     """Grade an encoded picture to 8 bits, for a film to be made of it.
 
     Parameters
@@ -277,7 +275,6 @@ def grade_still(
         Tells the look by the picture itself: `fixed`, `automatic` or `matching`.
     min_size : (int, int) | None
         Width and height, as displayed, to which a larger picture is made smaller.
-    limits : Limits | None
 
     Returns
     -------
@@ -290,7 +287,7 @@ def grade_still(
         One of its subclasses.
     """
     header = probe(data)
-    check_limits(header, limits or Limits())
+    check_limits(header, Limits())
     photo = decode(data, header, _longer_side(header.displayed_size, min_size) if min_size else None)
     seen = photo if len(photo.pixels) == header.displayed_size[1] else decode(data, header, _PROXY_MIN_SIDE)
     grader = _Grader(_analyse(seen, chooser), header.bit_depth, photo.pixels.dtype)
