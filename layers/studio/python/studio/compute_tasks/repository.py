@@ -26,6 +26,8 @@ INDEXES = {
     ]
 }
 
+_NOT_OVER = {"$in": ["QUEUED", "PROCESSING"]}
+
 
 def insert_job(job: Job, limit: int = 0) -> bool:
     """Store a new job; False where there is one of its id already, or its user has as many that are not over.
@@ -38,7 +40,7 @@ def insert_job(job: Job, limit: int = 0) -> bool:
     """
     try:
         if limit:
-            like = {"userId": job.user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}}
+            like = {"userId": job.user_id, "status": _NOT_OVER}
             return insert_within(limit, job.user_id, "computeTasks", job.to_mongo(), like)
         get_collection("computeTasks").insert_one(job.to_mongo())
     except DuplicateKeyError:
@@ -149,7 +151,7 @@ def fail_job(
         Of `silence`: not if the job has given a sign of life since.
     """
     return _change(
-        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}, **(silent_since or {})},
+        {"_id": job_id, "attempt": attempt, "status": _NOT_OVER, **(silent_since or {})},
         {"status": "FAILED", "error": error.to_mongo(), "finishedAt": now},
     )
 
@@ -177,7 +179,7 @@ def requeue_job(job_id: str, attempt: int, now: datetime, silent_since: Record |
         Of `silence`: not if the job has given a sign of life since.
     """
     found = get_collection("computeTasks").find_one_and_update(
-        {"_id": job_id, "attempt": attempt, "status": {"$in": ["QUEUED", "PROCESSING"]}, **(silent_since or {})},
+        {"_id": job_id, "attempt": attempt, "status": _NOT_OVER, **(silent_since or {})},
         {
             "$set": {"status": "QUEUED", "queuedAt": now, "heartbeatAt": None, "startedAt": None},
             "$inc": {"attempt": 1},
@@ -196,7 +198,7 @@ def cancel_job(job_id: str, user_id: str, now: datetime) -> Job | None:
     now : datetime
     """
     return _change(
-        {"_id": job_id, "userId": user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"_id": job_id, "userId": user_id, "status": _NOT_OVER},
         {"status": "CANCELLED", "finishedAt": now},
     )
 
@@ -212,7 +214,7 @@ def cancel_jobs(user_id: str, now: datetime, session: ClientSession | None = Non
         Of a transaction.
     """
     get_collection("computeTasks").update_many(
-        {"userId": user_id, "status": {"$in": ["QUEUED", "PROCESSING"]}},
+        {"userId": user_id, "status": _NOT_OVER},
         {"$set": {"status": "CANCELLED", "finishedAt": now, "callback": None}},
         session=session,
     )
@@ -264,7 +266,7 @@ def end_job(
     now : datetime
     """
     return _change(
-        {"_id": job_id, "status": {"$in": ["QUEUED", "PROCESSING"]}, "redrives": {"$lte": redrives}},
+        {"_id": job_id, "status": _NOT_OVER, "redrives": {"$lte": redrives}},
         {"status": status, "error": error.to_mongo(), "finishedAt": now},
     )
 
