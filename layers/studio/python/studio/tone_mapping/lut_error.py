@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.colour import Array, to_linear
+from studio.tone_mapping.colour import Array, to_lab, to_linear
 from studio.tone_mapping.grade import grade_light
 
 # The sample's colours, by numbers: the first ones settle most grades; more at a time would not fit a core's cache.
@@ -15,14 +15,6 @@ _FIRST, _OTHERS = range(1000), (range(1000, 4000), range(4000, 7000), range(7000
 # nodes, 99.9 % of a picture's pixels are then within 1.5 CIEDE2000: of 990 random grades of all sliders up to ±50 that
 # take them, 20 were not, in one of 28 photographs and by 0.85 at most; of 1,392 without curves and hues none.
 _VISIBLE, _PLAINLY_LESS = 1.07, 0.65
-_LAB_FROM_RGB = np.array(  # linear Rec. 709 to XYZ over D65 white
-    [
-        [0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505],
-        [0.2126, 0.7152, 0.0722],
-        [0.0193 / 1.089, 0.1192 / 1.089, 0.9505 / 1.089],
-    ],
-    np.float32,
-)
 
 
 def is_close(grades: Sequence[Adjustments], size: int) -> bool:
@@ -128,8 +120,8 @@ def _normal(share: Array) -> Array:
 
 def _cie94(encoded: Array, other: Array) -> Array:
     """CIE94 colour difference, graphic arts: CIEDE2000 in short, but for blues (CIE 116-1995)."""
-    lightness, a, b = _lab(encoded)
-    other_lightness, other_a, other_b = _lab(other)
+    lightness, a, b = to_lab(to_linear(encoded))
+    other_lightness, other_a, other_b = to_lab(to_linear(other))
     chroma, other_chroma = np.hypot(a, b), np.hypot(other_a, other_b)
     chroma_difference = chroma - other_chroma
     hue_squared = np.maximum((a - other_a) ** 2 + (b - other_b) ** 2 - chroma_difference**2, 0)
@@ -140,10 +132,3 @@ def _cie94(encoded: Array, other: Array) -> Array:
         + hue_squared / (1 + 0.015 * mean) ** 2
     )
     return difference
-
-
-def _lab(encoded: Array) -> tuple[Array, Array, Array]:
-    """CIELAB of display-encoded planes (CIE 15:2004)."""
-    x, y, z = _LAB_FROM_RGB @ to_linear(encoded)
-    x, y, z = (np.where(of > 216 / 24389, np.cbrt(of), (24389 / 27 * of + 16) / 116) for of in (x, y, z))
-    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
