@@ -33,7 +33,17 @@ class Film(NamedTuple):
     webvtt: Path | None = None
 
     def moved_to(self, folder: Path) -> "Film":
-        """Move the files to a folder of the same file system, over those that are there."""
+        """Move the files to a folder of the same file system, over those that are there.
+
+        Parameters
+        ----------
+        folder : Path
+
+        Returns
+        -------
+        Film
+            Where they are now.
+        """
         return Film(*(file and file.replace(folder / file.name) for file in self))  # type: ignore[arg-type]
 
 

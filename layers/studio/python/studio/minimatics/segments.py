@@ -104,7 +104,17 @@ def plan_film(
 
 
 def frame_costs(timeline: Timeline) -> list[float]:
-    """Estimate what each frame costs, in seconds of one core; a still is decoded at its first."""
+    """Estimate what each frame costs; a still is decoded at its first.
+
+    Parameters
+    ----------
+    timeline : Timeline
+
+    Returns
+    -------
+    list of float
+        Seconds of one core, a frame each.
+    """
     project = timeline.project
     million_pixels = _million_pixels(timeline)
     encoding = _ENCODING[project.output.codec][project.output.quality]

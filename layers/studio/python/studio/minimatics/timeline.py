@@ -95,11 +95,32 @@ class Timeline:
         return round(self.frames / self.project.fps * SAMPLE_RATE)
 
     def seconds(self, frame: int) -> Fraction:
-        """Tell when a frame begins."""
+        """Tell when a frame begins.
+
+        Parameters
+        ----------
+        frame : int
+            0 up to and with `frames`, which is the film's end.
+
+        Returns
+        -------
+        Fraction
+            Seconds.
+        """
         return frame / self.project.fps
 
     def end(self, shot: int) -> int:
-        """Return the frame after a shot's last, in the film."""
+        """Return the frame after a shot's last, in the film.
+
+        Parameters
+        ----------
+        shot : int
+            Its number in the project.
+
+        Returns
+        -------
+        int
+        """
         return self.starts[shot] + self.project.shots[shot].duration_frames
 
     def moment(self, frame: int) -> Moment:

@@ -7,9 +7,11 @@ from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-EXIF_IFD, GPS_IFD, ORIENTATION = 0x8769, 0x8825, 0x0112
+ORIENTATION = 0x0112
+
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 # What a TIFF's own directory may say of EXIF: description, make, model, software, date, artist, copyright.
-TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+_TIFF_TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 
 _EXTRA_SAMPLES, _ICC_PROFILE = 338, 34675
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
@@ -87,9 +89,22 @@ _PLAIN_PRIMARIES, _PLAIN_TRANSFERS = (0, 1, 2, 3), (0, 1, 2, 3, 6, 13, 14, 15)
 
 
 def cicp_profile(primaries: int, transfer: int) -> bytes | None:
-    """Return the profile that says the same as CICP (ITU-T H.273), or None where that is sRGB.
+    """Return the profile that says the same as CICP.
 
-    Raises ValueError for what no profile can say, as HDR, or is not known here.
+    Parameters
+    ----------
+    primaries, transfer : int
+        Colour primaries and transfer characteristics, by their numbers in ITU-T H.273, tables 2 and 3.
+
+    Returns
+    -------
+    bytes | None
+        An ICC profile; None where it would be sRGB.
+
+    Raises
+    ------
+    ValueError
+        No profile can say that, as HDR, or it is not known here.
     """
     if primaries in _PLAIN_PRIMARIES:
         primaries = 1
@@ -101,9 +116,19 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 
 
 def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
-    """Return the profile of a wide space by x and y of its red, green and blue; None for what is not known here.
+    """Return the profile of a space that is wider than sRGB: Adobe RGB's, Display P3's or BT.2020's colours.
 
-    `gamma` is the exponent from values to light.
+    Parameters
+    ----------
+    primaries : tuple of float
+        CIE 1931 x and y of red, green and blue; each may be off by 0.002.
+    gamma : float
+        Exponent from values to light.
+
+    Returns
+    -------
+    bytes | None
+        An ICC profile; None for a space that is not known here.
     """
     for known, colorants in _WIDE.items():
         if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
@@ -112,8 +137,19 @@ def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
 
 
 def camera_profile(exif: bytes | None) -> bytes | None:
-    """Return Adobe RGB's profile where EXIF says that space (DCF 2.0), else None: many cameras embed none."""
-    details = _integer(exif, EXIF_IFD)
+    """Return Adobe RGB's profile where EXIF says that space (DCF 2.0), as many cameras do that embed none.
+
+    Parameters
+    ----------
+    exif : bytes | None
+        The TIFF structure, without the ``Exif`` prefix.
+
+    Returns
+    -------
+    bytes | None
+        An ICC profile; None where EXIF does not say that space, or is damaged.
+    """
+    details = _integer(exif, _EXIF_IFD)
     if exif is None or details is None or _integer(exif, _COLOUR_SPACE, details) != _UNCALIBRATED:
         return None
     index = _integer(exif, _INTEROPERABILITY, details)
@@ -124,7 +160,13 @@ def camera_profile(exif: bytes | None) -> bytes | None:
 
 
 def grey_profile() -> bytes:
-    """Return the profile of the grey that has sRGB's curve."""
+    """Return the profile of the grey that has sRGB's curve.
+
+    Returns
+    -------
+    bytes
+        An ICC profile.
+    """
     return _profile(_SRGB_CURVE)
 
 
@@ -165,7 +207,18 @@ def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], 
 
 
 def exif_orientation(exif: bytes | None) -> int:
-    """Return the orientation that EXIF has, 1 where it has none or is damaged: the picture need not be."""
+    """Return the orientation that EXIF has.
+
+    Parameters
+    ----------
+    exif : bytes | None
+        The TIFF structure, without the ``Exif`` prefix.
+
+    Returns
+    -------
+    int
+        1..8 as a rule, but whatever is there; 1 where there is none, or EXIF is damaged: the picture need not be.
+    """
     return _integer(exif, ORIENTATION) or 1
 
 
@@ -309,8 +362,8 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
         added[_RESOLUTION_UNIT] = 2  # the inch
     tiff += b"\0" * (len(tiff) % 2)
     if exif:
-        tiff += copy_exif(exif, added, len(tiff))
-    order = "<" if tiff[:2] == b"II" else ">"
+        tiff += _copy_exif(exif, added, len(tiff))
+    order = _order(tiff)
     block = added.tobytes(len(tiff))  # with offsets that hold at the end of the file
     entries = _entries(tiff, struct.unpack_from(order + "I", tiff, 4)[0], order) + _entries(block, 0, order)
     entries.sort(key=lambda entry: struct.unpack(order + "H", entry[:2]))
@@ -319,14 +372,31 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
 
 
 def tiff_directory(data: bytes, at: int | None = None) -> ImageFileDirectory_v2:
-    """Read a directory of a TIFF, or of EXIF, which is built like one; the first by default.
+    """Read a directory of a TIFF, or of EXIF, which is built like one.
 
-    Raises ValueError where its values lie over each other so much that they were more than all of the data: each is
-    copied, and some kilobytes could become gigabytes.
+    Parameters
+    ----------
+    data : bytes
+        All of it.
+    at : int | None
+        Where the directory is; the first by default.
+
+    Returns
+    -------
+    ImageFileDirectory_v2
+        Tags and their values.
+
+    Raises
+    ------
+    ValueError
+        The values lie over each other so much that they were more than all of the data: each is copied, and some
+        kilobytes could become gigabytes.
+    SyntaxError, TypeError, KeyError, IndexError, OSError, struct.error
+        The directory is damaged: Pillow raises these.
     """
     directory, source = ImageFileDirectory_v2(data[:8]), BytesIO(data)
     at = directory.next if at is None else at
-    order = "<" if data[:2] == b"II" else ">"
+    order = _order(data)
     total, end = 0, at + 2 + 12 * int.from_bytes(data[at : at + 2], "little" if order == "<" else "big")
     for entry in range(at + 2, min(end, len(data) - 11), 12):
         kind, count, offset = struct.unpack_from(order + "HII", data, entry + 2)
@@ -340,14 +410,24 @@ def tiff_directory(data: bytes, at: int | None = None) -> ImageFileDirectory_v2:
 
 
 def own_exif(tiff: bytes) -> bytes | None:
-    """EXIF of its own from a TIFF, which spreads it over the directory that also describes the pixels."""
+    """Make EXIF of its own from a TIFF, which spreads it over the directory that also describes the pixels.
+
+    Parameters
+    ----------
+    tiff : bytes
+
+    Returns
+    -------
+    bytes | None
+        The TIFF structure, without the ``Exif`` prefix; None where the file says nothing of the kind.
+    """
     kept = ImageFileDirectory_v2()
-    copied = copy_exif(tiff, kept, 8)
+    copied = _copy_exif(tiff, kept, 8)
     at = 8 + len(copied)
     return b"II*\0" + struct.pack("<I", at) + copied + kept.tobytes(at) if len(kept) else None
 
 
-def copy_exif(source: bytes, target: ImageFileDirectory_v2, at: int) -> bytes:
+def _copy_exif(source: bytes, target: ImageFileDirectory_v2, at: int) -> bytes:
     """Copy what a TIFF or EXIF block says of a picture's making: texts into `target`, directories behind it.
 
     Returns the directories, to which `target` points as if they lay at the even offset `at`. What is damaged is left
@@ -357,12 +437,12 @@ def copy_exif(source: bytes, target: ImageFileDirectory_v2, at: int) -> bytes:
         first = tiff_directory(source)
     except _DAMAGE:
         return b""
-    for tag in TIFF_TEXT_TAGS:
+    for tag in _TIFF_TEXT_TAGS:
         if first.tagtype.get(tag) == _TEXT:
             target.tagtype[tag] = _TEXT
             target[tag] = _raw(first[tag])
     copied = b""
-    for tag in (EXIF_IFD, GPS_IFD):
+    for tag in (_EXIF_IFD, _GPS_IFD):
         if first.tagtype.get(tag) not in (_LONG, _IFD):
             continue
         try:
