@@ -108,12 +108,12 @@ bench: install
 
 # Judge auto next to its peers on good photographs (--held-out: those of the training set not trained on), or --against DIR on pairs
 quality *arguments: install
-	@PYTHONPATH=. python training/quality.py "$@"
+	@python -m training.quality "$@"
 
 # Fit auto's model anew from the photographs that training/collect.py gathers
 train photos *arguments: install
 	@uv pip install --quiet --group training
-	@PYTHONPATH=. python training/train.py "$@"
+	@python -m training.train "$@"
 
 # Build every function and layer as they are deployed
 build: install

@@ -1,4 +1,4 @@
-"""Quality of HDR tone mapping by TMQI beside simple operators: `python tests/performance/bench_hdr.py FOLDER`.
+"""Quality of HDR tone mapping by TMQI beside simple operators: `python -m tests.performance.bench_hdr FOLDER`.
 
 FOLDER has OpenEXR and Radiance HDR files. Every operator gets the scene with its log-average at 0.18.
 """
