@@ -1,5 +1,7 @@
 """What can be wrong with a picture or a look that somebody sends; the HTTP layer turns each class into one status."""
 
+_ACCEPTED = "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR"
+
 
 class ImageError(Exception):
     """A picture that cannot be graded, through no fault of ours.
@@ -75,3 +77,19 @@ class PresetFileTooLargeError(PresetFileError):
     """More text than such a file needs (HTTP 413)."""
 
     code = "PRESET_FILE_TOO_LARGE"
+
+
+def unsupported(what: str) -> UnsupportedImageError:
+    """Make the error for a file of a kind that is not read at all.
+
+    Parameters
+    ----------
+    what : str
+        What the file is.
+
+    Returns
+    -------
+    UnsupportedImageError
+        ``UNSUPPORTED_FORMAT``; it tells the kinds that are accepted.
+    """
+    return UnsupportedImageError("UNSUPPORTED_FORMAT", f"The file is {what}. Accepted are {_ACCEPTED}.")

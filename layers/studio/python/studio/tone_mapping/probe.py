@@ -1,18 +1,16 @@
 """What a file is, read from its header: nothing here decodes a pixel."""
 
-import re
 import struct
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, NamedTuple
 
 from PIL import ImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.WebPImagePlugin import WebPImageFile
 
-from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError, unsupported
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
+from studio.tone_mapping.jpeg_files import check_jpeg_complexity, check_jpeg_depth, jpeg_ends_early
 from studio.tone_mapping.metadata import (
     ORIENTATION,
     Dpi,
@@ -31,8 +29,7 @@ from studio.tone_mapping.scene_files import (
     read_exr,
     read_radiance,
 )
-
-ACCEPTED = "JPEG, PNG, WebP, AVIF, TIFF, OpenEXR and Radiance HDR"
+from studio.tone_mapping.tiff_files import count_tiff_pages, tiff_depth, tiff_ends_early
 
 _LONGEST_TEXT = 100  # of a file's own words in a message
 
@@ -219,26 +216,22 @@ def _sniff(data: bytes) -> InputFormat:
         brands = data[8 : int.from_bytes(data[:4], "big")]
         if b"avif" in brands or b"avis" in brands:
             return "avif"
-        raise _unsupported("HEIC, or another ISO media file")
+        raise unsupported("HEIC, or another ISO media file")
     if data[:4] in (b"II+\0", b"MM\0+"):
-        raise _unsupported("BigTIFF, which is for files beyond 4 GB")
+        raise unsupported("BigTIFF, which is for files beyond 4 GB")
     if data[:4] in (b"II*\0", b"MM\0*"):
         if data[8:10] == b"CR":
-            raise _unsupported("camera RAW")
+            raise unsupported("camera RAW")
         return "tiff"
     if data.startswith(b"\x76\x2f\x31\x01"):
         return "exr"
     if data.startswith((b"#?RADIANCE", b"#?RGBE")):
         return "hdr"
     if data[:6] in (b"GIF87a", b"GIF89a"):
-        raise _unsupported("GIF")
+        raise unsupported("GIF")
     if data[:2] == b"BM":
-        raise _unsupported("BMP")
-    raise _unsupported("not a picture of a kind that is known here" if data else "empty")
-
-
-def _unsupported(what: str) -> UnsupportedImageError:
-    return UnsupportedImageError("UNSUPPORTED_FORMAT", f"The file is {what}. Accepted are {ACCEPTED}.")
+        raise unsupported("BMP")
+    raise unsupported("not a picture of a kind that is known here" if data else "empty")
 
 
 def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
@@ -246,13 +239,13 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     is_inverted = is_premultiplied = is_tiled = has_extras = False
     chunks: dict[bytes, bytes] = {}
     if kind == "jpeg":
-        _check_complexity(data)
+        check_jpeg_complexity(data)
     elif kind == "png":
         chunks = _chunks(data)
         bit_depth = data[24]  # in IHDR: Pillow's mode cannot say 16 bits of RGB, nor of grey with alpha
     elif kind == "tiff":
         tags = tiff_directory(data)
-        bit_depth = _tiff_depth(tags)
+        bit_depth = tiff_depth(tags)
         is_inverted = bit_depth == 16 and tags.get(262) == 0
         is_premultiplied = bit_depth == 16 and tags.get(277) == 4 and tags.get(338, (0,))[0] == 1
         is_tiled, has_extras = 322 in tags, 338 in tags
@@ -260,7 +253,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         image = _PLUGINS[kind](BytesIO(data))
     except SyntaxError as error:
         if kind == "jpeg":
-            _check_jpeg_depth(data)
+            check_jpeg_depth(data)
         if str(error) == "unknown pixel mode":
             raise UnsupportedImageError(
                 "UNSUPPORTED_FORMAT",
@@ -270,7 +263,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         raise
     if isinstance(image, TiffFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
-        frames, exif, orientation = _tiff_pages(data), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
+        frames, exif, orientation = count_tiff_pages(data), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
     else:
         width, height = image.size
         frames = getattr(image, "n_frames", 1)
@@ -312,66 +305,6 @@ def _displayed_dpi(stored: Any, orientation: int) -> Dpi:
     if not (_DPI[0] <= across <= _DPI[1] and _DPI[0] <= down <= _DPI[1]):
         return None
     return (float(down), float(across)) if orientation >= 5 else (float(across), float(down))
-
-
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # all else behind 0xff is filling, stuffing or a restart
-_WITHOUT_LENGTH = (0x01, 0xD8)
-_APP1, _SCAN, _END = 0xE1, 0xDA, 0xD9
-_SEQUENTIAL = (0xC0, 0xC1, 0xC9)  # frames that are not progressive, lossless or hierarchical
-_FRAMES = (*_SEQUENTIAL, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-_MOST_SEGMENTS = 1000  # of a JPEG, before its first scan
-_MOST_EXIF_SEGMENTS = 100
-_MOST_SCANS = 50  # encoders make about ten, and each goes over the whole picture again
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the marker of each segment of a JPEG, and where its contents begin, up to the end of the picture."""
-    at = 2
-    while (marker := _MARKER.search(data, at)) and marker[0][1] != _END:
-        yield marker[0][1], marker.end() + 2
-        at = marker.end()
-        if marker[0][1] not in _WITHOUT_LENGTH:
-            at += int.from_bytes(data[at : at + 2], "big")
-
-
-def _check_complexity(data: bytes) -> None:
-    """Refuse a JPEG whose segments or scans, of a few bytes each, would be read for minutes."""
-    exif_segments, components, has_one_scan = 0, b"", False
-    for number, (marker, at) in enumerate(_segments(data)):
-        if number >= _MOST_SEGMENTS:
-            raise _too_complex(f"has more than {_MOST_SEGMENTS:,} segments before its first scan")
-        if marker == _APP1:
-            exif_segments += data.startswith(b"Exif\0\0", at)  # Pillow copies all of it for each one more
-        elif marker in _FRAMES:
-            components = data[at + 5 : at + 6] if marker in _SEQUENTIAL else b""
-        elif marker == _SCAN:
-            has_one_scan = data[at : at + 1] == components  # of all components: libjpeg reads no other
-            break
-    if exif_segments > _MOST_EXIF_SEGMENTS:
-        raise _too_complex(f"has EXIF in {exif_segments:,} segments; the limit is {_MOST_EXIF_SEGMENTS}")
-    # What comes in EXIF and behind the picture may look like scans, too.
-    if not has_one_scan and data.count(bytes([0xFF, _SCAN])) > _MOST_SCANS:
-        scans = sum(marker == _SCAN for marker, _ in _segments(data))
-        if scans > _MOST_SCANS:
-            raise _too_complex(f"has {scans:,} scans; the limit is {_MOST_SCANS}")
-
-
-def _too_complex(what: str) -> ImageTooLargeError:
-    return ImageTooLargeError("IMAGE_TOO_COMPLEX", f"The JPEG {what}. Save it again.")
-
-
-def _check_jpeg_depth(data: bytes) -> None:
-    """Refuse a JPEG that Pillow calls damaged for having other than 8 bits."""
-    for marker, at in _segments(data):
-        if marker == _SCAN or at >= len(data):
-            return
-        if marker in _FRAMES:
-            depth = data[at]
-            if depth != 8 and 2 <= depth <= 16:
-                raise UnsupportedImageError(
-                    "UNSUPPORTED_FORMAT", f"The JPEG holds {depth}-bit samples. Accepted are those of 8 bits."
-                )
-            return
 
 
 _KEPT_CHUNKS = (b"eXIf", b"cICP")
@@ -429,61 +362,6 @@ def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:
             f"The {kind.upper()} has the colours of CICP's primaries {primaries} and transfer {transfer}. Accepted are "
             "sRGB, Display P3, BT.601, BT.709 and BT.2020, without HDR (PQ, HLG) or linear light.",
         ) from error
-
-
-# None, CCITT (four kinds), LZW, JPEG (two kinds), Deflate (two kinds), PackBits: those that OpenCV's libtiff has.
-_TIFF_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946)
-# Of 16 bits, by photometric interpretation: two kinds of grey, and RGB.
-_DEEP_SAMPLES: dict[object, tuple[int, ...]] = {0: (1,), 1: (1,), 2: (3, 4)}
-
-
-def _tiff_depth(tags: ImageFileDirectory_v2) -> int:
-    """Bits of a sample, from the directory itself: Pillow calls the kinds that it cannot read damaged.
-
-    OpenCV reads some of them, wrongly.
-    """
-    colours = tags.get(262)
-    if colours in (32803, 34892) or 50706 in tags:  # colour filter array, linear raw, DNG
-        raise _unsupported("camera RAW")
-    if tags.get(254, 0) & 1 and 330 in tags:  # as in NEF and ARW
-        raise _unsupported("a thumbnail, and has its picture in a directory of its own, as camera RAW does")
-    depth, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
-    if depth not in (1, 2, 4, 8, 16) or sample_format != 1:
-        kind = {2: "signed ", 3: "floating-point "}.get(sample_format, "")
-        raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT",
-            f"The TIFF holds {kind}{depth}-bit samples. Accepted are unsigned integers of up to 8 bits, or of 16.",
-        )
-    if tags.get(259, 1) not in _TIFF_COMPRESSIONS:
-        raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT",
-            "The TIFF is compressed in a way that is not read here. "
-            "Accepted are none, LZW, Deflate, PackBits, JPEG and CCITT.",
-        )
-    samples = tags.get(277, 1)
-    is_unread = samples not in _DEEP_SAMPLES.get(colours, ()) or (samples > 1 and tags.get(284, 1) != 1)
-    if depth == 16 and is_unread:
-        raise UnsupportedImageError(
-            "UNSUPPORTED_FORMAT",
-            "The TIFF holds 16-bit samples of a kind that is not read here. "
-            "Accepted with 16 bits are grey, RGB, and RGB with alpha, in one plane (PlanarConfiguration 1).",
-        )
-    return int(depth)
-
-
-_MOST_TIFF_PAGES = 20  # looked at; each costs time before any limit
-
-
-def _tiff_pages(data: bytes) -> int:
-    """Count the first page, which is read, and those that are no thumbnail of another one (NewSubfileType, bit 0)."""
-    pages, at = 1, tiff_directory(data).next
-    for _ in range(_MOST_TIFF_PAGES - 1):
-        if pages > 1 or not at:
-            break
-        directory = tiff_directory(data, at)
-        pages += not directory.get(254, 0) & 1
-        at = directory.next
-    return pages
 
 
 # By MIAF (ISO/IEC 23000-22), and as HEVC names it.
@@ -624,9 +502,7 @@ def ends_early(data: bytes, kind: InputFormat) -> bool:
     if kind == "hdr":
         return radiance_ends_early(data)
     if kind == "jpeg":
-        # Behind the end there may be more, such as a motion photo's video, whose bytes may look like anything.
-        scan = next((at for marker, at in _segments(data) if marker == _SCAN), len(data))
-        return data.rfind(bytes([0xFF, _END]), scan) < 0
+        return jpeg_ends_early(data)
     if kind == "png":
         return b"IEND" not in data[-64:]
     if kind == "webp":
@@ -637,41 +513,4 @@ def ends_early(data: bytes, kind: InputFormat) -> bool:
             size = int.from_bytes(data[at : at + 4], "big")
             at = at + size if size >= 8 else len(data)
         return at > len(data)
-    return _tiff_ends_early(data)
-
-
-def _tiff_ends_early(data: bytes) -> bool:
-    """Tell whether the directory, or any strip or tile that it lists, lies beyond the end."""
-    try:
-        tags = tiff_directory(data)
-        offsets, sizes = tags.get(273) or tags.get(324) or (), tags.get(279) or tags.get(325) or ()
-        return not tags or any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=False))
-    except (SyntaxError, ValueError, TypeError, OSError, EOFError, struct.error):
-        return True
-
-
-def lacks_pieces(data: bytes) -> bool:
-    """Tell whether a TIFF lists fewer strips or tiles than its picture takes, in each plane where it has several.
-
-    Parameters
-    ----------
-    data : bytes
-        A TIFF that `probe` has read.
-
-    Returns
-    -------
-    bool
-    """
-    tags = tiff_directory(data)
-    offsets = tags.get(273) or tags.get(324)
-    if not offsets:  # a JPEG of the old kind may have none; in all others, decoders miss them
-        return False
-    try:
-        width, height = tags[256], tags[257]
-        across, down = (tags[322], tags[323]) if 322 in tags else (width, tags.get(278, height))
-        pieces = -(-width // max(across, 1)) * -(-height // max(down, 1))
-        planes = tags.get(277, 1) if tags.get(284, 1) == 2 else 1
-        listed = sum(offset > 0 for offset in offsets)  # at 0 is the header, and none of the picture
-        return bool(listed < pieces * planes)
-    except (TypeError, LookupError, ArithmeticError):
-        return True
+    return tiff_ends_early(data)
