@@ -18,8 +18,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError, UnsupportedImageError
-from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.probe import Limits, check_limits, probe
+from studio.tone_mapping.profiles import grey_profile
 from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from studio.tone_mapping.icc import to_srgb
-from studio.tone_mapping.metadata import cicp_profile
+from studio.tone_mapping.profiles import cicp_profile
 
 
 def test_pixels_of_a_wide_space_turn_into_srgb_and_stay_under_a_broken_profile(picture: Image.Image) -> None:

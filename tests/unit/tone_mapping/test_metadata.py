@@ -17,7 +17,6 @@ from studio.tone_mapping.metadata import (
     own_exif,
     tiff_directory,
     upright_exif,
-    usable_profile,
 )
 from studio.tone_mapping.probe import probe
 from tests.memory import peak_bytes
@@ -56,15 +55,6 @@ def test_upright_exif_patches_two_values_and_nothing_else(order: str) -> None:
 )
 def test_broken_exif_is_left_out(broken: bytes | None) -> None:
     assert upright_exif(broken) is None
-
-
-def test_usable_profiles_are_whole_and_for_rgb() -> None:
-    assert usable_profile(PROFILE) == PROFILE
-    assert usable_profile(PROFILE + b"padding") == PROFILE
-    assert usable_profile(PROFILE[:-10]) is None
-    assert usable_profile(PROFILE[:16] + b"GRAY" + PROFILE[20:]) is None
-    assert usable_profile(b"nonsense" * 40) is None
-    assert usable_profile(None) is None
 
 
 @pytest.mark.parametrize("size", [200, 65_519, 65_520, 200_000])

@@ -16,7 +16,6 @@ from PIL import Image, ImageCms
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.errors import ImageError, ImageTooLargeError, InvalidImageError, OutputError
 from studio.tone_mapping.lut import lut_id
-from studio.tone_mapping.metadata import cicp_profile
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import (
     GradedImage,
@@ -30,6 +29,7 @@ from studio.tone_mapping.pipeline import (
     matching,
 )
 from studio.tone_mapping.probe import Limits, probe
+from studio.tone_mapping.profiles import cicp_profile
 from studio.tone_mapping.read_adjustments import read_adjustments
 from tests.memory import peak_bytes
 

@@ -16,9 +16,9 @@ from PIL.PngImagePlugin import PngImageFile
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import REC709, mend_green, to_rec709, tone_map
-from studio.tone_mapping.metadata import grey_profile
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, ends_early, undecodable
+from studio.tone_mapping.profiles import grey_profile
 from studio.tone_mapping.scene_files import plain_radiance
 from studio.tone_mapping.tiff_files import lacks_pieces
 

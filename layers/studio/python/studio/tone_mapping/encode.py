@@ -16,10 +16,10 @@ from studio.tone_mapping.metadata import (
     add_to_png,
     add_to_tiff,
     upright_exif,
-    usable_profile,
 )
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader
+from studio.tone_mapping.profiles import usable_profile
 
 Pixels = NDArray[Any]
 

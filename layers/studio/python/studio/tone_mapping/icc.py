@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from studio.tone_mapping.metadata import usable_profile
+from studio.tone_mapping.profiles import usable_profile
 
 Pixels = NDArray[Any]  # of uint8
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from studio.tone_mapping.profiles import adobe_rgb_profile
+
 ORIENTATION = 0x0112
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
@@ -41,101 +43,6 @@ _DAMAGE = (
 )
 
 
-def usable_profile(profile: bytes | None) -> bytes | None:
-    """Return an ICC profile if it describes RGB pixels and is whole, else None (ICC.1:2022, 7.2).
-
-    Parameters
-    ----------
-    profile : bytes | None
-        As embedded in the input.
-
-    Returns
-    -------
-    bytes | None
-        Cut to the size that it says it has.
-    """
-    if profile is None or len(profile) < 128:
-        return None
-    size = int.from_bytes(profile[:4], "big")
-    is_rgb = profile[16:20] == b"RGB " and profile[36:40] == b"acsp"
-    return profile[:size] if is_rgb and size <= len(profile) else None
-
-
-# XYZ of red, green and blue, adapted to D50 by Bradford's matrix (ICC.1:2022, annex E), by the numbers that ITU-T H.273
-# has for primaries, in table 2: BT.709 (sRGB), BT.601's two kinds, BT.2020 and Display P3.
-_COLORANTS = {
-    1: ((0.43604, 0.22248, 0.01392), (0.38511, 0.71691, 0.09707), (0.14305, 0.06061, 0.71391)),
-    5: ((0.45525, 0.23228, 0.01453), (0.3676, 0.70782, 0.10487), (0.14136, 0.0599, 0.70549)),
-    6: ((0.41629, 0.22168, 0.01365), (0.3932, 0.70328, 0.09133), (0.15471, 0.07504, 0.71993)),
-    7: ((0.41629, 0.22168, 0.01365), (0.3932, 0.70328, 0.09133), (0.15471, 0.07504, 0.71993)),
-    9: ((0.67348, 0.27904, -0.00193), (0.16567, 0.67534, 0.02998), (0.12505, 0.04561, 0.79685)),
-    12: ((0.51512, 0.24119, -0.00105), (0.29198, 0.69224, 0.04188), (0.1571, 0.06657, 0.78407)),
-}
-_D65_TO_D50 = (1.04789, 0.02292, -0.05022, 0.02958, 0.99048, -0.01708, -0.00925, 0.01507, 0.75168)
-# Function type and parameters of a parametric curve: sRGB's, and those of the transfers that are a plain gamma.
-_SRGB_CURVE = (3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-_CURVES = {4: (0, 2.2), 5: (0, 2.8)}
-_ADOBE_COLORANTS = ((0.60974, 0.31111, 0.01947), (0.20527, 0.62568, 0.06087), (0.14919, 0.06321, 0.74456))
-_ADOBE_CURVE = (0, 563 / 256)
-# x and y of red, green and blue, wider than sRGB's, and their colorants.
-_WIDE = {
-    (0.64, 0.33, 0.21, 0.71, 0.15, 0.06): _ADOBE_COLORANTS,
-    (0.68, 0.32, 0.265, 0.69, 0.15, 0.06): _COLORANTS[12],
-    (0.708, 0.292, 0.17, 0.797, 0.131, 0.046): _COLORANTS[9],
-}
-# Numbers of H.273, tables 2 and 3, that say nothing, or what sRGB is. Pictures with a curve for video are shown by
-# sRGB's, too, as browsers do.
-_PLAIN_PRIMARIES, _PLAIN_TRANSFERS = (0, 1, 2, 3), (0, 1, 2, 3, 6, 13, 14, 15)
-
-
-def cicp_profile(primaries: int, transfer: int) -> bytes | None:
-    """Return the profile that says the same as CICP.
-
-    Parameters
-    ----------
-    primaries, transfer : int
-        Colour primaries and transfer characteristics, by their numbers in ITU-T H.273, tables 2 and 3.
-
-    Returns
-    -------
-    bytes | None
-        An ICC profile; None where it would be sRGB.
-
-    Raises
-    ------
-    ValueError
-        No profile can say that, as HDR, or it is not known here.
-    """
-    if primaries in _PLAIN_PRIMARIES:
-        primaries = 1
-    if primaries not in _COLORANTS or transfer not in (*_PLAIN_TRANSFERS, *_CURVES):
-        raise ValueError("not a colour space for display")
-    if primaries == 1 and transfer in _PLAIN_TRANSFERS:
-        return None
-    return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
-
-
-def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
-    """Return the profile of a space that is wider than sRGB: Adobe RGB's, Display P3's or BT.2020's colours.
-
-    Parameters
-    ----------
-    primaries : tuple of float
-        CIE 1931 x and y of red, green and blue; each may be off by 0.002.
-    gamma : float
-        Exponent from values to light.
-
-    Returns
-    -------
-    bytes | None
-        An ICC profile; None for a space that is not known here.
-    """
-    for known, colorants in _WIDE.items():
-        if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
-            return _profile((0, gamma), colorants)
-    return None
-
-
 def camera_profile(exif: bytes | None) -> bytes | None:
     """Return Adobe RGB's profile where EXIF says that space (DCF 2.0), as many cameras do that embed none.
 
@@ -156,54 +63,7 @@ def camera_profile(exif: bytes | None) -> bytes | None:
     r03 = struct.pack(_order(exif) + "HHI4s", 1, _TEXT, 4, b"R03\0")  # tag 1, the first of its directory
     if index is None or not exif.startswith(r03, index + 2):
         return None
-    return _profile(_ADOBE_CURVE, _ADOBE_COLORANTS)
-
-
-def grey_profile() -> bytes:
-    """Return the profile of the grey that has sRGB's curve.
-
-    Returns
-    -------
-    bytes
-        An ICC profile.
-    """
-    return _profile(_SRGB_CURVE)
-
-
-def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], ...] | None = None) -> bytes:
-    """Build the profile (ICC.1:2022) of a display with sRGB's white; of grey, where there are no colorants."""
-
-    def fixed(*values: float) -> bytes:
-        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
-
-    def text(value: str) -> bytes:
-        return struct.pack(">4s4xII4sII", b"mluc", 1, 12, b"enUS", 2 * len(value), 28) + value.encode("utf-16-be")
-
-    white = fixed(0.9642, 1, 0.8249)
-    curve = struct.pack(">4s4xHxx", b"para", int(parameters[0])) + fixed(*parameters[1:])
-    tags = {
-        b"desc": text("RGB as told by the image" if colorants else "Grey with sRGB's curve"),
-        b"cprt": text("No copyright"),
-        b"wtpt": b"XYZ \0\0\0\0" + white,
-        b"chad": b"sf32\0\0\0\0" + fixed(*_D65_TO_D50),
-    }
-    if colorants is None:
-        tags[b"kTRC"] = curve
-    for name, colorant in zip("rgb", colorants or (), strict=bool(colorants)):
-        tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + fixed(*colorant)
-        tags[f"{name}TRC".encode()] = curve
-    table, body = struct.pack(">I", len(tags)), b""
-    for tag, value in tags.items():
-        table += struct.pack(">4sII", tag, 128 + 4 + 12 * len(tags) + len(body), len(value))
-        body += value.ljust(-(-len(value) // 4) * 4, b"\0")
-    head = (
-        struct.pack(">I4xI", 128 + len(table) + len(body), 0x04400000)
-        + b"mntr"
-        + (b"RGB " if colorants else b"GRAY")
-        + b"XYZ "
-    )
-    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + white
-    return head.ljust(128, b"\0") + table + body
+    return adobe_rgb_profile()
 
 
 def exif_orientation(exif: bytes | None) -> int:

@@ -15,13 +15,12 @@ from studio.tone_mapping.metadata import (
     ORIENTATION,
     Dpi,
     camera_profile,
-    cicp_profile,
     exif_orientation,
     own_exif,
     tiff_directory,
-    wide_profile,
 )
 from studio.tone_mapping.pillow_files import JpegFile, TiffFile
+from studio.tone_mapping.profiles import cicp_profile, wide_profile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
