@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.colour import luminance, ramp, sorted_values, to_encoded, to_lab, to_linear
+from studio.tone_mapping.colour import largest, luminance, ramp, smallest, sorted_values, to_encoded, to_lab, to_linear
 
 PROXY_SIDE = 384
 MONOCHROME = 3  # 90th percentile of CIELAB chroma below which a picture has no colours
@@ -120,7 +120,7 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
     linear = to_linear(planes)
     luma = to_encoded(luminance(linear))
     chroma = np.hypot(*to_lab(linear)[1:])
-    brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    brightest, darkest = largest(planes), smallest(planes)
 
     casts = _casts(linear, luma, brightest)
     cast, spread = _consensus(casts)
