@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from studio.idempotency import KEPT_SECONDS, MongoPersistenceLayer
 from studio.indexes import create_indexes
 from studio.tone_mapping.bulk import service as bulk
 from studio.tone_mapping.bulk.models import BulkGradeRequest
+from tests.lambda_context import Context
 
 OWNER, OTHER = "usr_1", "usr_2"
 CALLER = Caller(user_id=OWNER, key_id="key_1", scopes=frozenset({"grade"}))
@@ -37,17 +37,6 @@ CALLER = Caller(user_id=OWNER, key_id="key_1", scopes=frozenset({"grade"}))
 
 class DiedError(BaseException):
     """The end of a function that Lambda stops: nothing in it gets to run any more."""
-
-
-@dataclass
-class Context:
-    function_name: str = "test"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 29_000
 
 
 class Service:

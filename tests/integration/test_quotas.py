@@ -24,6 +24,7 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.models import AdjustRequest
 from studio.tone_mapping.presets import service as presets
 from studio.tone_mapping.presets.models import CreatePresetRequest
+from tests.lambda_context import Context
 
 CALLER = Caller(user_id="usr_" + "1" * 24, key_id="key_1", scopes=frozenset({"grade", "export"}))
 THREADS = 20
@@ -52,15 +53,8 @@ def get(handler: Handler, path: str = "/page", key_id: str | None = "key_1") -> 
     if key_id:
         context["authorizer"] = {"lambda": {"user_id": CALLER.user_id, "key_id": key_id, "scopes": "grade"}}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "requestContext": context, "isBase64Encoded": False}
-    answer = handler(event, LambdaContext())  # type: ignore[arg-type]
+    answer = handler(event, Context())  # type: ignore[arg-type]
     return answer | {"headers": {name.lower(): value for name, value in answer["headers"].items()}}
-
-
-class LambdaContext:
-    function_name = "test"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
 
 
 @pytest.mark.usefixtures("early")

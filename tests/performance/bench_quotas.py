@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from local.stack import Stack
+from tests.lambda_context import Context
 
 COUNT = 1000
 
@@ -27,11 +28,6 @@ def median_ms(action: Callable[[], object]) -> float:
         if number >= 50:
             times.append(perf_counter() - started)
     return 1000 * statistics.median(times)
-
-
-class _Context:
-    function_name, memory_limit_in_mb, aws_request_id = "bench", 512, "request-1"
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:bench"
 
 
 def main() -> None:
@@ -60,8 +56,8 @@ def main() -> None:
         def request_ms(limit: int) -> float:
             os.environ["REQUESTS_PER_MINUTE"] = str(limit)
             HttpSettings.load.__func__.cache_clear()  # type: ignore[attr-defined]
-            assert handler(event, _Context())["statusCode"] == 200  # type: ignore[arg-type]
-            return median_ms(lambda: handler(event, _Context()))  # type: ignore[arg-type]
+            assert handler(event, Context())["statusCode"] == 200  # type: ignore[arg-type]
+            return median_ms(lambda: handler(event, Context()))  # type: ignore[arg-type]
 
         ping = median_ms(lambda: get_database().command("ping"))
         # In turns, so that what else the machine does meets both.
