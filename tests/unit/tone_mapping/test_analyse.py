@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, make_proxy
+from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, make_proxy, without_frame
 from tests.speed import assert_quick
 
 
@@ -48,6 +48,70 @@ def test_known_numbers() -> None:
     assert grey.cast.warm == pytest.approx(0, abs=1e-3)
     assert grey.histogram[32] == 1
     assert sum(grey.histogram) == pytest.approx(1)
+
+
+def framed(pixels: NDArray[Any], bars: tuple[int, int], colour: Any) -> NDArray[Any]:
+    (rows, columns), kind = bars, cv2.BORDER_CONSTANT
+    return cv2.copyMakeBorder(pixels, rows, rows, columns, columns, kind, value=colour)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bars", [(40, 0), (0, 40), (40, 25)], ids=str)
+@pytest.mark.parametrize("code", [0, 96, 255])
+def test_a_frame_is_left_out(dtype: type, bars: tuple[int, int], code: int) -> None:
+    unit = np.iinfo(dtype).max // 255
+    pixels = make_proxy(coffee()).astype(dtype) * dtype(unit)
+    found = without_frame(framed(pixels, bars, (code * unit,) * 3))
+    height, width = (side - 2 * (bar > 0) for side, bar in zip(pixels.shape, bars, strict=False))  # its mixed edge
+    assert found.shape == (height, width, 3)
+    left, top = (int(bar > 0) for bar in bars[::-1])
+    np.testing.assert_array_equal(found, pixels[top : top + height, left : left + width])
+
+
+def test_a_frame_is_found_behind_the_noise_of_a_jpeg() -> None:
+    _, encoded = cv2.imencode(".jpg", framed(coffee(), (60, 90), (255, 255, 255)))
+    decoded: NDArray[Any] = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    height, width, _ = without_frame(make_proxy(decoded)).shape
+    assert height == pytest.approx(400 * PROXY_SIDE / 780, abs=4)
+    assert width == pytest.approx(600 * PROXY_SIDE / 780, abs=4)
+
+
+def sky_above() -> NDArray[Any]:
+    pixels = make_proxy(coffee())
+    pixels[:60] = 255
+    return pixels
+
+
+def thing_on_white() -> NDArray[Any]:
+    return cv2.circle(np.full((200, 300, 3), 255, np.uint8), (150, 100), 60, (30, 40, 180), cv2.FILLED)
+
+
+def window() -> NDArray[Any]:
+    """Make a small picture in much black."""
+    return framed(make_proxy(coffee())[::8, ::8], (90, 130), 0)
+
+
+def noise() -> NDArray[Any]:
+    return np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("make", [coffee, sky_above, thing_on_white, window, noise])
+def test_what_is_no_frame_is_left(make: Any) -> None:
+    pixels = make()
+    np.testing.assert_array_equal(without_frame(pixels), pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2), (3, 5), (40, 30)], ids=str)
+def test_one_colour_is_no_frame(size: tuple[int, int]) -> None:
+    assert without_frame(np.full((*size, 3), 7, np.uint8)).shape == (*size, 3)
+
+
+@pytest.mark.parametrize(("sides", "is_so"), [(2, False), (3, True), (4, True)])
+def test_white_ground_is_white_on_three_sides(sides: int, is_so: bool) -> None:
+    pixels = make_proxy(coffee()).clip(0, 200)
+    for side in (np.s_[:10], np.s_[:, :10], np.s_[:, -10:], np.s_[-10:])[:sides]:
+        pixels[side] = 255
+    assert analyse_proxy(pixels).on_white is is_so
 
 
 def test_clipping_is_counted() -> None:

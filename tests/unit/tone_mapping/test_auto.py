@@ -163,7 +163,7 @@ def test_a_photograph_with_contrast_or_colour_of_its_own_is_not_finished(name: s
     [
         {"chroma_mean": 16.0},
         {"low_key": 1.0},
-        {"luma": dict.fromkeys((0.5, 25, 50, 75, 99.5), 0.95)},
+        {"luma": {**dict.fromkeys((0.5, 25, 50, 75, 99.5, 99.9), 0.95), 0.1: 0.8}},
         {"histogram": (0.5, *[0.0] * 62, 0.5)},
     ],
 )
@@ -175,6 +175,45 @@ def test_one_thing_that_is_as_good_pictures_have_it_keeps_the_finish_off(lacked:
     assert finish_of(choose(analysis, prediction)).applied
     assert not finish_of(choose(analysis._replace(**lacked), prediction)).applied
     assert not finish_of(choose(analysis, prediction._replace(good_probability=0.35))).applied
+
+
+def disc(colour: tuple[int, int, int], radius: int) -> NDArray[np.uint8]:
+    """Make what a shop shows: one thing on white ground, here cut off by the lower side."""
+    rows, columns = np.mgrid[:200, :300]
+    pixels = np.full((200, 300, 3), 255, np.uint8)
+    pixels[(rows - 200) ** 2 + (columns - 150) ** 2 < radius**2] = colour
+    return pixels
+
+
+@pytest.mark.parametrize(("colour", "radius"), [((180, 40, 30), 40), ((180, 40, 30), 120), ((90, 90, 90), 90)], ids=str)
+def test_white_ground_stays_white(colour: tuple[int, int, int], radius: int) -> None:
+    after = auto_correct(disc(colour, radius))
+    assert (after[0] == 255).all()
+    assert after[-1, 150].min() > min(colour) / 2, "no black is made of what is not dark"
+
+
+def test_what_is_bright_without_white_ground_is_darkened_still() -> None:
+    pixels = disc((180, 180, 180), 120)
+    pixels[:, :9] = pixels[:, -9:] = 150
+    assert chosen_for(pixels).adjustments.highlights < 0
+
+
+def test_black_and_white_that_is_too_bright_keeps_its_whites() -> None:
+    grey = np.repeat(degraded("coffee", gain=1.5, low=0.03).max(-1, keepdims=True), 3, axis=2)
+    result = chosen_for(grey)
+    assert result.adjustments.highlights < -50
+    after = auto_correct(grey)
+    assert after[grey == 255].min() >= 235
+    assert np.median(after) < np.median(grey) - 10
+
+
+@pytest.mark.parametrize("level", [0, 128, 250, 255])
+def test_a_picture_with_nothing_in_it_is_left(level: int) -> None:
+    pixels = np.full((60, 80, 3), level, np.uint8)
+    pixels[::7, ::5] = max(level - 3, 0)
+    result = chosen_for(pixels)
+    assert result.adjustments == Adjustments()
+    assert "nothing to judge by" in result.steps[0].reason
 
 
 def test_a_finish_grows_with_its_share_and_passes_no_darkest_tone() -> None:

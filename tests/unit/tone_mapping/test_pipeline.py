@@ -89,6 +89,24 @@ def test_a_picture_is_graded_to_look_like_another() -> None:
     assert half.grades == (sliders(graded).scaled(50), then)
 
 
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_frame_has_no_say_in_the_look(colour: int) -> None:
+    def saved(pixels: Any) -> bytes:
+        buffer = BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    dark = np.asarray(Image.open(BytesIO(dark_photo("PNG"))).resize((300, 200)))
+    framed = np.pad(dark, ((40, 40), (40, 40), (0, 0)), constant_values=colour)
+    plain, around = (sliders(grade_image(saved(pixels), automatic(100), dry_run=True)) for pixels in (dark, framed))
+    assert around.exposure == pytest.approx(plain.exposure, abs=0.05)
+    for slider in ("contrast", "shadows", "blacks", "temperature", "tint", "saturation"):
+        assert getattr(around, slider) == pytest.approx(getattr(plain, slider), abs=3)
+    matched = [matching(load_proxy(saved(pixels)), 100) for pixels in (dark, framed)]
+    plain, around = (sliders(grade_image(saved(skimage.data.coffee()), chooser, dry_run=True)) for chooser in matched)
+    assert around.exposure == pytest.approx(plain.exposure, abs=0.1)
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_wide_gamut_picture_is_judged_by_its_colours(depth: int) -> None:
     plain = dark_photo("PNG")

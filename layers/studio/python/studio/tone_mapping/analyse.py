@@ -14,6 +14,11 @@ PERCENTS = (0.1, 0.5, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9)
 
 _HISTOGRAM_BINS = 64
 _CLIPPED = 253.5 / 255
+# A bar of a frame: by how many codes of 8 bits its pixels differ at most, those of the picture at least, and in what
+# share of the row beside it. Behind an object on plain ground, that row is mostly ground.
+_BAR_NOISE, _BAR_EDGE, _BAR_SHARE = 4, 12, 0.25
+_LEAST_FRAMED = 1 / 4  # of the height and of the width: what is smaller is no framed picture
+_GROUND_SHARE = 0.95  # of the pixels of a side
 
 
 class Cast(NamedTuple):
@@ -44,6 +49,8 @@ class Analysis(NamedTuple):
         How far they differ, in EV.
     low_key, high_key, night : float
         How far the picture means to be dark, bright, or is a night scene: 0..1.
+    on_white : bool
+        Whether three of its sides are white, as around what was photographed or scanned on white ground.
     histogram : tuple[float, ...]
         Shares of pixels in 64 equal steps of encoded luminance.
     """
@@ -62,6 +69,7 @@ class Analysis(NamedTuple):
     low_key: float
     high_key: float
     night: float
+    on_white: bool
     histogram: tuple[float, ...]
 
     def statistics(self) -> dict[str, Any]:
@@ -98,6 +106,49 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
     if longest > 2 * PROXY_SIDE:
         pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
+    """Leave out a frame: bars of one colour on opposite sides, as letterboxes have and prints in a passe-partout.
+
+    It is no part of what was photographed, and would have its say in exposure, contrast and colour.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3), uint8 or uint16, as `make_proxy` makes it.
+
+    Returns
+    -------
+    ndarray
+        (h, w, 3), a view: what the frame is around, or all where there is none.
+    """
+    unframed = _without_bars(proxy)
+    return _without_bars(unframed.transpose(1, 0, 2)).transpose(1, 0, 2)
+
+
+def _without_bars(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Leave out bars above and below."""
+    unit = np.iinfo(pixels.dtype).max // 255
+    colour = pixels[0, 0].astype(np.int32)
+
+    def is_bar(row: NDArray[Any]) -> bool:
+        return bool((np.abs(row - colour) <= _BAR_NOISE * unit).all())
+
+    def bar_rows(rows: NDArray[Any]) -> int:
+        """Count the rows of a bar, and the one in which it and the picture are mixed."""
+        count = next((number for number, row in enumerate(rows) if not is_bar(row)), len(rows))
+        if not 0 < count < len(rows) - 1:
+            return 0
+        beside = np.abs(rows[count + 1] - colour).max(axis=1) > _BAR_EDGE * unit
+        return count + 1 if np.count_nonzero(beside) >= _BAR_SHARE * len(beside) else 0
+
+    if not is_bar(pixels[-1]):
+        return pixels
+    above, below = bar_rows(pixels), bar_rows(pixels[::-1])
+    if not above or not below or len(pixels) - above - below < _LEAST_FRAMED * len(pixels):
+        return pixels
+    return pixels[above : len(pixels) - below]
 
 
 def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
@@ -143,8 +194,14 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
         low_key=low_key,
         high_key=high_key,
         night=night,
+        on_white=_is_on_white(darkest),
         histogram=tuple(histogram.tolist()),
     )
+
+
+def _is_on_white(darkest: NDArray[np.float32]) -> bool:
+    sides = (darkest[0], darkest[-1], darkest[:, 0], darkest[:, -1])
+    return sum(np.count_nonzero(side >= _CLIPPED) >= _GROUND_SHARE * side.size for side in sides) >= 3
 
 
 def _percentiles(values: NDArray[np.float32]) -> dict[float, float]:

@@ -7,11 +7,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Literal
 
+from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import MONOCHROME, Analysis
 from studio.tone_mapping.auto_model import choose_by_model
-from studio.tone_mapping.auto_result import AutoResult
+from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.auto_rules import choose_by_rules
 from studio.tone_mapping.learned import Prediction
+
+_BLANK = 0.04  # encoded tones from the darkest to the brightest, of a picture that has nothing in it
 
 Group = Literal["tone", "white_balance", "colour"]
 
@@ -41,6 +44,9 @@ def choose(analysis: Analysis, prediction: Prediction | None = None) -> AutoResu
     -------
     AutoResult
     """
+    if analysis.luma[99.9] - analysis.luma[0.1] < _BLANK:
+        reason = f"All tones lie within {_BLANK:.0%}: there is nothing to judge by."
+        return AutoResult(Adjustments(), confidence=0.5, steps=(Step("tone", False, reason),))
     if prediction is not None and _trusted(analysis):
         return choose_by_model(analysis, prediction)
     return choose_by_rules(analysis)

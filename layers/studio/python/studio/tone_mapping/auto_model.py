@@ -9,7 +9,7 @@ import numpy as np
 from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import Analysis
 from studio.tone_mapping.auto_result import AutoResult, Step
-from studio.tone_mapping.auto_rules import OVER_MAX, WHITE
+from studio.tone_mapping.auto_rules import OVER_MAX, WHITE, darkened
 from studio.tone_mapping.colour import linear_value, ramp
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import FAULTS, Prediction, RawSliders
@@ -26,14 +26,9 @@ _GOOD = (0.5, 0.8)
 # ones are believed sooner, unless the picture is likely good: many a good photograph is as warm as one under a wrong
 # light, by lamplight, in the evening or on film, but few are as cool.
 _WRONG_LIGHT = {"warm_light": (0.55, 0.85), "cool_light": (0.4, 0.8)}
-# Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
-_DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
-_BLOWN = (0.0, 0.004)
 _CONTRAST_MOST = 60
 _PAST_DARKEST = 1.15  # of the darkest tone, the black point at most: the toe leaves some of what lies there
 _WHITE_LIGHT, _MUCH_BLOWN = 0.8, (0.02, 0.1)  # share of the balance that much white takes away
-# Sliders per EV, first highlights, and shadows for what they cannot: at more of those, dark tones would drown.
-_PER_EV, _MOST_HIGHLIGHTS, _MOST_SHADOWS = 200, 100, 60
 
 # How a picture comes out, from where on a finish is added, and where wholly: the brightest 0.5 % and the deviation of
 # the encoded tones, the mean chroma, the probability of being good as it was.
@@ -55,7 +50,10 @@ def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     -------
     AutoResult
     """
-    chosen = to_adjustments(likely_corrections(prediction), analysis.blown, analysis.luma[0.5])
+    raw = likely_corrections(prediction)
+    if analysis.on_white:  # which is no sky that too much light took
+        raw = raw._replace(gain=max(raw.gain, 0))
+    chosen = to_adjustments(raw, analysis.blown, analysis.luma[0.5])
     share, seen = _unfinished(chosen, analysis, prediction.good_probability)
     adjustments = add_finish(chosen, analysis, share)
     added = {
@@ -182,16 +180,14 @@ def likely_corrections(prediction: Prediction) -> RawSliders:
 
 
 def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) -> Adjustments:
-    """Turn raw sliders into those of a grade.
-
-    What darkens beyond a little is the highlights' and shadows', which hold white; the rest of the gain is exposure.
+    """Turn raw sliders into those of a grade; the gain is shared as `darkened` does.
 
     Parameters
     ----------
     raw : RawSliders
     blown : float
-        Share of the pixels that are white, 0..1: the more, the less exposure may take from them, and the less the
-        light is balanced, for they stay white and show an edge.
+        Share of the pixels that are white, 0..1: the more, the less the light is balanced, for they stay white and
+        show an edge.
     darkest : float
         Encoded luminance that next to no pixel lies below, 0..1: the black point hardly passes it.
 
@@ -202,14 +198,13 @@ def to_adjustments(raw: RawSliders, blown: float = 0.0, darkest: float = 1.0) ->
     """
     blacks = round(float(np.clip(raw.blacks, -min(_PAST_DARKEST * darkest / 0.0035, 100), 0)))
     gain = float(np.clip(raw.gain, -OVER_MAX, 3.5))
-    exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * ramp(blown, *_BLOWN))
+    exposure, highlights, shadows = darkened(gain, blown)
     balance = 1 - _WHITE_LIGHT * ramp(blown, *_MUCH_BLOWN)
-    bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
     return Adjustments(
         exposure=round(exposure, 2),
         contrast=round(float(np.clip(raw.contrast, 0, _CONTRAST_MOST))),
-        highlights=-round(min(_PER_EV * bent, _MOST_HIGHLIGHTS)),
-        shadows=-round(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)),
+        highlights=highlights,
+        shadows=shadows,
         blacks=blacks,
         temperature=round(float(np.clip(balance * raw.temperature, -100, 100))),
         tint=round(float(np.clip(balance * raw.tint, -80, 80))),

@@ -17,6 +17,11 @@ WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
 # What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
 _BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
 OVER_MAX = 1.2  # EV taken off the brightest pictures
+# Exposure may darken white by so many EV: where there is none and where there is plenty. More is left to curves.
+_DARKER_WHITE, _DARKEST_WHITE = 0.33, 0.08
+_BLOWN = (0.0, 0.004)
+# Sliders per EV, first highlights, and shadows for what they cannot: at more of those, dark tones would drown.
+_PER_EV, _MOST_HIGHLIGHTS, _MOST_SHADOWS = 200, 100, 60
 _DULL, _DULLEST, _VIBRANCE_MAX = 9, 4, 60  # mean chroma that calls for vibrance
 
 # The light of good photographs is a little warm and green to the estimators; that is no cast. In EV.
@@ -41,12 +46,14 @@ def choose_by_rules(analysis: Analysis) -> AutoResult:
     blacks, black_step = _black_point(analysis)
     exposure, white_step = _white_point(analysis, blacks)
     darker, darker_step = _too_bright(analysis)
+    darker_exposure, highlights, darker_shadows = darkened(darker, analysis.blown)
     shadows, shadows_step = _dark_middle(analysis, exposure)
     temperature, tint, sureness, balance_step = _white_balance(analysis)
     vibrance, vibrance_step = _dullness(analysis, blacks, exposure)
     adjustments = Adjustments(
-        exposure=round(exposure + darker, 2),
-        shadows=round(shadows),
+        exposure=round(exposure + darker_exposure, 2),
+        highlights=highlights,
+        shadows=round(shadows) + darker_shadows,
         blacks=round(blacks),
         vibrance=round(vibrance),
         temperature=round(temperature),
@@ -61,11 +68,36 @@ def choose_by_rules(analysis: Analysis) -> AutoResult:
     )
 
 
+def darkened(gain: float, blown: float) -> tuple[float, int, int]:
+    """Share a gain among sliders: what darkens beyond a little is the highlights' and shadows', which hold white.
+
+    Parameters
+    ----------
+    gain : float
+        EV; above 0 it is all exposure.
+    blown : float
+        Share of the pixels that are white, 0..1: the more, the less exposure may take from them.
+
+    Returns
+    -------
+    exposure : float
+        EV, -0.33 at least.
+    highlights, shadows : int
+        -100..0 and -60..0.
+    """
+    exposure = max(gain, -_DARKER_WHITE + (_DARKER_WHITE - _DARKEST_WHITE) * ramp(blown, *_BLOWN))
+    bent = exposure - gain  # EV that the bend of the tones stands for, as near as it comes below white
+    highlights = -round(min(_PER_EV * bent, _MOST_HIGHLIGHTS))
+    return exposure, highlights, -round(float(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)))
+
+
 def _black_point(analysis: Analysis) -> tuple[float, Step]:
     darkest = analysis.luma[0.5]
     veil = ramp(darkest, _BLACK + 0.04, _BLACK_TOO_HIGH) * (1 - analysis.high_key)
     lift = max(linear_value(darkest) - linear_value(_BLACK), 0) * veil
     blacks = -min(encoded_value(lift) / 0.0035, 100)
+    if analysis.on_white and blacks <= -2:
+        return 0.0, Step("black_point", False, f"The darkest 0.5 % are at {darkest:.0%}, on white ground: left.")
     if blacks > -2:
         return 0.0, Step("black_point", False, f"The darkest 0.5 % are at {darkest:.0%}: dark enough.")
     return blacks, Step("black_point", True, f"The darkest 0.5 % are at {darkest:.0%}: a veil is taken off.")
@@ -91,6 +123,8 @@ def _too_bright(analysis: Analysis) -> tuple[float, Step]:
     reason = f"The middle tone is at {middle:.0%}, {clipped:.1%} of the pixels are full"
     if darker > -0.05:
         return 0.0, Step("overexposure", False, f"{reason}: not too bright.")
+    if analysis.on_white:
+        return 0.0, Step("overexposure", False, f"{reason}: white is the ground.")
     return darker, Step("overexposure", True, f"{reason}: {darker:+.2f} EV.")
 
 

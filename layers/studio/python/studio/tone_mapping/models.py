@@ -139,7 +139,7 @@ class AppliedGrade(BaseModel):
 
 
 class ImageStatistics(BaseModel):
-    """What was measured on a proxy of the picture; luma and shares are 0…1."""
+    """What was measured on a proxy of the picture, without a frame around it; luma and shares are 0…1."""
 
     luma_mean: float
     luma_percentiles: dict[str, float]
