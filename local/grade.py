@@ -101,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("graded"), metavar="DIR", help="where to (graded)")
     parser.add_argument("--format", default="auto", choices=["auto", *get_args(Format)], help="the input's by default")
     parser.add_argument("--quality", type=int, default=90, metavar="N", help="of JPEG, WebP and AVIF: 1 to 100 (90)")
+    parser.add_argument("--bit-depth", type=int, choices=[8, 16], help="of a channel: the input's by default")
+    parser.add_argument("--strip-metadata", action="store_true", help="leave EXIF out, its GPS position with it")
     parser.add_argument("--max-size", type=int, metavar="N", help="longest side in pixels")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="pictures at a time")
     return parser
@@ -126,8 +128,9 @@ def _chooser(options: argparse.Namespace) -> Chooser:
 
 
 def _output(options: argparse.Namespace) -> Output:
+    names = ("format", "quality", "bit_depth", "max_size", "strip_metadata")
     try:
-        return Output(format=options.format, quality=options.quality, max_size=options.max_size)
+        return Output(**{name: getattr(options, name) for name in names})
     except ValueError as error:
         raise Usage(f"--{str(error).replace('_', '-')}") from error
 

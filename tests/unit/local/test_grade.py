@@ -116,6 +116,16 @@ def test_correction_preset_and_sliders_follow_each_other(photos: Path, tmp_path:
     assert "exposure +0.5, tone_curve, hsl" in done.stdout
 
 
+def test_depth_and_metadata_are_as_asked(photos: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a harbour"
+    with Image.open(photos / "b.PNG") as picture:
+        picture.save(photos / "b.PNG", exif=exif)
+    run(photos / "b.PNG", "--bit-depth", 16, "--strip-metadata", "--out", tmp_path)
+    assert is_graded(photos / "b.PNG", tmp_path / "b.png", automatic(100), Output(bit_depth=16, strip_metadata=True))
+    assert b"harbour" not in (tmp_path / "b.png").read_bytes()
+
+
 def test_without_a_preset_the_strength_is_the_corrections(photos: Path, tmp_path: Path) -> None:
     run(photos / "b.PNG", "--strength", 50, "--out", tmp_path)
     assert is_graded(photos / "b.PNG", tmp_path / "b.png", automatic(50))
