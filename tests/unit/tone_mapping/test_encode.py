@@ -142,9 +142,11 @@ def test_sixteen_bits_asked_of_a_format_without_are_refused(kind: Any) -> None:
     assert (caught.value.code, caught.value.field) == ("OUTPUT_BIT_DEPTH", "bit_depth")
 
 
-def test_a_side_that_webp_cannot_hold_is_refused() -> None:
-    with pytest.raises(OutputError, match="16,383") as caught:
-        encode(np.zeros((1, 16_384, 3), np.uint8), None, header_of(), Output(format="webp"))
+@pytest.mark.parametrize(("kind", "longest"), [("webp", 16_383), ("jpeg", 65_500)])
+def test_a_side_that_the_format_cannot_hold_is_refused(kind: Any, longest: int) -> None:
+    assert encode(np.zeros((1, longest, 3), np.uint8), None, header_of(), Output(format=kind))
+    with pytest.raises(OutputError, match=f"{longest:,}") as caught:
+        encode(np.zeros((1, longest + 1, 3), np.uint8), None, header_of(), Output(format=kind))
     assert (caught.value.code, caught.value.field) == ("OUTPUT_DIMENSIONS", "format")
 
 

@@ -2,6 +2,7 @@ from io import BytesIO
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -13,14 +14,34 @@ from studio.tone_mapping.jpeg import encode_jpeg
 @example(128, 16, 90, 0)  # one whole strip
 @example(129, 17, 90, 0)  # one row more
 @example(1280, 8, 90, 0)  # restart markers go round after eight
+@example(32, 8, 91, 0)
+@example(33, 9, 100, 0)
 def test_the_pixels_are_those_of_one_encoder_over_the_whole_picture(
     height: int, width: int, quality: int, seed: int
 ) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    whole = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if quality <= 90 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    whole = cv2.imencode(".jpg", pixels, options)[1].tobytes()
     ours = encode_jpeg(pixels, quality)
     assert (np.asarray(Image.open(BytesIO(ours))) == np.asarray(Image.open(BytesIO(whole)))).all()
     assert len(ours) < 1.02 * len(whole) + 20
+
+
+@pytest.mark.parametrize("quality", [90, 91])
+def test_the_widest_picture_has_intervals_that_a_jpeg_can_tell(quality: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (130, 1, 3), np.uint8).repeat(65_500, axis=1)
+    decoded = np.asarray(Image.open(BytesIO(encode_jpeg(pixels, quality))))
+    assert decoded.shape == pixels.shape
+    assert decoded[-1].std(axis=0).max() < 12
+
+
+def test_fine_colour_is_kept_above_90() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, ::2, 2] = 200  # red, at every other column
+    half, full = (np.asarray(Image.open(BytesIO(encode_jpeg(pixels, quality))))[..., 0] for quality in (90, 91))
+    assert abs(int(half[:, ::2].mean()) - int(half[:, 1::2].mean())) < 130
+    assert abs(int(full[:, ::2].mean()) - int(full[:, 1::2].mean())) > 180
 
 
 def test_a_strip_that_is_lost_takes_no_other_with_it() -> None:

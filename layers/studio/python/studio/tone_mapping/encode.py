@@ -23,7 +23,7 @@ from studio.tone_mapping.profiles import usable_profile
 
 Pixels = NDArray[Any]
 
-_LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}
+_LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}
 _MOST_PIXELS = 64_000_000  # of what is written in up to 40 bytes a pixel: a function has 3.5 GB
 
 

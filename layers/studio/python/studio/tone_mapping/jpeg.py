@@ -9,12 +9,14 @@ from typing import Any
 import cv2
 from numpy.typing import NDArray
 
-_STRIP = 128  # rows; whole blocks of 16 x 16, which are coded together where chroma is halved
+_HALVED_CHROMA = 90  # quality, up to which chroma has half the resolution
+# Sides in pixels of what is coded together, and rows of a strip: a restart interval has 65,535 of those at most.
+_HALF, _FULL = (16, 128), (8, 32)
 _START_OF_FRAME, _START_OF_SCAN, _FIRST_RESTART = 0xC0, 0xDA, 0xD0
 
 
 def encode_jpeg(pixels: NDArray[Any], quality: int) -> bytes:
-    """Encode a baseline JPEG (4:2:0), strip by strip at once.
+    """Encode a baseline JPEG, strip by strip at once: 4:2:0 up to a quality of 90, 4:4:4 above.
 
     Each strip is a restart interval (ITU-T T.81, E.1.4), which no other one has to be known for. The pixels are those
     of OpenCV's encoder, bit for bit.
@@ -31,14 +33,18 @@ def encode_jpeg(pixels: NDArray[Any], quality: int) -> bytes:
     bytes
         With a JFIF segment, without EXIF or a profile.
     """
-    blocks = -(-pixels.shape[1] // 16) * (_STRIP // 16)
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, blocks]
+    if quality <= _HALVED_CHROMA:
+        (side, rows), sampling = _HALF, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    else:
+        (side, rows), sampling = _FULL, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    options += [cv2.IMWRITE_JPEG_RST_INTERVAL, -(-pixels.shape[1] // side) * (rows // side)]
 
     def encode_strip(top: int) -> bytes:
-        return cv2.imencode(".jpg", pixels[top : top + _STRIP], options)[1].tobytes()
+        return cv2.imencode(".jpg", pixels[top : top + rows], options)[1].tobytes()
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return _join(list(pool.map(encode_strip, range(0, len(pixels), _STRIP))), len(pixels))
+        return _join(list(pool.map(encode_strip, range(0, len(pixels), rows))), len(pixels))
 
 
 def _join(strips: Sequence[bytes], height: int) -> bytes:

@@ -35,7 +35,14 @@ class Output:
         default="auto",
         metadata={"description": "File format; `auto` keeps the input's, and is PNG for OpenEXR and Radiance HDR."},
     )
-    quality: int = field(default=90, metadata={"description": "Quality of JPEG, WebP and AVIF.", "ge": 1, "le": 100})
+    quality: int = field(
+        default=90,
+        metadata={
+            "description": "Quality of JPEG, WebP and AVIF. JPEG halves the resolution of chroma up to 90, not above.",
+            "ge": 1,
+            "le": 100,
+        },
+    )
     bit_depth: Literal[8, 16] | None = field(
         default=None,
         metadata={
