@@ -23,7 +23,8 @@ from PIL import Image
 from local import batch
 from local.stack import Stack
 from studio.documents import new_id
-from tests.api.test_compute_tasks import ADJUST, body, ended, slow, until
+from tests.api.test_compute_tasks import ADJUST, body, ended, slow
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient

@@ -19,7 +19,7 @@ from pymongo.database import Database
 
 from local.stack import Stack
 from studio.object_keys import upload_key
-from tests.api.test_compute_tasks import SECONDS, until
+from tests.waiting import SECONDS, until
 
 BULK = "/tone-mapping/bulk"
 DARKER: dict[str, Any] = {"task_type": "adjust", "parameters": {"adjustments": {"exposure": -1}, "use_cache": False}}

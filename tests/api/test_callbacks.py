@@ -15,7 +15,8 @@ import pytest
 
 from local.stack import Stack
 from studio.object_keys import upload_key
-from tests.api.test_compute_tasks import ADJUST, body, slow, until
+from tests.api.test_compute_tasks import ADJUST, body, slow
+from tests.waiting import until
 
 ATTEMPTS = 3
 GUIDE = (Path(__file__).parents[2] / "functions/README.md").read_text()

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -18,9 +17,9 @@ from PIL import Image
 
 from local.stack import Stack
 from studio.object_keys import own_prefix
+from tests.waiting import until
 
 ADJUST = "/tone-mapping/adjust"
-SECONDS = 240  # for what takes some on a busy machine
 
 
 def body(**more: Any) -> dict[str, Any]:
@@ -37,14 +36,6 @@ def ended(user: Any, job_id: str) -> dict[str, Any]:
 
     job: dict[str, Any] = until(over)
     return job
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.05)
-    return value
 
 
 @pytest.mark.parametrize("option", [{"target": "BATCH"}, {"callback_url": "https://example.com/"}])

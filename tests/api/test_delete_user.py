@@ -24,7 +24,7 @@ from studio.compute_tasks.models import Job
 from studio.documents import new_id, utc_now
 from studio.object_keys import upload_key
 from studio.tone_mapping.presets.models import Preset
-from tests.api.test_compute_tasks import SECONDS
+from tests.waiting import SECONDS
 
 NOW = datetime.now(UTC)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from local.stack import Stack
 from studio.compute_tasks.models import Job
-from tests.api.test_compute_tasks import SECONDS
+from tests.waiting import SECONDS
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "events/photo.jpg"

@@ -22,9 +22,9 @@ from studio.minimatics.models import Project
 from studio.minimatics.segments import Plan, plan_film
 from studio.minimatics.timeline import Timeline
 from studio.object_keys import upload_key
-from tests.api.test_compute_tasks import SECONDS, until
 from tests.unit.minimatics import judge
 from tests.unit.minimatics.test_audio import tone, write_wav
+from tests.waiting import SECONDS, until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,7 +17,7 @@ from PIL import Image
 from pymongo.database import Database
 
 from local.stack import Stack
-from tests.api.test_compute_tasks import until
+from tests.waiting import until
 
 ADJUST = "/tone-mapping/adjust"
 BULK = "/tone-mapping/bulk"

@@ -18,7 +18,7 @@ from local.fixtures import PHOTO
 from local.stack import Stack
 from studio import storage
 from studio.settings import Settings, forget_secrets
-from tests.api.test_compute_tasks import SECONDS
+from tests.waiting import SECONDS
 
 BUCKET = "photos-at-another-store"
 SECRET = {"access_key_id": "key-of-another-store", "secret_access_key": "its secret"}

@@ -28,10 +28,10 @@ from pymongo.errors import PyMongoError
 from local.stack import Stack
 from studio.compute_tasks.registry import TASKS
 from tests import leaks, tally
+from tests.waiting import SECONDS
 
 JOBS = int(os.environ.get("CHAOS_JOBS", "24"))
 CLIENTS = int(os.environ.get("CHAOS_CLIENTS", "6"))
-SECONDS = 240
 IS_SMALL = JOBS < 200
 LAST_ATTEMPT = TASKS["auto_correct"].attempts
 FINAL = {"COMPLETED", "FAILED", "CANCELLED"}

@@ -23,10 +23,11 @@ from local.images import Image, list_images
 from local.lambda_runtime import CREDENTIALS
 from local.stack import Stack
 from tests.api.test_batch import Machine, without_room
-from tests.api.test_compute_tasks import body, slow, until
+from tests.api.test_compute_tasks import body, slow
 from tests.api.test_export import Exports, exports
 from tests.conftest import User
 from tests.unit.minimatics import judge
+from tests.waiting import until
 
 __all__ = ["exports"]  # a fixture
 

@@ -1,40 +1,23 @@
 import json
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.stack import Stack
+from tests.waiting import until
 
 EVENTS = Path(__file__).parent / "fixture" / "events.yaml"
-SECONDS = 120  # for what takes some on a busy machine
-WaitUntil = Callable[[Callable[[], Any]], Any]
-
-
-@pytest.fixture
-def wait_until() -> WaitUntil:
-    """Return a function that polls a condition and returns its first true value."""
-
-    def wait(condition: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + SECONDS
-        while not (value := condition()):
-            assert time.monotonic() < deadline, "the condition did not come true"
-            time.sleep(0.02)
-        return value
-
-    return wait
 
 
 class Records:
     """What the functions of fixture/events.yaml were invoked with."""
 
-    def __init__(self, folder: Path, wait_until: WaitUntil) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._wait_until = wait_until
 
     def of(self, function: str) -> list[dict[str, Any]]:
         """Return the records of a function until now."""
@@ -42,7 +25,7 @@ class Records:
 
     def wait(self, function: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many records of a function."""
-        self._wait_until(lambda: len(self.of(function)) >= count)
+        until(lambda: len(self.of(function)) >= count)
         return self.of(function)
 
     def clear(self) -> None:
@@ -59,11 +42,11 @@ def event_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def records(event_stack: Stack, wait_until: WaitUntil) -> Records:
+def records(event_stack: Stack) -> Records:
     """Return the records of the test's own; what earlier tests left is forgotten."""
-    records = Records(Path(event_stack.functions["WorkFunction"].environment["RECORDS"]), wait_until)
+    records = Records(Path(event_stack.functions["WorkFunction"].environment["RECORDS"]))
     under_way = {f"{function}-event" for function in event_stack.functions}
     # Else an event of an earlier test would be written while all are deleted, or after it.
-    wait_until(lambda: under_way.isdisjoint(thread.name for thread in threading.enumerate()))
+    until(lambda: under_way.isdisjoint(thread.name for thread in threading.enumerate()))
     records.clear()
     return records

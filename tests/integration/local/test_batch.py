@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from local import batch
 from local.stack import Stack
-from tests.integration.local.conftest import Records, WaitUntil
+from tests.integration.local.conftest import Records
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -23,12 +24,11 @@ STUBBORN = 'trap "" TERM; touch "$RECORDS/up"; while :; do sleep 0.05; done'
 class Jobs:
     """Jobs that run shell scripts."""
 
-    def __init__(self, stack: Stack, wait_until: WaitUntil) -> None:
+    def __init__(self, stack: Stack) -> None:
         self.client: BatchClient = stack.client("batch")
         variables = stack.functions["StarterFunction"].environment
         self.queue, self.definition = variables["JOB_QUEUE"], variables["JOB_DEFINITION"]
         self.folder = Path(variables["RECORDS"])
-        self._wait_until = wait_until
 
     def submit(self, script: str, **more: Any) -> str:
         environment = [{"name": "SCRIPT", "value": script}]
@@ -46,18 +46,18 @@ class Jobs:
         return described
 
     def wait(self, job_id: str) -> Any:
-        return self._wait_until(lambda: (found := self.describe(job_id))["status"] in ("SUCCEEDED", "FAILED") and found)
+        return until(lambda: (found := self.describe(job_id))["status"] in ("SUCCEEDED", "FAILED") and found)
 
     def run(self, script: str) -> Any:
         return self.wait(self.submit(script))
 
     def wait_for(self, name: str) -> None:
-        self._wait_until((self.folder / name).exists)
+        until((self.folder / name).exists)
 
 
 @pytest.fixture
-def jobs(event_stack: Stack, wait_until: WaitUntil) -> Iterator[Jobs]:
-    jobs = Jobs(event_stack, wait_until)
+def jobs(event_stack: Stack) -> Iterator[Jobs]:
+    jobs = Jobs(event_stack)
     yield jobs
     for path in jobs.folder.glob("*"):
         if path.is_file():
@@ -155,11 +155,11 @@ def test_an_unknown_definition_is_refused(jobs: Jobs) -> None:
         jobs.client.submit_job(jobName="job", jobQueue=jobs.queue, jobDefinition="nothing")
 
 
-def test_a_stack_that_stops_leaves_no_container(tmp_path: Path, wait_until: WaitUntil, records: Records) -> None:
+def test_a_stack_that_stops_leaves_no_container(tmp_path: Path, records: Records) -> None:
     from tests.integration.local.conftest import EVENTS
 
     with Stack(template=EVENTS, parameters={"Records": str(tmp_path)}) as other:
-        Jobs(other, wait_until).submit(STUBBORN)
-        wait_until((tmp_path / "up").exists)
-        [pid] = wait_until(lambda: other.pids["containers"]).values()  # its start is told a moment after it
+        Jobs(other).submit(STUBBORN)
+        until((tmp_path / "up").exists)
+        [pid] = until(lambda: other.pids["containers"]).values()  # its start is told a moment after it
     assert not Path(f"/proc/{pid}").exists()

@@ -10,7 +10,8 @@ import pytest
 from local.events import keep_schedules
 from local.stack import Stack
 from local.template import Schedule
-from tests.integration.local.conftest import Records, WaitUntil
+from tests.integration.local.conftest import Records
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -75,9 +76,7 @@ def taken(records: Records) -> list[dict[str, Any]]:
     return [message for record in records.of("TakeFunction") for message in record["event"]["Records"]]
 
 
-def test_a_function_takes_the_messages_of_its_queue(
-    event_stack: Stack, records: Records, queue_url: str, wait_until: WaitUntil
-) -> None:
+def test_a_function_takes_the_messages_of_its_queue(event_stack: Stack, records: Records, queue_url: str) -> None:
     sqs = event_stack.client("sqs")
     sent = sqs.send_message(QueueUrl=queue_url, MessageBody="take")
     records.wait("TakeFunction")
@@ -96,19 +95,19 @@ def test_a_function_takes_the_messages_of_its_queue(
         "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{name}",
         "awsRegion": "us-east-1",
     }
-    wait_until(lambda: in_queue(sqs, queue_url) == 0)
+    until(lambda: in_queue(sqs, queue_url) == 0)
 
 
 @pytest.mark.parametrize("bodies", [["take", "refuse"], ["crash"]])
 def test_what_is_refused_comes_back_and_ends_in_the_dead_letter_queue(
-    event_stack: Stack, records: Records, queue_url: str, wait_until: WaitUntil, bodies: list[str]
+    event_stack: Stack, records: Records, queue_url: str, bodies: list[str]
 ) -> None:
     sqs = event_stack.client("sqs")
     dead = event_stack.functions["TakeFunction"].environment["DEAD_LETTER_QUEUE_URL"]
     before = in_queue(sqs, dead)
     entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
     sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
-    wait_until(lambda: in_queue(sqs, dead) > before)
+    until(lambda: in_queue(sqs, dead) > before)
     counts = [(message["body"], message["attributes"]["ApproximateReceiveCount"]) for message in taken(records)]
     assert sorted(counts) == sorted([*((body, "1") for body in bodies), (bodies[-1], "2")])
     assert (in_queue(sqs, dead) - before, in_queue(sqs, queue_url)) == (1, 0)
@@ -139,12 +138,12 @@ def test_a_schedule_is_fired_on_demand(event_stack: Stack, records: Records) -> 
         event_stack.fire("WorkFunction")
 
 
-def test_a_schedule_fires_again_and_again_until_it_is_stopped(wait_until: WaitUntil) -> None:
+def test_a_schedule_fires_again_and_again_until_it_is_stopped() -> None:
     fired: list[tuple[str, str]] = []
     schedule = Schedule("Often", "OftenFunction", every=timedelta(milliseconds=1))
     stopped = threading.Event()
     keep_schedules([schedule], lambda function, event: fired.append((function, json.loads(event)["source"])), stopped)
-    wait_until(lambda: len(fired) > 2)
+    until(lambda: len(fired) > 2)
     stopped.set()
-    wait_until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
+    until(lambda: "Often" not in {thread.name for thread in threading.enumerate()})
     assert set(fired) == {("OftenFunction", "aws.events")}

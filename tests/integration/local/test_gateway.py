@@ -1,7 +1,7 @@
 """The gateway answers as an HTTP API of API Gateway does."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local.stack import Stack
+from tests.waiting import until
 
 TOO_LARGE = {"message": "Request Entity Too Large"}
 BROKEN = {"message": "Internal Server Error"}
@@ -231,10 +232,10 @@ def test_a_route_that_takes_too_long_is_a_503(http: httpx.Client) -> None:
     assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
 
 
-def test_a_throttled_function_is_a_503(http: httpx.Client, tmp_path: Path, wait_until: Callable[..., Any]) -> None:
+def test_a_throttled_function_is_a_503(http: httpx.Client, tmp_path: Path) -> None:
     mark = tmp_path / "started"
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(http.get, "/reserved", params={"seconds": "3", "mark": str(mark)})
-        wait_until(mark.exists)
+        until(mark.exists)
         assert http.get("/reserved").status_code == 503
         assert first.result().status_code == 200

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from local.lambda_runtime import MAX_REQUEST_BYTES, WorkerPool
 from local.stack import Stack
 from local.template import FunctionResource
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -109,23 +110,21 @@ def test_requests_at_once_run_in_workers_of_their_own(own_function: WorkerPool) 
     assert len(pids) == len(own_function.pids) == 4
 
 
-def test_a_changed_source_replaces_warm_workers(own_function: WorkerPool, wait_until: Callable[..., Any]) -> None:
+def test_a_changed_source_replaces_warm_workers(own_function: WorkerPool) -> None:
     before = run(own_function)
     assert "changed" not in before
     source = own_function.function.folder / "app.py"
     source.write_text(source.read_text().replace('return {"pid"', 'return {"changed": 1, "pid"'))
-    after = wait_until(lambda: (answer := run(own_function)).get("changed") and answer)
+    after = until(lambda: (answer := run(own_function)).get("changed") and answer)
     assert after["pid"] != before["pid"]
     assert own_function.pids == [after["pid"]]
 
 
-def test_a_worker_killed_in_a_request_is_an_error_at_once(
-    own_function: WorkerPool, wait_until: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_worker_killed_in_a_request_is_an_error_at_once(own_function: WorkerPool, tmp_path: Path) -> None:
     mark = tmp_path / "started"
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(run, own_function, seconds=15, mark=str(mark))
-        pid = int(wait_until(lambda: mark.exists() and mark.read_text()))
+        pid = int(until(lambda: mark.exists() and mark.read_text()))
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
         error = answer.result()
@@ -135,17 +134,15 @@ def test_a_worker_killed_in_a_request_is_an_error_at_once(
     assert run(own_function)["pid"] != pid
 
 
-def test_a_worker_killed_while_idle_costs_nobody_a_request(
-    own_function: WorkerPool, wait_until: Callable[..., Any]
-) -> None:
+def test_a_worker_killed_while_idle_costs_nobody_a_request(own_function: WorkerPool) -> None:
     for _ in range(5):
         pid = run(own_function)["pid"]
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda pid=pid: pid not in own_function.pids)
+        until(lambda pid=pid: pid not in own_function.pids)
         assert run(own_function)["pid"] != pid
 
 
-def test_a_timeout_kills(fixture_stack: Stack, wait_until: Callable[..., Any]) -> None:
+def test_a_timeout_kills(fixture_stack: Stack) -> None:
     pool = fixture_stack.functions["SleepFunction"]
     assert run(pool)["pid"]
     started = time.monotonic()
@@ -157,13 +154,11 @@ def test_a_timeout_kills(fixture_stack: Stack, wait_until: Callable[..., Any]) -
     assert run(pool)["pid"]
 
 
-def test_what_a_function_writes_is_kept(
-    own_function: WorkerPool, wait_until: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_what_a_function_writes_is_kept(own_function: WorkerPool, tmp_path: Path) -> None:
     source = own_function.function.folder / "app.py"
     source.write_text("import os\ndef lambda_handler(event, context):\n    print('last words')\n    os._exit(3)\n")
     assert run(own_function)["errorMessage"].endswith("Runtime exited with error: exit status 3")
-    wait_until(lambda: "last words\n" in (tmp_path / "log").read_text())
+    until(lambda: "last words\n" in (tmp_path / "log").read_text())
 
 
 def test_invoke_answers_what_the_function_does(aws_lambda: "LambdaClient") -> None:
@@ -194,14 +189,12 @@ def test_invoke_names_a_functions_error(aws_lambda: "LambdaClient", function: st
     assert json.load(answer["Payload"])["errorType"] == kind
 
 
-def test_invoke_as_an_event_does_not_wait(
-    aws_lambda: "LambdaClient", wait_until: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_invoke_as_an_event_does_not_wait(aws_lambda: "LambdaClient", tmp_path: Path) -> None:
     mark = tmp_path / "started"
     payload = json.dumps({"seconds": 0.2, "mark": str(mark)})
     answer = aws_lambda.invoke(FunctionName="SleepFunction", InvocationType="Event", Payload=payload)
     assert answer["StatusCode"] == 202
-    wait_until(mark.exists)
+    until(mark.exists)
 
 
 def test_invoke_keeps_lambdas_limits(aws_lambda: "LambdaClient") -> None:

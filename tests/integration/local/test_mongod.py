@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pymongo.write_concern import WriteConcern
 
 from local.mongod import Mongod
 from local.stack import Stack
-from tests.integration.local.conftest import SECONDS
+from tests.waiting import SECONDS, until
 
 Client = pymongo.MongoClient[dict[str, Any]]
 
@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[Mongod]:
     running.stop(keep=False)
 
 
-def test_what_was_acknowledged_survives_kill_9(server: Mongod, wait_until: Callable[..., Any]) -> None:
+def test_what_was_acknowledged_survives_kill_9(server: Mongod) -> None:
     acknowledged: list[list[int]] = [[] for _ in range(3)]
     stop = threading.Event()
 
@@ -54,11 +54,11 @@ def test_what_was_acknowledged_survives_kill_9(server: Mongod, wait_until: Calla
     try:
         for _ in range(3):
             before = [len(numbers) for numbers in acknowledged]
-            wait_until(lambda before=before: all(len(n) > b + 50 for n, b in zip(acknowledged, before, strict=True)))
+            until(lambda before=before: all(len(n) > b + 50 for n, b in zip(acknowledged, before, strict=True)))
             assert server.pid
             os.kill(server.pid, signal.SIGKILL)
         before = [len(numbers) for numbers in acknowledged]
-        wait_until(lambda: all(len(n) > b for n, b in zip(acknowledged, before, strict=True)))
+        until(lambda: all(len(n) > b for n, b in zip(acknowledged, before, strict=True)))
     finally:
         stop.set()
         for thread in threads:

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from local.batch import MAX_CONTAINERS
 from local.stack import Stack
-from tests.integration.local.conftest import Records, WaitUntil
+from tests.integration.local.conftest import Records
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -60,12 +61,11 @@ def distributed(processor: dict[str, Any], **more: Any) -> dict[str, Any]:
 class Machines:
     """State machines of the test's own, in the stack's Step Functions."""
 
-    def __init__(self, stack: Stack, wait_until: WaitUntil) -> None:
+    def __init__(self, stack: Stack) -> None:
         self.steps: SFNClient = stack.client("stepfunctions")
         arn = stack.functions["StarterFunction"].environment["MACHINE_ARN"]
         self.role = self.steps.describe_state_machine(stateMachineArn=arn)["roleArn"]
         self.arns: list[str] = []
-        self._wait_until = wait_until
 
     def create(self, definition: dict[str, Any]) -> str:
         made = self.steps.create_state_machine(
@@ -82,9 +82,7 @@ class Machines:
         return self.steps.describe_execution(executionArn=execution)
 
     def wait(self, execution: str) -> Described:
-        return self._wait_until(
-            lambda: ((described := self.describe(execution))["status"] != "RUNNING" and described) or None
-        )
+        return until(lambda: ((described := self.describe(execution))["status"] != "RUNNING" and described) or None)
 
     def run(self, definition: dict[str, Any], value: Any = None) -> Described:
         return self.wait(self.start(definition, value))
@@ -99,8 +97,8 @@ class Machines:
 
 
 @pytest.fixture
-def machines(event_stack: Stack, wait_until: WaitUntil) -> Iterator[Machines]:
-    machines = Machines(event_stack, wait_until)
+def machines(event_stack: Stack) -> Iterator[Machines]:
+    machines = Machines(event_stack)
     yield machines
     for arn in machines.arns:
         machines.steps.delete_state_machine(stateMachineArn=arn)
@@ -440,10 +438,10 @@ LOOP = 'trap "exit 64" TERM; touch "$RECORDS/up"; while :; do sleep 0.05; done'
 
 
 @pytest.fixture
-def is_up(records: Records, wait_until: WaitUntil) -> Iterator[Callable[[], Any]]:
+def is_up(records: Records) -> Iterator[Callable[[], Any]]:
     """Return what waits until the script runs."""
     up = records.folder / "up"
-    yield lambda: wait_until(up.exists)
+    yield lambda: until(up.exists)
     up.unlink(missing_ok=True)
 
 
@@ -466,33 +464,27 @@ def test_a_batch_job_that_is_refused_is_an_error_of_the_submission(machines: Mac
 
 
 @pytest.mark.parametrize("how", ["task", "map"])
-def test_a_stop_ends_the_batch_job(
-    machines: Machines, event_stack: Stack, wait_until: WaitUntil, is_up: Callable[[], Any], how: str
-) -> None:
+def test_a_stop_ends_the_batch_job(machines: Machines, event_stack: Stack, is_up: Callable[[], Any], how: str) -> None:
     state = container(event_stack, LOOP)
     if how == "map":
         state = {"Type": "Map", "ItemProcessor": program(state), "End": True}
     execution = machines.start(program(state), [1])
     is_up()
     machines.steps.stop_execution(executionArn=execution)
-    wait_until(lambda: not event_stack.pids["containers"])
+    until(lambda: not event_stack.pids["containers"])
 
 
-def test_a_timeout_leaves_the_batch_job_alone(
-    machines: Machines, event_stack: Stack, wait_until: WaitUntil, is_up: Callable[[], Any]
-) -> None:
+def test_a_timeout_leaves_the_batch_job_alone(machines: Machines, event_stack: Stack, is_up: Callable[[], Any]) -> None:
     """AWS promises to end it for a stop only."""
     described = machines.run(program(container(event_stack, LOOP, TimeoutSeconds=2)))
     assert (described["status"], described["error"]) == ("FAILED", "States.Timeout")
     is_up()  # else the signal might come before the trap, and Batch would begin anew
     [pid] = event_stack.pids["containers"].values()
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not event_stack.pids["containers"])
+    until(lambda: not event_stack.pids["containers"])
 
 
-def test_a_timeout_bounds_the_wait_for_a_container(
-    machines: Machines, event_stack: Stack, wait_until: WaitUntil
-) -> None:
+def test_a_timeout_bounds_the_wait_for_a_container(machines: Machines, event_stack: Stack) -> None:
     batch = event_stack.client("batch")
     variables = event_stack.functions["StarterFunction"].environment
     busy = [
@@ -508,4 +500,4 @@ def test_a_timeout_bounds_the_wait_for_a_container(
     assert described["error"] == "States.Timeout"
     for job_id in busy:
         batch.terminate_job(jobId=job_id, reason="done")
-    wait_until(lambda: not event_stack.pids["containers"])
+    until(lambda: not event_stack.pids["containers"])

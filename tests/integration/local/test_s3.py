@@ -10,6 +10,7 @@ import pytest
 from botocore.config import Config
 
 from local.stack import Stack
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,9 +85,9 @@ def test_another_method_or_header_than_signed_is_refused(
     assert code_of(answer) == (403, "SignatureDoesNotMatch")
 
 
-def test_an_expired_url_is_refused(get_url: Callable[..., str], wait_until: Callable[..., Any]) -> None:
+def test_an_expired_url_is_refused(get_url: Callable[..., str]) -> None:
     url = get_url(ExpiresIn=1)
-    wait_until(lambda: httpx.get(url).status_code != 200)
+    until(lambda: httpx.get(url).status_code != 200)
     answer = httpx.get(url)
     assert code_of(answer) == (403, "AccessDenied")
     assert "Request has expired" in answer.text

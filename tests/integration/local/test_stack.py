@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from local.stack import Stack
-from tests.integration.local.conftest import SECONDS
+from tests.waiting import SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = Path(__file__).parent / "fixture" / "template.yaml"
@@ -22,6 +22,7 @@ RUN_FIXTURE = f"""
 import json, sys, time
 from pathlib import Path
 from local.stack import Stack
+from tests.waiting import SECONDS, until
 with Stack(template=Path({str(FIXTURE)!r})) as stack:
     stack.functions["EchoFunction"].invoke(b"{{}}")
     print(json.dumps(stack.pids), flush=True)
@@ -49,25 +50,25 @@ def pids_of(pids: dict[str, Any]) -> list[int]:
     return [pids["mongod"], *workers]
 
 
-def test_nothing_is_left_when_the_stack_is_killed(wait_until: Callable[..., Any], tmp_path: Path) -> None:
+def test_nothing_is_left_when_the_stack_is_killed(tmp_path: Path) -> None:
     process = start(tmp_path, "-c", RUN_FIXTURE)
     assert process.stdout
     children = pids_of(json.loads(process.stdout.readline()))
     assert all(map(runs, children))
     process.kill()
     process.wait()
-    wait_until(lambda: not any(map(runs, children)))
+    until(lambda: not any(map(runs, children)))
 
 
 class Dev:
     """A `python -m local dev` of the test's own."""
 
-    def __init__(self, folder: Path, wait_until: Callable[..., Any]) -> None:
+    def __init__(self, folder: Path) -> None:
         facts = folder / "facts.json"
         arguments = ["--port", "0", "--data", str(folder / "data"), "--facts", str(facts)]
         self.process = start(folder, "-m", "local", "dev", *arguments)
         self.facts_file = facts
-        wait_until(lambda: facts.exists() or self.process.poll() is not None)
+        until(lambda: facts.exists() or self.process.poll() is not None, seconds=120)  # it imports moto, and all else
         self.facts: dict[str, Any] = json.loads(facts.read_text())
 
     def stop(self, number: signal.Signals) -> str:
@@ -77,11 +78,11 @@ class Dev:
 
 
 @pytest.fixture
-def start_dev(tmp_path: Path, wait_until: Callable[..., Any]) -> Iterator[Callable[[], Dev]]:
+def start_dev(tmp_path: Path) -> Iterator[Callable[[], Dev]]:
     started: list[Dev] = []
 
     def begin() -> Dev:
-        started.append(Dev(tmp_path, wait_until))
+        started.append(Dev(tmp_path))
         return started[-1]
 
     yield begin
@@ -151,7 +152,7 @@ def test_without_a_data_folder_nothing_is_kept(tmp_path: Path) -> None:
             s3.put_object(Bucket=stack.bucket_name, Key="a", Body=b"1")
 
 
-def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path, wait_until: Callable[..., Any]) -> None:
+def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {Bucket: {Type: AWS::S3::Bucket, Properties: {Value: !Cidr [a, 1]}}}")
     stack = Stack(template=template)

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.stack import Stack
-from tests.integration.local.conftest import EVENTS, Records, WaitUntil
+from tests.integration.local.conftest import EVENTS, Records
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -31,8 +32,8 @@ def steps(event_stack: Stack) -> "SFNClient":
 class Machine:
     """The state machine, with what tests do to it."""
 
-    def __init__(self, steps: "SFNClient", arn: str, wait_until: WaitUntil) -> None:
-        self.steps, self.arn, self._wait_until = steps, arn, wait_until
+    def __init__(self, steps: "SFNClient", arn: str) -> None:
+        self.steps, self.arn = steps, arn
 
     def start(self, name: str, **parts: Any) -> str:
         started = self.steps.start_execution(stateMachineArn=self.arn, name=name, input=json.dumps({**INPUT, **parts}))
@@ -46,14 +47,14 @@ class Machine:
             described = self.steps.describe_execution(executionArn=execution)
             return described["status"] != "RUNNING"
 
-        self._wait_until(ended)
+        until(ended)
         assert described["status"] == status, described
         return described
 
 
 @pytest.fixture
-def machine(steps: "SFNClient", arn: str, wait_until: WaitUntil) -> Machine:
-    return Machine(steps, arn, wait_until)
+def machine(steps: "SFNClient", arn: str) -> Machine:
+    return Machine(steps, arn)
 
 
 def test_functions_get_the_machines_names(event_stack: Stack, arn: str) -> None:
@@ -85,9 +86,7 @@ def test_a_name_is_used_once(machine: Machine, records: Records) -> None:
     assert len(records.of("WorkFunction")) == 1
 
 
-def test_changes_of_status_reach_the_functions_whose_rules_they_match(
-    machine: Machine, records: Records, wait_until: WaitUntil
-) -> None:
+def test_changes_of_status_reach_the_functions_whose_rules_they_match(machine: Machine, records: Records) -> None:
     execution = machine.start("told")
     described = machine.wait(execution, "SUCCEEDED")
 
@@ -95,7 +94,7 @@ def test_changes_of_status_reach_the_functions_whose_rules_they_match(
         events = [record["event"] for record in records.of("EveryStatusFunction")]
         return [event for event in events if event["resources"] == [execution]]
 
-    wait_until(lambda: len(told()) >= 2)
+    until(lambda: len(told()) >= 2)
     events = told()
     [running] = [event for event in events if event["detail"]["status"] == "RUNNING"]
     [succeeded] = [event for event in events if event["detail"]["status"] == "SUCCEEDED"]

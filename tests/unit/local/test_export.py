@@ -16,8 +16,9 @@ import skimage.data
 from PIL import Image
 
 from local.layers import ROOT
-from tests.unit.local.test_grade import ENVIRONMENT, SECONDS, files_in
+from tests.unit.local.test_grade import ENVIRONMENT, files_in
 from tests.unit.minimatics import judge
+from tests.waiting import SECONDS
 
 SHOT = {"image_key": "pictures/coffee.jpg", "duration_frames": 20, "motion": "ken_burns_in"}
 

@@ -20,8 +20,8 @@ from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import Chooser, automatic, fixed, grade_image, load_proxy, matching
 from studio.tone_mapping.presets.builtin import BUILTIN_PRESETS
 from studio.tone_mapping.read_adjustments import read_adjustments
+from tests.waiting import SECONDS
 
-SECONDS = 240  # for what takes some on a busy machine
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MONGO", "STUDIO_", "POWERTOOLS"))
 }
