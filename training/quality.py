@@ -225,9 +225,11 @@ def main() -> None:
     judged.add_argument("--held-out", action="store_true", help="of the training set, what was not trained on")
     judged.add_argument("--against", type=Path, metavar="DIR", help="the same pictures, as they should become")
     arguments = parser.parse_args()
-    files = pictures(arguments.photos)
+    files = pictures(arguments.photos) if arguments.photos.is_dir() else []
     if arguments.held_out:
         files = [arguments.photos / name for name in listed(held_out=True)]
+    if not files:
+        parser.error(f"there are no pictures ({', '.join(PICTURES)}) in {arguments.photos}")
     held = correctors()
     errors = judge(paired(files, arguments.against) if arguments.against else degraded(files), held)
     names = [*held]

@@ -93,3 +93,13 @@ def test_imagemagick_is_found_behind_a_script_of_its_name(tmp_path: Path, monkey
     script.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), str(Path(program).parent))))
     assert quality.find_magick() == program
+
+
+@pytest.mark.parametrize("folder", ["originals", "nowhere"])
+def test_a_folder_without_pictures_is_told(
+    folders: tuple[Path, Path], folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["quality.py", str(folders[0].with_name(folder))])
+    with pytest.raises(SystemExit, match="2"):
+        quality.main()
+    assert f"there are no pictures (.png, .jpg, .jpeg) in {folders[0].with_name(folder)}" in capsys.readouterr().err
