@@ -91,11 +91,18 @@ def window() -> NDArray[Any]:
     return framed(make_proxy(coffee())[::8, ::8], (90, 130), 0)
 
 
+def page() -> NDArray[Any]:
+    """Make a page of dense lines, with margins above and below."""
+    pixels = np.full((384, 297, 3), 255, np.uint8)
+    pixels[40:340:6, 30:270] = pixels[41:340:6, 30:270] = 120
+    return pixels
+
+
 def noise() -> NDArray[Any]:
     return np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("make", [coffee, sky_above, thing_on_white, window, noise])
+@pytest.mark.parametrize("make", [coffee, sky_above, thing_on_white, window, page, noise])
 def test_what_is_no_frame_is_left(make: Any) -> None:
     pixels = make()
     np.testing.assert_array_equal(without_frame(pixels), pixels)

@@ -19,6 +19,7 @@ _CLIPPED = 253.5 / 255
 _BAR_NOISE, _BAR_EDGE, _BAR_SHARE = 4, 12, 0.25
 _LEAST_FRAMED = 1 / 4  # of the height and of the width: what is smaller is no framed picture
 _GROUND_SHARE = 0.95  # of the pixels of a side
+_PAPER_SHARE = 1 / 4  # of what white bars are around: where as much is white, they are margins of the same ground
 
 
 class Cast(NamedTuple):
@@ -111,7 +112,8 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
 def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
     """Leave out a frame: bars of one colour on opposite sides, as letterboxes have and prints in a passe-partout.
 
-    It is no part of what was photographed, and would have its say in exposure, contrast and colour.
+    It is no part of what was photographed, and would have its say in exposure, contrast and colour. The margins of a
+    page are: without them, its paper would be a picture with too much light.
 
     Parameters
     ----------
@@ -123,8 +125,10 @@ def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
     ndarray
         (h, w, 3), a view: what the frame is around, or all where there is none.
     """
-    unframed = _without_bars(proxy)
-    return _without_bars(unframed.transpose(1, 0, 2)).transpose(1, 0, 2)
+    unframed = _without_bars(_without_bars(proxy).transpose(1, 0, 2)).transpose(1, 0, 2)
+    white = np.iinfo(proxy.dtype).max // 255 * (255 - _BAR_NOISE)
+    is_margin = proxy[0, 0].min() >= white and (smallest(unframed.transpose(2, 0, 1)) >= white).mean() >= _PAPER_SHARE
+    return proxy if is_margin else unframed
 
 
 def _without_bars(pixels: NDArray[Any]) -> NDArray[Any]:
