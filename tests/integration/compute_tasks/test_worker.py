@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -246,6 +247,43 @@ def test_an_alarm_that_comes_as_the_task_ends_is_of_no_account(monkeypatch: pyte
     monkeypatch.setattr(signal, "setitimer", come_late)
     assert worker.run_job(submit("soup").id, 1) == "COMPLETED"
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0), "the next one would end the process"
+
+
+@pytest.fixture
+def no_alarm_is_left() -> Iterator[None]:
+    yield
+    left = signal.getitimer(signal.ITIMER_REAL)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert left == (0, 0), "the next one would end the process"
+    assert not [thread for thread in threading.enumerate() if thread.name == "pulse"], "the job would seem to go on"
+
+
+@pytest.mark.usefixtures("no_alarm_is_left")
+def test_both_interruptions_that_come_as_the_task_ends_are_of_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    late, set_event = [signal.SIGUSR1, signal.SIGALRM], threading.Event.set
+
+    def come_late(beat: threading.Event) -> None:
+        if late and threading.get_ident() == threading.main_thread().ident:
+            signal.raise_signal(late.pop())
+        set_event(beat)
+
+    with worker.pulse(lambda: True, 60):
+        monkeypatch.setattr(threading.Event, "set", come_late)
+    assert len(late) < 2
+
+
+@pytest.mark.usefixtures("no_alarm_is_left")
+def test_an_alarm_that_comes_before_the_task_begins_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def come_early(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "pulse":
+            signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(threading.Thread, "start", come_early)
+    with pytest.raises(worker.TimedOutError), worker.pulse(lambda: True, 60):
+        pass
 
 
 def test_signals_are_as_before_afterwards() -> None:

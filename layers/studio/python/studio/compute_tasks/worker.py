@@ -147,27 +147,27 @@ def pulse(touch: Callable[[], bool], timeout_seconds: float) -> Iterator[None]:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
             beat.wait(_AGAIN_SECONDS)
 
+    over = False
     thread = threading.Thread(target=keep_alive, name="pulse", daemon=True)
-    with _raising(signal.SIGUSR1, JobTakenError, beat), _raising(signal.SIGALRM, TimedOutError, beat):
-        signal.setitimer(signal.ITIMER_REAL, timeout_seconds, _AGAIN_SECONDS)
-        thread.start()
+    with _raising(signal.SIGUSR1, JobTakenError, lambda: over), _raising(signal.SIGALRM, TimedOutError, lambda: over):
         try:
-            try:
-                yield
-            finally:
-                beat.set()  # what is on its way is raised here at the latest, and skips nothing of the rest
+            signal.setitimer(signal.ITIMER_REAL, timeout_seconds, _AGAIN_SECONDS)
+            thread.start()
+            yield
         finally:
+            over = True  # first, and no call, in which signals are answered: none skips anything of the rest
             beat.set()
             signal.setitimer(signal.ITIMER_REAL, 0)
-            thread.join()
+            if thread.is_alive():  # it is not where its start was interrupted, and ends by itself then
+                thread.join()
 
 
 @contextmanager
-def _raising(number: signal.Signals, error: type[Exception], over: threading.Event) -> Iterator[None]:
+def _raising(number: signal.Signals, error: type[Exception], is_over: Callable[[], bool]) -> Iterator[None]:
     """Raise an error where a signal comes, until it is over."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
-        if not over.is_set():
+        if not is_over():
             raise error
 
     before: Any = signal.signal(number, interrupt)
