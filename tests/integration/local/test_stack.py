@@ -22,7 +22,6 @@ RUN_FIXTURE = f"""
 import json, sys, time
 from pathlib import Path
 from local.stack import Stack
-from tests.waiting import SECONDS, until
 with Stack(template=Path({str(FIXTURE)!r})) as stack:
     stack.functions["EchoFunction"].invoke(b"{{}}")
     print(json.dumps(stack.pids), flush=True)
