@@ -198,6 +198,20 @@ def test_what_is_bright_without_white_ground_is_darkened_still() -> None:
     assert chosen_for(pixels).adjustments.highlights < 0
 
 
+def test_the_model_darkens_nothing_on_white_ground() -> None:
+    bgr = np.ascontiguousarray(degraded("coffee", gain=2.5)[..., ::-1])
+    analysis, prediction = analyse_proxy(bgr), predict(bgr)
+    assert choose(analysis, prediction).adjustments.highlights < 0
+    left = choose(analysis._replace(on_white=True), prediction).adjustments
+    assert (left.exposure, left.highlights) == (0, 0)
+
+
+def test_a_frame_has_no_say_in_what_the_plain_function_does() -> None:
+    dark = degraded("coffee", gain=0.3)
+    framed = np.pad(dark, ((40, 40), (40, 40), (0, 0)), constant_values=255)
+    np.testing.assert_allclose(auto_correct(framed)[40:-40, 40:-40], auto_correct(dark), atol=6)
+
+
 def test_black_and_white_that_is_too_bright_keeps_its_whites() -> None:
     grey = np.repeat(degraded("coffee", gain=1.5, low=0.03).max(-1, keepdims=True), 3, axis=2)
     result = chosen_for(grey)
