@@ -192,6 +192,12 @@ def test_white_ground_stays_white(colour: tuple[int, int, int], radius: int) -> 
     assert after[-1, 150].min() > min(colour) / 2, "no black is made of what is not dark"
 
 
+def test_the_tones_of_a_box_on_white_ground_are_left() -> None:
+    box = np.pad(np.full((120, 180, 3), (170, 160, 150), np.uint8), ((40, 40), (60, 60), (0, 0)), constant_values=255)
+    chosen = asdict(chosen_for(box).adjustments)
+    assert {chosen[slider] for slider in ("exposure", "contrast", "highlights", "shadows", "whites", "blacks")} == {0}
+
+
 def test_what_is_bright_without_white_ground_is_darkened_still() -> None:
     pixels = disc((180, 180, 180), 120)
     pixels[:, :9] = pixels[:, -9:] = 150
@@ -208,7 +214,7 @@ def test_the_model_darkens_nothing_on_white_ground() -> None:
 
 def test_a_frame_has_no_say_in_what_the_plain_function_does() -> None:
     dark = degraded("coffee", gain=0.3)
-    framed = np.pad(dark, ((40, 40), (40, 40), (0, 0)), constant_values=255)
+    framed = np.pad(dark, ((40, 40), (40, 40), (0, 0)), constant_values=0)
     np.testing.assert_allclose(auto_correct(framed)[40:-40, 40:-40], auto_correct(dark), atol=6)
 
 

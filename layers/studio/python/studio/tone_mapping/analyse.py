@@ -17,9 +17,9 @@ _CLIPPED = 253.5 / 255
 # A bar of a frame: by how many codes of 8 bits its pixels differ at most, those of the picture at least, and in what
 # share of the row beside it. Behind an object on plain ground, that row is mostly ground.
 _BAR_NOISE, _BAR_EDGE, _BAR_SHARE = 4, 12, 0.25
+_RINGING = 8  # rows of a bar that a JPEG spoils where it ends: half a block of 16 in a picture of twice this size
 _LEAST_FRAMED = 1 / 4  # of the height and of the width: what is smaller is no framed picture
 _GROUND_SHARE = 0.95  # of the pixels of a side
-_PAPER_SHARE = 1 / 4  # of what white bars are around: where as much is white, they are margins of the same ground
 
 
 class Cast(NamedTuple):
@@ -112,8 +112,9 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
 def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
     """Leave out a frame: bars of one colour on opposite sides, as letterboxes have and prints in a passe-partout.
 
-    It is no part of what was photographed, and would have its say in exposure, contrast and colour. The margins of a
-    page are: without them, its paper would be a picture with too much light.
+    It is no part of what was photographed, and would have its say in exposure, contrast and colour. White all around
+    is: the ground of a product or the margins of a page, without which a box or a text would be taken for a picture
+    with the wrong light.
 
     Parameters
     ----------
@@ -125,10 +126,9 @@ def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
     ndarray
         (h, w, 3), a view: what the frame is around, or all where there is none.
     """
-    unframed = _without_bars(_without_bars(proxy).transpose(1, 0, 2)).transpose(1, 0, 2)
-    white = np.iinfo(proxy.dtype).max // 255 * (255 - _BAR_NOISE)
-    is_margin = proxy[0, 0].min() >= white and (smallest(unframed.transpose(2, 0, 1)) >= white).mean() >= _PAPER_SHARE
-    return proxy if is_margin else unframed
+    if _is_on_white(smallest(proxy.transpose(2, 0, 1)), np.iinfo(proxy.dtype).max):
+        return proxy
+    return _without_bars(_without_bars(proxy).transpose(1, 0, 2)).transpose(1, 0, 2)
 
 
 def _without_bars(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -141,11 +141,12 @@ def _without_bars(pixels: NDArray[Any]) -> NDArray[Any]:
 
     def bar_rows(rows: NDArray[Any]) -> int:
         """Count the rows of a bar, and the one in which it and the picture are mixed."""
-        count = next((number for number, row in enumerate(rows) if not is_bar(row)), len(rows))
-        if not 0 < count < len(rows) - 1:
-            return 0
-        beside = np.abs(rows[count + 1] - colour).max(axis=1) > _BAR_EDGE * unit
-        return count + 1 if np.count_nonzero(beside) >= _BAR_SHARE * len(beside) else 0
+        count = next((number for number, row in enumerate(rows) if not is_bar(row)), 0)
+        for number, row in enumerate(rows[count : count + _RINGING] if count else (), count + 1):
+            beside = np.abs(row - colour).max(axis=1) > _BAR_EDGE * unit
+            if np.count_nonzero(beside) >= _BAR_SHARE * len(beside):
+                return number
+        return 0
 
     if not is_bar(pixels[-1]):
         return pixels
@@ -198,14 +199,14 @@ def analyse_proxy(proxy: NDArray[Any]) -> Analysis:
         low_key=low_key,
         high_key=high_key,
         night=night,
-        on_white=_is_on_white(darkest),
+        on_white=_is_on_white(darkest, 1),
         histogram=tuple(histogram.tolist()),
     )
 
 
-def _is_on_white(darkest: NDArray[np.float32]) -> bool:
+def _is_on_white(darkest: NDArray[Any], full: float) -> bool:
     sides = (darkest[0], darkest[-1], darkest[:, 0], darkest[:, -1])
-    return sum(np.count_nonzero(side >= _CLIPPED) >= _GROUND_SHARE * side.size for side in sides) >= 3
+    return sum(np.count_nonzero(side >= _CLIPPED * full) >= _GROUND_SHARE * side.size for side in sides) >= 3
 
 
 def _percentiles(values: NDArray[np.float32]) -> dict[float, float]:

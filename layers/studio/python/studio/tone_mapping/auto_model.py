@@ -51,8 +51,8 @@ def choose_by_model(analysis: Analysis, prediction: Prediction) -> AutoResult:
     AutoResult
     """
     raw = likely_corrections(prediction)
-    if analysis.on_white:  # which is no sky that too much light took
-        raw = raw._replace(gain=max(raw.gain, 0))
+    if analysis.on_white:  # which is no sky that too much light took; nor need there be any black on it
+        raw = raw._replace(gain=max(raw.gain, 0), blacks=0)
     chosen = to_adjustments(raw, analysis.blown, analysis.luma[0.5])
     share, seen = _unfinished(chosen, analysis, prediction.good_probability)
     adjustments = add_finish(chosen, analysis, share)
