@@ -208,8 +208,10 @@ def test_the_model_darkens_nothing_on_white_ground() -> None:
     bgr = np.ascontiguousarray(degraded("coffee", gain=2.5)[..., ::-1])
     analysis, prediction = analyse_proxy(bgr), predict(bgr)
     assert choose(analysis, prediction).adjustments.highlights < 0
-    left = choose(analysis._replace(on_white=True), prediction).adjustments
-    assert (left.exposure, left.highlights) == (0, 0)
+    result = choose(analysis._replace(on_white=True), prediction)
+    assert (result.adjustments.exposure, result.adjustments.highlights) == (0, 0)
+    reasons = {step.name: step.reason for step in result.steps}
+    assert all("white is the ground: left." in reasons[name] for name in ("overexposure", "black_point"))
 
 
 def test_a_frame_has_no_say_in_what_the_plain_function_does() -> None:

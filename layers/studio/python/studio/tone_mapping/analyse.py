@@ -110,7 +110,7 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
-    """Leave out a frame: bars of one colour on opposite sides, as letterboxes have and prints in a passe-partout.
+    """Leave out a frame: bars of one colour on opposite sides, as a letterbox has, or a dark mount.
 
     It is no part of what was photographed, and would have its say in exposure, contrast and colour. White all around
     is: the ground of a product or the margins of a page, without which a box or a text would be taken for a picture

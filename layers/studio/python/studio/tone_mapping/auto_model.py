@@ -88,10 +88,11 @@ def _steps(chosen: Adjustments, analysis: Analysis, prediction: Prediction) -> l
     warm, green, chroma = analysis.cast.warm, analysis.cast.green, analysis.chroma_mean
     probability = _probabilities(prediction)
     likely = {fault: f"{of_it:.0%} likely" for fault, of_it in probability.items()}
+    ground = ", but white is the ground" if analysis.on_white else ""
     return [
         _step(
             "black_point",
-            f"The darkest 0.5 % are at {analysis.luma[0.5]:.0%}, a veil is {likely['veiled']}",
+            f"The darkest 0.5 % are at {analysis.luma[0.5]:.0%}, a veil is {likely['veiled']}{ground}",
             {"blacks": chosen.blacks},
         ),
         _step(
@@ -103,7 +104,7 @@ def _steps(chosen: Adjustments, analysis: Analysis, prediction: Prediction) -> l
         _step(
             "overexposure",
             f"The middle tone is at {middle:.0%}, {analysis.clipped_high:.1%} of the pixels are full, "
-            f"too much light is {likely['over']}",
+            f"too much light is {likely['over']}{ground}",
             {
                 "exposure": min(chosen.exposure, 0.0),
                 "highlights": chosen.highlights,
