@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Part of every cache key: raise it whenever the same request would give other pixels.
-ENGINE_VERSION = "16"
+ENGINE_VERSION = "17"
 
 __all__ = ["ENGINE_VERSION", "auto_correct"]
 

@@ -18,6 +18,8 @@ from studio.tone_mapping.colour import Array
 
 _STEPS = 16 * 255  # so that points at 8-bit codes, as most are, lie on steps
 
+StepTable = tuple[Array, Array]  # values at even steps, and the way from each to the next
+
 
 def through_points(points: CurvePoints, at: Array) -> Array:
     """Evaluate the monotone cubic (PCHIP) through points, flat before the first and after the last.
@@ -70,11 +72,47 @@ def _end_slope(width: float, next_width: float, secant: float, next_secant: floa
     return slope
 
 
-@lru_cache(maxsize=16)
-def _table(points: CurvePoints) -> tuple[Array, Array]:
-    """Tabulate outputs at even steps, and the way to the next one."""
-    values = np.clip(through_points(points, np.linspace(0, 1, _STEPS + 1)), 0, 1).astype(np.float32)
+def step_table(values: Array) -> StepTable:
+    """Make a table of values at even steps, to be read between them.
+
+    Parameters
+    ----------
+    values : ndarray
+        (n,).
+
+    Returns
+    -------
+    (ndarray of float32, ndarray of float32)
+        The values, and the way from each to the next: 0 from the last, so that past the end nothing is read.
+    """
+    values = values.astype(np.float32)
     return values, np.append(np.diff(values), np.float32(0))
+
+
+def read_steps(table: StepTable, index: Array, part: Array) -> Array:
+    """Read a table between its steps, along straight lines.
+
+    Parameters
+    ----------
+    table : StepTable
+    index : ndarray of intp
+        Of any shape: whole steps.
+    part : ndarray of float32
+        Of the same shape, 0..1: how far it is to the next one.
+
+    Returns
+    -------
+    ndarray of float32
+        Of the same shape.
+    """
+    values, ways = table
+    read: Array = values[index] + part * ways[index]
+    return read
+
+
+@lru_cache(maxsize=16)
+def _table(points: CurvePoints) -> StepTable:
+    return step_table(np.clip(through_points(points, np.linspace(0, 1, _STEPS + 1)), 0, 1))
 
 
 def bend_by(points: CurvePoints, tone: Array) -> Array:
@@ -92,8 +130,6 @@ def bend_by(points: CurvePoints, tone: Array) -> Array:
     ndarray of float32
         Of the same shape, 0..1.
     """
-    values, ways = _table(points)
     place = tone * _STEPS
     index = place.astype(np.intp)
-    bent: Array = values[index] + (place - index.astype(np.float32)) * ways[index]
-    return bent
+    return read_steps(_table(points), index, place - index.astype(np.float32))

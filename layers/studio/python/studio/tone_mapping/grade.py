@@ -116,24 +116,22 @@ def _range_and_exposure(linear: Array, peak: float, adjustments: Adjustments) ->
     full, peak = (float(_above_black(np.array(light, np.float32), black_in)) for light in (1, peak))
     gain = 2.0**adjustments.exposure / full
     linear = _above_black(linear, black_in)
+    least, most = smallest(linear), largest(linear)
     # By as much as it is darkened, less is rolled off, channel by channel: clouds in warm light would turn olive.
     darker = min(2.0**adjustments.exposure, 1) / full
     balanced = _shoulder(darker * linear, darker * peak)
-    low, high = _rolled_ends(gain * linear, gain * peak)
+    low, high = (_shoulder(gain * end, gain * peak) for end in (least, most))
     if adjustments.whites > 0:
         white_in = 1 - 0.0030 * adjustments.whites
         rise = (1 - white_in) / white_in**3
-        linear = linear * _bright_gain(_norm(linear), rise)
+        rising = _bright_gain(_norm(linear, most), rise)
         peak *= float(_bright_gain(np.array(peak, np.float32), rise))
         # A vivid colour rises less than white does: room for white may not darken it.
-        bright_low, bright_high = _rolled_ends(gain * linear, gain * peak)
-        low, high = np.maximum(low, bright_low), np.maximum(high, bright_high)
+        low, high = (
+            np.maximum(end, _shoulder(gain * (bright * rising), gain * peak))
+            for end, bright in ((low, least), (high, most))
+        )
     return _between(low, high, balanced)
-
-
-def _rolled_ends(linear: Array, peak: float) -> tuple[Array, Array]:
-    """Smallest and largest channel behind the shoulder."""
-    return _shoulder(smallest(linear), peak), _shoulder(largest(linear), peak)
 
 
 def _between(low: Array, high: Array, planes: Array) -> Array:
@@ -153,22 +151,22 @@ def _output_range(linear: Array, adjustments: Adjustments) -> Array:
     white = 1.0
     if adjustments.whites < 0:
         fall = 0.0025 * adjustments.whites
-        linear = linear * _bright_gain(_norm(linear), fall)
+        linear = linear * _bright_gain(_norm(linear, largest(linear)), fall)
         white = _code(1 + fall)
     black = _code(0.0020 * max(adjustments.blacks, 0))
     return black + (1 - black / white) * linear
 
 
-def _norm(linear: Array) -> Array:
-    """Mean of luminance and the largest channel: what tones are told by."""
-    norm: Array = np.maximum((luminance(linear) + largest(linear)) / 2, TINY)
+def _norm(linear: Array, most: Array) -> Array:
+    """Mean of luminance and the largest channel, `most`: what tones are told by."""
+    norm: Array = np.maximum((luminance(linear) + most) / 2, TINY)
     return norm
 
 
 def _bright_gain(norm: Array, rise: float) -> Array:
     """Gain of light by which a display-encoded tone rises by ``rise * tone ** 3``: bright ones move, dark ones stay."""
     tone = to_encoded(norm)
-    gain: Array = to_linear(tone + rise * tone**3) / norm
+    gain: Array = to_linear(tone + rise * (tone * tone * tone)) / norm
     return gain
 
 
@@ -207,10 +205,11 @@ def _tone_curve(linear: Array, adjustments: Adjustments) -> Array:
     """
     if not (adjustments.contrast or adjustments.shadows or adjustments.highlights):
         return linear
-    norm = np.minimum(_norm(linear), 1)
+    most = largest(linear)
+    norm = np.minimum(_norm(linear, most), 1)
     gain = to_linear(bend(to_encoded(norm), adjustments)) / norm
     # A vivid colour, brighter than its norm, may pass the top: it is scaled back, which keeps it vivid.
-    bent: Array = linear * (gain / np.maximum(largest(linear) * gain, 1))
+    bent: Array = linear * (gain / np.maximum(most * gain, 1))
     return bent
 
 
@@ -231,9 +230,10 @@ def bend(tone: Array, adjustments: Adjustments) -> Array:
     """
     tone = tone + 0.016 * adjustments.contrast * tone * (1 - tone) * (tone - 0.46)
     lift = 0.015 * max(adjustments.shadows, 0) + 0.0085 * min(adjustments.shadows, 0)
-    tone = tone + lift * tone * (1 - tone) ** 3
+    dark = 1 - tone
+    tone = tone + lift * tone * (dark * dark * dark)
     lift = 0.009 * max(adjustments.highlights, 0) + 0.013 * min(adjustments.highlights, 0)
-    bent: Array = tone + lift * tone**3 * (1 - tone)
+    bent: Array = tone + lift * (tone * tone * tone) * (1 - tone)
     return bent
 
 

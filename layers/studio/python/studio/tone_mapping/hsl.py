@@ -20,6 +20,7 @@ from studio.tone_mapping.colour import (
     to_encoded,
     to_linear,
 )
+from studio.tone_mapping.curve import StepTable, read_steps, step_table
 
 # Degrees, of red … magenta in the order of Hsl's fields. Blue lies short of 240, for skies are at 200 to 220.
 CENTRES = (0, 30, 60, 120, 180, 225, 270, 300)
@@ -54,14 +55,14 @@ def adjust_hues(encoded: Array, hsl: Hsl) -> Array:
     index = place.astype(np.intp)
     part = place - index.astype(np.float32)
     if hues is not None:
-        encoded = low + chroma * _vivid(_look_up(hues, index, part))
+        encoded = low + chroma * _vivid(read_steps(hues, index, part))
     if amounts is not None:
         # The grey of the same light, as for the slider of all colours: luma would make vivid reds and blues dark.
         grey = to_encoded(luminance(to_linear(encoded)))
-        encoded = saturate(encoded, grey, _look_up(amounts, index, part), gamut_fraction(encoded, grey).clip(0, 1))
+        encoded = saturate(encoded, grey, read_steps(amounts, index, part), gamut_fraction(encoded, grey).clip(0, 1))
     if lifts is not None:
         luma = luminance(encoded)
-        lift = _look_up(lifts, index, part) * (chroma * chroma / (chroma * chroma + _FAINT**2))
+        lift = read_steps(lifts, index, part) * (chroma * chroma / (chroma * chroma + _FAINT**2))
         gain = 1 + lift * np.where(lift > 0, _BRIGHTEN * (1 - luma), _DARKEN)
         encoded = into_gamut(encoded * gain, luma * gain)
     return encoded
@@ -81,7 +82,7 @@ def _hue(encoded: Array, high: Array, chroma: Array) -> Array:
 
 def _vivid(hue: Array) -> Array:
     """Return the fully saturated colour, (3, n), of a hue in sextants, -6..12."""
-    hue = hue % 6
+    hue = hue - 6 * np.floor(hue / 6)  # numpy's remainder takes five times as long
     planes = np.stack([np.abs(hue - 3) - 1, 2 - np.abs(hue - 2), 2 - np.abs(hue - 4)])
     vivid: Array = np.clip(planes, 0, 1, out=planes)
     return vivid
@@ -131,23 +132,16 @@ def hue_turns(hsl: Hsl) -> Array:
 
 
 @lru_cache(maxsize=16)
-def _tables(hsl: Hsl) -> tuple[Array | None, Array | None, Array | None]:
+def _tables(hsl: Hsl) -> tuple[StepTable | None, StepTable | None, StepTable | None]:
     """Tabulate hues in sextants, amounts of saturation and lifts of luminance; None where all sliders are at rest."""
     degrees = np.linspace(0, 360, 6 * _STEPS + 1)
     shares = weights(degrees)
 
-    def blended(values: Array, rest: Array | float, scale: float) -> Array | None:
-        return (rest + values @ shares * scale).astype(np.float32) if values.any() else None
+    def blended(values: Array, rest: Array | float, scale: float) -> StepTable | None:
+        return step_table(rest + values @ shares * scale) if values.any() else None
 
     return (
         blended(hue_turns(hsl), degrees / 60, 1 / 60),
         blended(np.array([each.saturation for each in hsl.ranges]), 1, 1 / 100),
         blended(np.array([each.luminance for each in hsl.ranges]), 0, 1 / 100),
     )
-
-
-def _look_up(table: Array, index: Array, part: Array) -> Array:
-    """Read between the table's steps; past its end nothing is read."""
-    ways = np.append(np.diff(table), np.float32(0))
-    value: Array = table[index] + part * ways[index]
-    return value

@@ -1,5 +1,6 @@
 """Sliders to one 3D LUT."""
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,19 +90,22 @@ def grade_lut(lut: Lut, adjustments: Adjustments) -> Lut:
 
 
 def _graded(light: Array, adjustments: Adjustments) -> Array:
-    """Grade linear planes (3, n) to encoded triples (n, 3), in tiles on every core."""
+    """Grade linear planes (3, n) to encoded triples (n, 3), in even tiles on every core."""
     count = light.shape[1]
     graded = np.empty((count, 3), np.float32)
+    tiles = math.ceil(count / _TILE)
+    edges = [count * tile // tiles for tile in range(tiles + 1)]
+    slices = list(map(slice, edges, edges[1:]))
 
-    def grade_tile(start: int) -> None:
-        graded[start : start + _TILE] = grade_light(light[:, start : start + _TILE], adjustments).T
+    def grade_tile(tile: slice) -> None:
+        graded[tile] = grade_light(light[:, tile], adjustments).T
 
-    if count <= 2 * _TILE:  # threads would cost more than they save
-        for start in range(0, count, _TILE):
-            grade_tile(start)
+    if len(slices) <= 2:  # threads would cost more than they save
+        for tile in slices:
+            grade_tile(tile)
         return graded
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(grade_tile, range(0, count, _TILE)))
+        list(pool.map(grade_tile, slices))
     return graded
 
 
