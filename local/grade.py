@@ -102,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", default="auto", choices=["auto", *get_args(Format)], help="the input's by default")
     parser.add_argument("--quality", type=int, default=90, metavar="N", help="of JPEG, WebP and AVIF: 1 to 100 (90)")
     parser.add_argument("--bit-depth", type=int, choices=[8, 16], help="of a channel: the input's by default")
-    parser.add_argument("--strip-metadata", action="store_true", help="leave EXIF out, its GPS position with it")
+    parser.add_argument(
+        "--strip-metadata", action="store_true", help="leave EXIF, XMP and IPTC out, their GPS position with them"
+    )
     parser.add_argument("--max-size", type=int, metavar="N", help="longest side in pixels")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="pictures at a time")
     return parser

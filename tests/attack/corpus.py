@@ -232,6 +232,18 @@ def graded_all_the_same() -> Iterator[tuple[str, bytes]]:
         yield f"jpeg-icc-{name}", data[:2] + jpeg_segment(0xE2, piece) + data[2:]
         data = picture("png")
         yield f"png-icc-{name}", data[:33] + png_chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(lying))) + data[33:]
+    entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+    for name, xmp in (
+        ("a-billion-laughs", f'<!DOCTYPE x [<!ENTITY a0 "ha">{entities}]><x>&a9;</x>'),
+        ("100000-levels", "<a>" * 100_000 + "</a>" * 100_000),
+        ("a-long-namespace", f'<a xmlns:b="{"u" * 500_000}">{"<b:c/>" * 80_000}</a>'),
+    ):
+        body = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp.encode())
+        yield f"png-xmp-of-{name}", data[:33] + png_chunk(b"iTXt", body) + data[33:]
+    yield (
+        "png-xmp-inflating-to-300MB",
+        data[:33] + png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + packed) + data[33:],
+    )
 
 
 def looks() -> Iterator[tuple[str, str]]:

@@ -18,14 +18,15 @@ LIMITS = Limits(max_pixels=250_000, max_scene_pixels=250_000, max_dimension=2000
 
 
 def seeds() -> dict[str, bytes]:
-    """Return a small picture of every format, with EXIF where it can have some."""
+    """Return a small picture of every format, with EXIF and XMP where it can have some."""
     picture = Image.fromarray(np.arange(16 * 12 * 3, dtype=np.uint8).reshape(12, 16, 3))
     exif = Image.Exif()
     exif[274], exif[305] = 6, "x"
     found = {}
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         buffer = BytesIO()
-        picture.save(buffer, kind, exif=exif.tobytes(), **({"compression": "tiff_lzw"} if kind == "TIFF" else {}))
+        more = {"compression": "tiff_lzw"} if kind == "TIFF" else {"xmp": b"<x/>"}
+        picture.save(buffer, kind, exif=exif.tobytes(), **more)
         found[kind] = buffer.getvalue()
     for kind in ("1", "P", "LA", "I;16"):
         buffer = BytesIO()

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import REC709, mend_green, to_rec709, tone_map
-from studio.tone_mapping.pillow_files import JpegFile, TiffFile
+from studio.tone_mapping.pillow_files import JpegFile, PngFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, ends_early, undecodable
 from studio.tone_mapping.profiles import grey_profile
 from studio.tone_mapping.scene_files import plain_radiance
@@ -249,7 +249,7 @@ def _widen(image: Pixels, bit_depth: int) -> Pixels:
 
 def _with_transparent_grey(image: Pixels, data: bytes, header: ImageHeader) -> Pixels:
     """Add the alpha that OpenCV leaves out: none where a pixel has the one grey that the PNG names, by its bits."""
-    grey = PngImageFile(BytesIO(data)).info["transparency"]
+    grey = PngFile(BytesIO(data)).info["transparency"]
     full = np.iinfo(image.dtype).max
     if header.mode == "L":  # of 2 to 8 bits, here made 8; Pillow has done so with one bit
         levels = 2**header.bit_depth - 1

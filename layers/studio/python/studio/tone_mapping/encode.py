@@ -1,4 +1,4 @@
-"""Pixels to bytes, with the EXIF and the colour profile that came with them."""
+"""Pixels to bytes, with the EXIF, XMP, IPTC and colour profile that came with them."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.tone_mapping.descriptions import graded_iptc
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.formats import Format
@@ -117,8 +118,8 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     alpha : ndarray | None
         (h, w), uint8 or uint16. JPEG has none: there the picture is laid over white.
     header : ImageHeader
-        Of the input: its EXIF (orientation reset to upright, thumbnail left out) and RGB profile are kept, and in
-        JPEG, PNG and TIFF its resolution.
+        Of the input: its EXIF (orientation reset to upright, thumbnail left out), XMP (as `graded_xmp` has it) and RGB
+        profile are kept, in JPEG and TIFF its IPTC, and in JPEG, PNG and TIFF its resolution.
     output : Output
         `max_size` is the pipeline's affair: pixels are written at the size that they have.
 
@@ -145,7 +146,9 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     if alpha is not None:
         alpha = _alpha_with_dtype(alpha, dtype)
         pixels = _over_white(pixels, alpha) if kind == "jpeg" else cv2.merge([*cv2.split(pixels), alpha])
-    exif = None if output.strip_metadata else upright_exif(header.exif)
+    exif = xmp = iptc = None
+    if not output.strip_metadata:
+        exif, xmp, iptc = upright_exif(header.exif), _xmp(header, (width, height)), _iptc(header)
     profile = usable_profile(header.icc_profile)
 
     if kind == "jpeg":
@@ -156,10 +159,10 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
                 f"JPEG holds a colour profile of {JPEG_PROFILE_BYTES:,} bytes; the picture's has {len(profile):,}; "
                 "PNG and TIFF hold it.",
             )
-        return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile, header.dpi)
+        return add_to_jpeg(encode_jpeg(pixels, output.quality), exif, profile, header.dpi, xmp=xmp, iptc=iptc)
     if kind == "tiff":
-        has_alpha = alpha is not None
-        return add_to_tiff(cv2.imencode(".tiff", pixels)[1].tobytes(), exif, profile, header.dpi, has_alpha=has_alpha)
+        tiff, has_alpha = cv2.imencode(".tiff", pixels)[1].tobytes(), alpha is not None
+        return add_to_tiff(tiff, exif, profile, header.dpi, has_alpha=has_alpha, xmp=xmp, iptc=iptc)
     options = {
         "png": [],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, output.quality],
@@ -167,8 +170,10 @@ def encode(pixels: Pixels, alpha: Pixels | None, header: ImageHeader, output: Ou
     }[kind]
     if kind == "avif" and dtype == np.uint16:
         pixels, options = np.right_shift(pixels, 6), [*options, cv2.IMWRITE_AVIF_DEPTH, 10]
-    encoded = _encode_with_metadata(f".{kind}", pixels, options, exif, profile)
-    return add_to_png(encoded, header.dpi) if kind == "png" else encoded
+    blocks = {cv2.IMAGE_METADATA_EXIF: exif, cv2.IMAGE_METADATA_ICCP: profile}
+    if kind == "png":
+        return add_to_png(_encode_with_metadata(".png", pixels, options, blocks), header.dpi, xmp)
+    return _encode_with_metadata(f".{kind}", pixels, options, blocks | {cv2.IMAGE_METADATA_XMP: xmp})
 
 
 def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:
@@ -214,10 +219,21 @@ def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     return composed
 
 
-def _encode_with_metadata(
-    extension: str, pixels: Pixels, options: list[int], exif: bytes | None, profile: bytes | None
-) -> bytes:
-    kinds = {cv2.IMAGE_METADATA_EXIF: exif, cv2.IMAGE_METADATA_ICCP: profile}
-    present = {kind: np.frombuffer(block, np.uint8) for kind, block in kinds.items() if block}
+def _xmp(header: ImageHeader, size: tuple[int, int]) -> bytes | None:
+    if header.xmp is None:
+        return None
+    # Imported here: it loads an XML parser, and most pictures have no XMP.
+    from studio.tone_mapping.xmp_metadata import graded_xmp
+
+    is_same_frame = header.orientation == 1 and size == (header.width, header.height)
+    return graded_xmp(header.xmp, is_same_frame=is_same_frame)
+
+
+def _iptc(header: ImageHeader) -> bytes | None:
+    return graded_iptc(header.iptc) if header.iptc else None
+
+
+def _encode_with_metadata(extension: str, pixels: Pixels, options: list[int], blocks: dict[int, bytes | None]) -> bytes:
+    present = {kind: np.frombuffer(block, np.uint8) for kind, block in blocks.items() if block}
     _, encoded = cv2.imencodeWithMetadata(extension, pixels, list(present), list(present.values()), options)
     return bytes(encoded)

@@ -1,4 +1,4 @@
-"""EXIF and colour profiles in the output, where OpenCV cannot put them or Pillow cannot save the pixels."""
+"""EXIF, XMP, IPTC and colour profiles in the output, where OpenCV cannot put them or Pillow cannot save the pixels."""
 
 import struct
 import zlib
@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from studio.tone_mapping.descriptions import IPTC_TAG, JPEG_XMP, PNG_KEYWORD, XMP_TAG, photoshop_resources
 from studio.tone_mapping.profiles import adobe_rgb_profile
 
 ORIENTATION = 0x0112
@@ -19,7 +20,7 @@ _EXTRA_SAMPLES, _ICC_PROFILE = 338, 34675
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _INCH = 0.0254  # metres
 _UNDEFINED = 7  # TIFF's type of opaque bytes
-_TEXT, _LONG, _IFD = 2, 4, 13  # others of TIFF's types
+_BYTE, _TEXT, _LONG, _IFD = 1, 2, 4, 13  # others of TIFF's types
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types, as `struct` calls them
 _INTEROPERABILITY, _COLOUR_SPACE, _UNCALIBRATED = 0xA005, 0xA001, 0xFFFF
@@ -137,10 +138,19 @@ def upright_exif(exif: bytes | None) -> bytes | None:
     return bytes(patched)
 
 
-def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi = None) -> bytes:
-    """Put EXIF (APP1) and a profile (APP2, in as many segments as it takes) behind the JFIF segment of a JPEG.
+def add_to_jpeg(
+    jpeg: bytes,
+    exif: bytes | None,
+    profile: bytes | None,
+    dpi: Dpi = None,
+    *,
+    xmp: bytes | None = None,
+    iptc: bytes | None = None,
+) -> bytes:
+    """Put EXIF, XMP (both APP1), IPTC (APP13) and a profile (APP2) behind the JFIF segment of a JPEG.
 
-    The resolution goes into that one. EXIF that no segment can hold is left out.
+    The resolution goes into that one, the profile into as many segments as it takes. EXIF, XMP and IPTC that no segment
+    can hold are left out.
 
     Parameters
     ----------
@@ -152,6 +162,8 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
         An ICC profile.
     dpi : (float, float) | None
         Up to 65,535; written as whole numbers.
+    xmp, iptc : bytes | None
+        As `graded_xmp` and `graded_iptc` return them.
 
     Returns
     -------
@@ -160,8 +172,13 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
     if dpi:  # JFIF 1.02: unit 1 is the inch
         jpeg = jpeg[:13] + struct.pack(">BHH", 1, *map(round, dpi)) + jpeg[18:]
     segments = []
-    if exif and len(exif) + 6 <= _SEGMENT:
+    if exif:
         segments.append((0xE1, b"Exif\0\0" + exif))
+    if xmp:
+        segments.append((0xE1, JPEG_XMP + xmp))
+    if iptc:
+        segments.append((0xED, photoshop_resources(iptc)))
+    segments = [(marker, body) for marker, body in segments if len(body) <= _SEGMENT]
     if profile:
         starts = range(0, len(profile), _PROFILE_SEGMENT)
         chunks = [profile[at : at + _PROFILE_SEGMENT] for at in starts]
@@ -171,29 +188,43 @@ def add_to_jpeg(jpeg: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
     return jpeg[:behind_jfif] + added + jpeg[behind_jfif:]
 
 
-def add_to_png(png: bytes, dpi: Dpi) -> bytes:
-    """Put the resolution (pHYs) before the pixels of a PNG.
+def add_to_png(png: bytes, dpi: Dpi, xmp: bytes | None = None) -> bytes:
+    """Put the resolution (pHYs) and XMP (iTXt; OpenCV would write tEXt) before the pixels of a PNG.
 
     Parameters
     ----------
     png : bytes
         Without any.
     dpi : (float, float) | None
+    xmp : bytes | None
 
     Returns
     -------
     bytes
     """
-    if not dpi:
+    chunks = []
+    if dpi:  # unit 1 is the metre
+        chunks.append(b"pHYs" + struct.pack(">IIB", *(round(value / _INCH) for value in dpi), 1))
+    if xmp:  # not compressed, no language, no translated keyword
+        chunks.append(b"iTXt" + PNG_KEYWORD + bytes(4) + xmp)
+    if not chunks:
         return png
-    chunk = b"pHYs" + struct.pack(">IIB", *(round(value / _INCH) for value in dpi), 1)  # unit 1 is the metre
-    added = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    added = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
     behind_header = 8 + 25
-    return png[:behind_header] + added + png[behind_header:]
+    return b"".join([png[:behind_header], *added, png[behind_header:]])
 
 
-def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi = None, *, has_alpha: bool) -> bytes:
-    """Give a TIFF a new directory at its end: the old entries, EXIF, a profile, resolution, its fourth channel's name.
+def add_to_tiff(
+    tiff: bytes,
+    exif: bytes | None,
+    profile: bytes | None,
+    dpi: Dpi = None,
+    *,
+    has_alpha: bool,
+    xmp: bytes | None = None,
+    iptc: bytes | None = None,
+) -> bytes:
+    """Give a TIFF a new directory at its end, of the old entries and all that is added.
 
     Parameters
     ----------
@@ -206,6 +237,7 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
     dpi : (float, float) | None
     has_alpha : bool
         Whether the fourth channel is alpha, straight.
+    xmp, iptc : bytes | None
 
     Returns
     -------
@@ -217,6 +249,12 @@ def add_to_tiff(tiff: bytes, exif: bytes | None, profile: bytes | None, dpi: Dpi
     if profile:
         added.tagtype[_ICC_PROFILE] = _UNDEFINED
         added[_ICC_PROFILE] = profile
+    if xmp:
+        added.tagtype[XMP_TAG] = _BYTE
+        added[XMP_TAG] = xmp
+    if iptc:
+        added.tagtype[IPTC_TAG] = _UNDEFINED
+        added[IPTC_TAG] = iptc
     if dpi:
         added[_X_RESOLUTION], added[_Y_RESOLUTION] = dpi
         added[_RESOLUTION_UNIT] = 2  # the inch

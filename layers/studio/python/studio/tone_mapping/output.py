@@ -53,7 +53,8 @@ class Output:
     strip_metadata: bool = field(
         default=False,
         metadata={
-            "description": "Leave EXIF out, its GPS position with it; the colour profile stays, or colours would shift."
+            "description": "Leave EXIF, XMP and IPTC out, their GPS position with them; the colour profile stays, or "
+            "colours would shift."
         },
     )
 

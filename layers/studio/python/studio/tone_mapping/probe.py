@@ -5,9 +5,18 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from PIL import ImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from studio.tone_mapping.descriptions import (
+    IPTC_TAG,
+    PNG_KEYWORD,
+    XMP_TAG,
+    avif_xmp,
+    bounded,
+    jpeg_iptc,
+    png_xmp,
+    tiff_block,
+)
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError, unsupported
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
 from studio.tone_mapping.jpeg_files import check_jpeg_complexity, check_jpeg_depth, jpeg_ends_early
@@ -19,7 +28,7 @@ from studio.tone_mapping.metadata import (
     own_exif,
     tiff_directory,
 )
-from studio.tone_mapping.pillow_files import JpegFile, TiffFile
+from studio.tone_mapping.pillow_files import JpegFile, PngFile, TiffFile
 from studio.tone_mapping.profiles import cicp_profile, wide_profile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
@@ -37,7 +46,7 @@ _NAMES: dict[InputFormat, str] = {"webp": "WebP", "exr": "OpenEXR", "hdr": "Radi
 # The plugins are called by class: Image.open would judge the size by Pillow's own limit, and we have ours.
 _PLUGINS: dict[Format, type[ImageFile.ImageFile]] = {
     "jpeg": JpegFile,
-    "png": PngImageFile,
+    "png": PngFile,
     "webp": WebPImageFile,
     "tiff": TiffFile,
 }
@@ -74,6 +83,8 @@ class ImageHeader(NamedTuple):
         EXIF orientation 1..8; 1 where the file has none.
     icc_profile, exif : bytes | None
         As embedded; `exif` is the TIFF structure without the ``Exif`` prefix.
+    xmp, iptc : bytes | None
+        As embedded, damaged or not; IPTC of JPEG and TIFF.
     dpi : (float, float) | None
         Pixels an inch, across and down as displayed, in print; EXIF may have its own.
     primaries : tuple[float, ...] | None
@@ -98,6 +109,8 @@ class ImageHeader(NamedTuple):
     orientation: int = 1
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
     dpi: Dpi = None
     primaries: tuple[float, ...] | None = None
     is_inverted: bool = False
@@ -237,6 +250,7 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     bit_depth = 8
     is_inverted = is_premultiplied = is_tiled = has_extras = False
     chunks: dict[bytes, bytes] = {}
+    xmp = iptc = None
     if kind == "jpeg":
         check_jpeg_complexity(data)
     elif kind == "png":
@@ -263,16 +277,20 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
     if isinstance(image, TiffFile):
         width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is turned upright already
         frames, exif, orientation = count_tiff_pages(data), own_exif(data), image.tag_v2.get(ORIENTATION, 1)
+        xmp, iptc = tiff_block(data, XMP_TAG), tiff_block(data, IPTC_TAG)
     else:
         width, height = image.size
         frames = getattr(image, "n_frames", 1)
         exif = chunks.get(b"eXIf") or image.info.get("exif")  # Pillow finds a PNG's only before the pixels
         exif = exif.removeprefix(b"Exif\0\0") if exif else None
         orientation = exif_orientation(exif)
+        xmp = bounded(image.info.get("xmp"))
     profile, mode = image.info.get("icc_profile"), image.mode
-    if kind == "jpeg" and mode == "RGB":
-        profile = profile or camera_profile(exif)
+    if isinstance(image, JpegFile):
+        profile = profile or (camera_profile(exif) if mode == "RGB" else None)
+        iptc = jpeg_iptc(image.applist)
     if kind == "png":
+        xmp = png_xmp(chunks[b"iTXt"]) if b"iTXt" in chunks else None
         mode = "LA" if data[25] == 4 else mode
         profile = _png_profile(chunks.get(b"cICP", b""), image.info)
     orientation = orientation if orientation in range(1, 9) else 1
@@ -287,6 +305,8 @@ def _probe_with_pillow(data: bytes, kind: Format) -> ImageHeader:
         orientation=orientation,
         icc_profile=profile or None,
         exif=exif or None,
+        xmp=xmp,
+        iptc=iptc,
         dpi=_displayed_dpi(image.info.get("dpi"), orientation),
         is_inverted=is_inverted,
         is_premultiplied=is_premultiplied,
@@ -306,7 +326,7 @@ def _displayed_dpi(stored: Any, orientation: int) -> Dpi:
     return (float(down), float(across)) if orientation >= 5 else (float(across), float(down))
 
 
-_KEPT_CHUNKS = (b"eXIf", b"cICP")
+_KEPT_CHUNKS = {b"eXIf": b"", b"cICP": b"", b"iTXt": PNG_KEYWORD}  # and what they begin with
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
@@ -318,7 +338,7 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     while at + 12 <= len(data) and kind != b"IEND":
         kind, body = data[at + 4 : at + 8], at + 8
         at += 12 + int.from_bytes(data[at : at + 4], "big")
-        if kind in _KEPT_CHUNKS and kind not in kept:
+        if kind not in kept and kind in _KEPT_CHUNKS and data.startswith(_KEPT_CHUNKS[kind], body):
             kept[kind] = data[body : at - 4]
     if at > len(data):
         raise ValueError("a chunk ends beyond the file")
@@ -402,6 +422,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
         frames=2 if data[8:12] == b"avis" else 1,
         orientation=_avif_orientation(meta),
         icc_profile=profile,
+        xmp=avif_xmp(data, _boxes(meta, b"infe"), *(b"".join(_boxes(meta, name)[:1]) for name in (b"iloc", b"idat"))),
     )
 
 
