@@ -271,6 +271,7 @@ def looks() -> Iterator[tuple[str, str]]:
     yield "xmp-of-100000-levels", "<a>" * 100_000
     yield "xmp-of-100000-attributes", "<a " + " ".join(f'b{n}="1"' for n in range(100_000)) + "/>"
     yield "xmp-of-100000-namespaces", "<a " + " ".join(f'xmlns:b{n}="{n}"' for n in range(100_000)) + "/>"
+    yield "xmp-of-a-long-namespace", f'<a xmlns:b="{"u" * 500_000}">{"<b:c/>" * 80_000}</a>'
     yield "xmp-that-ends-early", '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
     yield "nothing", ""
     yield "noise", "".join(map(chr, islice((n for n in range(1, 0x3000) if not 0xD800 <= n < 0xE000), 8000)))

@@ -210,6 +210,10 @@ LAUGHS = '<!DOCTYPE lolz [<!ENTITY a "ha">' + "".join(
         (preset("", "<lr:Name/>"), "line 5, column 1: not well-formed XML: unbound prefix"),
         ("<a>\ud800</a>", "not well-formed XML: it holds half a surrogate pair"),
         ("<svg/>", "no preset: the file has no Camera Raw settings (crs:) in an rdf:Description"),
+        (
+            f'<a xmlns:b="{"u" * 500_000}">{"<b:c/>" * 80_000}</a>',
+            "line 1, column 1: a namespace may have 200 characters in a preset",
+        ),
         ("<!DOCTYPE svg><svg/>", "line 1, column 14: a preset may not have a DOCTYPE"),
         (f"{LAUGHS}]><a>&m;</a>", "line 1, column 16: a preset may not have a DOCTYPE"),
         (

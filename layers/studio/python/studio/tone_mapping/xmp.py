@@ -10,6 +10,7 @@ from studio.tone_mapping.adjustments import Adjustments, CurvePoints, Hsl, HueAd
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 
 MAX_CHARACTERS = 1_000_000
+_LONGEST_NAMESPACE = 200  # characters; each name comes with it, and a long one a hundred thousand times
 
 _CRS = "http://ns.adobe.com/camera-raw-settings/1.0/ "
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
@@ -153,7 +154,8 @@ def read_xmp(text: str, max_characters: int = MAX_CHARACTERS) -> XmpPreset:
     PresetFileTooLargeError
         The file is too long.
     PresetFileError
-        It is not XML, has a DOCTYPE, or is no such preset; a setting is malformed. Line and column are given.
+        It is not XML, has a DOCTYPE or a long namespace, or is no such preset; a setting is malformed. Line
+        and column are given.
 
     References
     ----------
@@ -334,6 +336,7 @@ class _Reader:
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.StartNamespaceDeclHandler = self._namespace
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._data
@@ -344,6 +347,13 @@ class _Reader:
     def _doctype(self, *_: Any) -> None:
         place = self._place()
         raise PresetFileError("a preset may not have a DOCTYPE", place.line, place.column)
+
+    def _namespace(self, _: str | None, namespace: str | None) -> None:
+        if len(namespace or "") > _LONGEST_NAMESPACE:
+            place = self._place()
+            raise PresetFileError(
+                f"a namespace may have {_LONGEST_NAMESPACE} characters in a preset", place.line, place.column
+            )
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._path.append(tag)
