@@ -1,8 +1,8 @@
-"""Judge auto-correct next to its peers: ``quality.py PHOTOS_DIR [--held-out | --against DIR]``.
+"""Judge auto-correct next to its peers: ``quality.py PHOTOS_DIR [--held-out] [--grey | --against DIR]``.
 
 Mean CIEDE2000 to the truth at 512 px. The truth is a good photograph, of which every corrector gets the same spoiled
-JPEG, by class of degradation; with ``--against`` it is the picture of the same name in another folder, such as a
-person's retouch. "p90" is what nine of ten of ours stay below.
+JPEG, by class of degradation; with ``--grey`` it is made black and white before. With ``--against`` it is the picture
+of the same name in another folder, such as a person's retouch. "p90" is what nine of ten of ours stay below.
 """
 
 import argparse
@@ -34,6 +34,7 @@ Trial = tuple[str, Pixels, Pixels]  # the row that it counts in, what is correct
 
 SEED = 2026
 SIDE = 512
+GREY_CLASSES = ("under", "over", "flat", "good")  # those that have no colour in them
 PICTURES = (".png", ".jpg", ".jpeg")
 MOST_ASKEW = 0.01  # of a picture's shape, between the two of a pair
 
@@ -140,6 +141,11 @@ def read(file: Path) -> Pixels:
     return np.asarray(pixels, np.uint8)
 
 
+def in_grey(bgr: Pixels) -> Pixels:
+    """Turn to black and white by luma, as most programs do."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
 def lab(bgr: Pixels) -> NDArray[Any]:
     """Every second pixel of every second row: the mean over those is the mean over all to 0.02.
 
@@ -156,11 +162,11 @@ def lab(bgr: Pixels) -> NDArray[Any]:
     return np.asarray(rgb2lab(np.ascontiguousarray(bgr[::2, ::2, ::-1])))
 
 
-def degraded(files: Iterable[Path]) -> Iterator[Trial]:
-    """Spoil good photographs, each by every class."""
+def degraded(files: Iterable[Path], grey: bool = False) -> Iterator[Trial]:
+    """Spoil good photographs, each by every class; those in black and white by those without colour."""
     for file in files:
-        pixels = read(file)
-        for name in OUR_CLASSES:
+        pixels = in_grey(read(file)) if grey else read(file)
+        for name in GREY_CLASSES if grey else OUR_CLASSES:
             yield name, spoil(pixels, name, seeded(SEED, file.name, name)), pixels
 
 
@@ -224,14 +230,18 @@ def main() -> None:
     judged = parser.add_mutually_exclusive_group()
     judged.add_argument("--held-out", action="store_true", help="of the training set, what was not trained on")
     judged.add_argument("--against", type=Path, metavar="DIR", help="the same pictures, as they should become")
+    parser.add_argument("--grey", action="store_true", help="make the photographs black and white before")
     arguments = parser.parse_args()
+    if arguments.grey and arguments.against:
+        parser.error("--grey has no pairs: leave out --against")
     files = pictures(arguments.photos) if arguments.photos.is_dir() else []
     if arguments.held_out:
         files = [arguments.photos / name for name in listed(held_out=True)]
     if not files:
         parser.error(f"there are no pictures ({', '.join(PICTURES)}) in {arguments.photos}")
     held = correctors()
-    errors = judge(paired(files, arguments.against) if arguments.against else degraded(files), held)
+    trials = paired(files, arguments.against) if arguments.against else degraded(files, arguments.grey)
+    errors = judge(trials, held)
     names = [*held]
     names.insert(2, "p90")
     print(f"{len(files)} photographs, mean CIEDE2000")

@@ -103,3 +103,19 @@ def test_a_folder_without_pictures_is_told(
     with pytest.raises(SystemExit, match="2"):
         quality.main()
     assert f"there are no pictures (.png, .jpg, .jpeg) in {folders[0].with_name(folder)}" in capsys.readouterr().err
+
+
+def test_in_grey_nothing_judged_has_colour(folders: tuple[Path, Path]) -> None:
+    originals, _ = folders
+    write(originals / "one.png", PHOTOGRAPH)
+    trials = list(quality.degraded([originals / "one.png"], grey=True))
+    assert [row for row, _, _ in trials] == ["under", "over", "flat", "good"]
+    for _, given, truth in trials:
+        assert (given == given[..., :1]).all()
+        np.testing.assert_array_equal(truth, quality.in_grey(PHOTOGRAPH))
+
+
+def test_grey_has_no_pairs(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["quality.py", str(folders[0]), "--grey", "--against", str(folders[1])])
+    with pytest.raises(SystemExit):
+        quality.main()

@@ -1,6 +1,7 @@
 """Choosing the sliders: by the learned model, or by rules over an analysis; each with its reason.
 
-The rules serve for pictures that are too small for the model, or unlike what it has learnt from.
+The rules serve for pictures that are too small for the model, or unlike what it has learnt from; in black and white it
+still has a say in them.
 """
 
 from collections.abc import Collection
@@ -49,7 +50,7 @@ def choose(analysis: Analysis, prediction: Prediction | None = None) -> AutoResu
         return AutoResult(Adjustments(), confidence=0.5, steps=(Step("tone", False, reason),))
     if prediction is not None and _trusted(analysis):
         return choose_by_model(analysis, prediction)
-    return choose_by_rules(analysis)
+    return choose_by_rules(analysis, prediction)
 
 
 def _trusted(analysis: Analysis) -> bool:

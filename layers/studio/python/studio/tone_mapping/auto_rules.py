@@ -1,8 +1,11 @@
 """Choosing the sliders by rules over an analysis.
 
 The rules are cautious by design: a picture whose tones and colours are within what good photographs have is left alone,
-and what is moved is moved by less than the evidence asks for.
+and what is moved is moved by less than the evidence asks for. In black and white, too little light needs a second
+opinion: the learned model is not trusted with such pictures, but it tells too dark from dark by intent.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,10 +13,19 @@ from studio.tone_mapping.adjustments import Adjustments
 from studio.tone_mapping.analyse import MONOCHROME, Analysis
 from studio.tone_mapping.auto_result import AutoResult, Step
 from studio.tone_mapping.colour import encoded_value, linear_value, ramp
+from studio.tone_mapping.learned import Prediction
 
 # Encoded tones that good photographs have: their darkest and brightest 0.5 % lie at or beyond these.
 _BLACK, _BLACK_TOO_HIGH = 0.072, 0.18
 WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
+# In black and white, where luminance is all there is, fewer pixels come to white: the brightest 0.1 % tell.
+_WHITE, _GREY_WHITE = 99.5, 99.9  # percentiles
+_GREY_WHITE_LOW, _GREY_WHITE_TOO_LOW = 0.93, 0.81
+# Probability of too little light, by the model, from where on it seconds the rules, and from where wholly.
+# training/README.md tells how it was chosen.
+_SECONDED = (0.1, 0.3)
+# Whites that are darker than anyone means them to be: from where on they need no second, and from where none at all.
+_NOT_MEANT = (0.55, 0.40)
 # What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
 _BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
 OVER_MAX = 1.2  # EV taken off the brightest pictures
@@ -32,22 +44,33 @@ _CAST_SHARE = 0.75  # of what is beyond them, this much is taken out
 _SURE, _UNSURE = 0.1, 1.5  # spread of the estimators, from full to no correction
 
 
-def choose_by_rules(analysis: Analysis) -> AutoResult:
+class _Second(NamedTuple):
+    """How far it is seconded that a picture has too little light, 0..1, and what to say of it."""
+
+    share: float = 1.0
+    said: str = ""
+
+
+def choose_by_rules(analysis: Analysis, prediction: Prediction | None = None) -> AutoResult:
     """Choose sliders for a picture; zero for what is good already.
 
     Parameters
     ----------
     analysis : Analysis
+    prediction : Prediction | None
+        What the model says of the same proxy. It counts in black and white only, where light is added as far as the
+        model finds too little of it likely, too.
 
     Returns
     -------
     AutoResult
     """
+    second = _second(analysis, prediction)
     blacks, black_step = _black_point(analysis)
-    exposure, white_step = _white_point(analysis, blacks)
+    exposure, white_step = _white_point(analysis, blacks, second)
     darker, darker_step = _too_bright(analysis)
     darker_exposure, highlights, darker_shadows = darkened(darker, analysis.blown)
-    shadows, shadows_step = _dark_middle(analysis, exposure)
+    shadows, shadows_step = _dark_middle(analysis, exposure, second)
     temperature, tint, sureness, balance_step = _white_balance(analysis)
     vibrance, vibrance_step = _dullness(analysis, blacks, exposure)
     adjustments = Adjustments(
@@ -91,6 +114,20 @@ def darkened(gain: float, blown: float) -> tuple[float, int, int]:
     return exposure, highlights, -round(float(np.clip(_PER_EV * bent - _MOST_HIGHLIGHTS, 0, _MOST_SHADOWS)))
 
 
+def _is_grey(analysis: Analysis) -> bool:
+    return analysis.chroma_90 < MONOCHROME
+
+
+def _second(analysis: Analysis, prediction: Prediction | None) -> _Second:
+    if prediction is None or not _is_grey(analysis):
+        return _Second()
+    probability = prediction.faults["under"].probability
+    share, not_meant = ramp(probability, *_SECONDED), ramp(analysis.brightest[_GREY_WHITE], *_NOT_MEANT)
+    if not_meant > share:
+        return _Second(not_meant, f", too little light is {not_meant:.0%} likely by the whites")
+    return _Second(share, f", too little light is {probability:.0%} likely")
+
+
 def _black_point(analysis: Analysis) -> tuple[float, Step]:
     darkest = analysis.luma[0.5]
     veil = ramp(darkest, _BLACK + 0.04, _BLACK_TOO_HIGH) * (1 - analysis.high_key)
@@ -103,17 +140,24 @@ def _black_point(analysis: Analysis) -> tuple[float, Step]:
     return blacks, Step("black_point", True, f"The darkest 0.5 % are at {darkest:.0%}: a veil is taken off.")
 
 
-def _white_point(analysis: Analysis, blacks: float) -> tuple[float, Step]:
+def _white_point(analysis: Analysis, blacks: float, second: _Second) -> tuple[float, Step]:
     """Light to make the brightest tones white."""
-    brightest = analysis.brightest[99.5]
+    percent, low, too_low = _WHITE, _WHITE_LOW, _WHITE_TOO_LOW
+    if _is_grey(analysis):
+        percent, low, too_low = _GREY_WHITE, _GREY_WHITE_LOW, _GREY_WHITE_TOO_LOW
+    brightest = analysis.brightest[percent]
     black = linear_value(-0.0035 * blacks)
-    lack = ramp(brightest, _WHITE_LOW, _WHITE_TOO_LOW) * (1 - analysis.night)
+    lack = ramp(brightest, low, too_low) * (1 - analysis.night)
     wanted = (linear_value(WHITE) - black) / max(linear_value(brightest) - black, 1e-3)
-    gain = float(np.log2(max(wanted, 1)) * lack)
+    lacking = float(np.log2(max(wanted, 1)) * lack)
+    gain = lacking * second.share
+    reason = f"The brightest {100 - percent:.1f} % are at {brightest:.0%}"
+    if lacking < 0.05:
+        return 0.0, Step("white_point", False, f"{reason}: bright enough.")
     if gain < 0.05:
-        return 0.0, Step("white_point", False, f"The brightest 0.5 % are at {brightest:.0%}: bright enough.")
+        return 0.0, Step("white_point", False, f"{reason}{second.said}: left.")
     gain = min(gain, 3.0)
-    return gain, Step("white_point", True, f"The brightest 0.5 % are at {brightest:.0%}: {gain:+.2f} EV.")
+    return gain, Step("white_point", True, f"{reason}{second.said}: {gain:+.2f} EV.")
 
 
 def _too_bright(analysis: Analysis) -> tuple[float, Step]:
@@ -128,14 +172,18 @@ def _too_bright(analysis: Analysis) -> tuple[float, Step]:
     return darker, Step("overexposure", True, f"{reason}: {darker:+.2f} EV.")
 
 
-def _dark_middle(analysis: Analysis, exposure: float) -> tuple[float, Step]:
+def _dark_middle(analysis: Analysis, exposure: float, second: _Second) -> tuple[float, Step]:
     """Shadows up where whites are right but most of the picture is dark."""
     middle = encoded_value(min(linear_value(analysis.luma[50]) * 2**exposure, 1))
     lack = ramp(middle, 0.32, 0.15) * (1 - analysis.night)
-    shadows = 40 * lack
+    lacking = 40 * lack
+    shadows = lacking * second.share
+    reason = f"The middle tone comes to {middle:.0%}"
+    if lacking < 3:
+        return 0.0, Step("dark_middle", False, f"{reason}: no need.")
     if shadows < 3:
-        return 0.0, Step("dark_middle", False, f"The middle tone comes to {middle:.0%}: no need.")
-    return shadows, Step("dark_middle", True, f"The middle tone comes to {middle:.0%}: shadows {shadows:+.0f}.")
+        return 0.0, Step("dark_middle", False, f"{reason}{second.said}: left.")
+    return shadows, Step("dark_middle", True, f"{reason}{second.said}: shadows {shadows:+.0f}.")
 
 
 def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
