@@ -124,6 +124,40 @@ def test_avif_of_more_than_8_bits_fills_16(depth: int) -> None:
     assert photo.pixels.min() > 65000
 
 
+COLOURS = ((30, 60, 230), (230, 220, 40), (200, 90, 160), (128, 128, 128), (40, 150, 60))
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize(
+    ("matrix", "red", "blue"), [(1, 0.2126, 0.0722), (9, 0.2627, 0.0593), (6, 0.299, 0.114), (2, 0.299, 0.114)]
+)
+def test_an_avif_of_video_has_the_colours_of_its_matrix(
+    saved: Saved, matrix: int, red: float, blue: float, mode: str, subsampling: str
+) -> None:
+    for colour in COLOURS:
+        patch = Image.new(mode, (32, 32), (*colour, 128)[: len(mode)])
+        data = saved(patch, "AVIF", quality=100, range="limited", subsampling=subsampling)
+        at = data.index(b"nclx") + 8  # BT.601's
+        data = data[:at] + struct.pack(">H", matrix) + data[at + 2 :]
+        luma = np.dot(colour, (0.299, 0.587, 0.114))
+        difference_red, difference_blue = (colour[0] - luma) / 1.402, (colour[2] - luma) / 1.772
+        wanted_red, wanted_blue = luma + 2 * (1 - red) * difference_red, luma + 2 * (1 - blue) * difference_blue
+        wanted_green = (luma - red * wanted_red - blue * wanted_blue) / (1 - red - blue)
+        wanted = np.clip([wanted_blue, wanted_green, wanted_red], 0, 255)
+
+        assert np.abs(decoded(data).pixels - wanted).max() < 3.5
+
+
+@pytest.mark.parametrize("full", ["full", "limited"])
+def test_grey_of_an_avif_of_video_reaches_black_and_white(saved: Saved, full: str) -> None:
+    tones = Image.linear_gradient("L").convert("RGB")
+    data = saved(tones, "AVIF", quality=100, range=full, subsampling="4:0:0")
+    assert probe(data).mode == "L"
+
+    assert difference(decoded(data).pixels, bgr(tones)) <= 2
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     ("kind", "mode"),

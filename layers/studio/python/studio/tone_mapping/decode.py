@@ -26,6 +26,11 @@ Pixels = NDArray[Any]
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
+# Shares of red, green and blue in luma by the matrices of ITU-T H.273, table 4: BT.709, unspecified, BT.601's two kinds
+# and BT.2020. What says nothing is read as BT.601.
+_BT601 = (0.299, 0.587, 0.114)
+_LUMA = {1: (0.2126, 0.7152, 0.0722), 2: _BT601, 5: _BT601, 6: _BT601, 9: (0.2627, 0.6780, 0.0593)}
+
 _GREY_MODES = ("L", "LA", "I;16", "I;16B")  # the last is a big-endian TIFF's
 
 # EXIF orientation -> what makes the stored picture upright (EXIF 2.32, tag 0x0112).
@@ -224,6 +229,8 @@ def _decode_with_opencv(data: bytes, header: ImageHeader, reduction: int) -> tup
         image = np.bitwise_not(image, out=image)
     if header.is_premultiplied:
         _unmultiply(image)
+    if header.video_matrix is not None:
+        image = _from_video(image, header)
     if header.format == "avif" and header.bit_depth > 8:  # its 10 and 12 bits come in the low end of 16
         image = cv2.convertScaleAbs(image) if image.dtype == np.uint8 else _widen(image, header.bit_depth)
     return image, header
@@ -245,6 +252,29 @@ def _read(data: bytes, flags: int) -> Pixels | None:
 def _widen(image: Pixels, bit_depth: int) -> Pixels:
     """Bits repeated from the top, so that full stays full: 10-bit 1023 becomes 65535."""
     return (image << (16 - bit_depth)) | (image >> (2 * bit_depth - 16))
+
+
+def _from_video(image: Pixels, header: ImageHeader) -> Pixels:
+    """Mend what OpenCV makes of an AVIF's values of video: it leaves grey as it is, and blue of 8 bits short.
+
+    libyuv, which it converts 8 bits with, has no factor above 2: it takes that for the 2.11 of BT.709 by which blue
+    differs from luma.
+    """
+    if header.mode == "L":
+        step = 2 ** (header.bit_depth - 8)
+        codes = np.arange(256 * step)
+        full = np.rint((codes - 16 * step) / (219 * step) * codes[-1]).clip(0, codes[-1])
+        return np.take(full.astype(image.dtype), image)
+    if header.bit_depth > 8 or header.video_matrix not in _LUMA:
+        return image
+    red, green, blue = _LUMA[header.video_matrix]
+    factor = 255 / 224 * 2 * (1 - blue)
+    # What blue differs from luma by, in terms of what came out.
+    share = (factor - 2) / (2 * (1 - blue) + blue * factor)
+    matrix = np.eye(image.shape[2])
+    matrix[0, :3] += share * np.array([1 - blue, -green, -red])
+    mended: Pixels = cv2.transform(image, matrix)
+    return mended
 
 
 def _with_transparent_grey(image: Pixels, data: bytes, header: ImageHeader) -> Pixels:

@@ -97,6 +97,9 @@ class ImageHeader(NamedTuple):
         Whether a TIFF names samples beside its colours, be they alpha or not.
     has_chroma : bool
         Whether an OpenEXR has luminance and chroma instead of red, green and blue.
+    video_matrix : int | None
+        Of an AVIF that says to hold values of video, 16 to 235 of 255: its matrix, by its number in ITU-T H.273,
+        table 4.
     """
 
     format: InputFormat
@@ -118,6 +121,7 @@ class ImageHeader(NamedTuple):
     is_tiled: bool = False
     has_extras: bool = False
     has_chroma: bool = False
+    video_matrix: int | None = None
 
     @property
     def displayed_size(self) -> tuple[int, int]:
@@ -406,6 +410,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
     if profile is None and told is not None:
         primaries, transfer = struct.unpack_from(">HH", told, 4)
         profile = _cicp_profile(primaries, transfer, "avif")
+    video_matrix = int.from_bytes(told[8:10], "big") if told is not None and not told[10] & 0x80 else None
     has_alpha = any(name in meta for name in _AVIF_ALPHA)
     is_grey = all(coding[2] & 0x10 for coding in codings)  # alpha is, too
     if is_grey and has_alpha:
@@ -423,6 +428,7 @@ def _probe_avif(data: bytes) -> ImageHeader:
         orientation=_avif_orientation(meta),
         icc_profile=profile,
         xmp=avif_xmp(data, _boxes(meta, b"infe"), *(b"".join(_boxes(meta, name)[:1]) for name in (b"iloc", b"idat"))),
+        video_matrix=video_matrix,
     )
 
 
