@@ -18,8 +18,9 @@ from PIL import Image, ImageCms, ImageOps
 
 from studio.tone_mapping.decode import Photo, decode, reduction
 from studio.tone_mapping.errors import ImageError, InvalidImageError, UnsupportedImageError
+from studio.tone_mapping.metadata import add_to_tiff
 from studio.tone_mapping.probe import Limits, check_limits, probe
-from studio.tone_mapping.profiles import grey_profile
+from studio.tone_mapping.profiles import cicp_profile, grey_profile
 from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]
@@ -476,6 +477,32 @@ def test_rgb_profile_is_kept(picture: Image.Image, saved: Saved) -> None:
     photo = decoded(saved(picture, "PNG", icc_profile=profile))
     assert photo.header.icc_profile == profile
     assert difference(photo.pixels, bgr(picture)) == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_light_gets_the_curve_of_a_display_and_keeps_its_colours(kind: str, bits: int) -> None:
+    wide = cicp_profile(9, 13)
+    assert wide is not None
+    srgb, linear = (struct.pack(">4s4xHxxi", b"para", *curve) for curve in ((3, round(2.4 * 65536)), (0, 65536)))
+    profile = wide.replace(srgb, linear)
+    most = 2**bits - 1
+    light = np.random.default_rng(0).random((32, 48, 4))
+    stored = np.rint(light * most).astype(f"u{bits // 8}")
+    blocks = [np.frombuffer(profile, np.uint8)]
+    data = cv2.imencodeWithMetadata(f".{kind.lower()}", stored, [cv2.IMAGE_METADATA_ICCP], blocks)[1].tobytes()
+    if kind == "TIFF":  # OpenCV writes no profile there
+        data = add_to_tiff(data, None, profile, None, has_alpha=True)
+    assert probe(data).icc_profile == profile
+
+    photo = decoded(data)
+
+    shown = stored[..., :3] / most
+    expected = np.where(shown <= 0.0031308, shown * 12.92, 1.055 * shown ** (1 / 2.4) - 0.055) * most
+    assert photo.header.icc_profile == wide
+    assert np.abs(photo.pixels - expected).max() <= 1
+    assert photo.alpha is not None
+    assert (photo.alpha == stored[..., 3]).all()
 
 
 def test_a_profile_of_rgb_does_not_spoil_grey(picture: Image.Image, saved: Saved) -> None:

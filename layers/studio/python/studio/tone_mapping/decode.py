@@ -18,7 +18,7 @@ from studio.tone_mapping.guided import STRIP
 from studio.tone_mapping.hdr import REC709, mend_green, to_rec709, tone_map
 from studio.tone_mapping.pillow_files import JpegFile, PngFile, TiffFile
 from studio.tone_mapping.probe import ImageHeader, ends_early, undecodable
-from studio.tone_mapping.profiles import grey_profile
+from studio.tone_mapping.profiles import grey_profile, light_profile
 from studio.tone_mapping.scene_files import plain_radiance
 from studio.tone_mapping.tiff_files import lacks_pieces
 
@@ -56,7 +56,8 @@ class Photo(NamedTuple):
     alpha : ndarray | None
         (h, w), the type of `pixels`, straight (not premultiplied); no grade touches it.
     header : ImageHeader
-        As read, but for what decoding changed: CMYK and grey profiles are gone with the conversion to sRGB.
+        As read, but for what decoding changed: CMYK and grey profiles are gone with the conversion to sRGB, and a
+        profile of light has become one of the same colours with sRGB's curve.
     """
 
     pixels: Pixels
@@ -68,8 +69,9 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
     """Decode a picture that `probe` has read and `check_limits` has passed.
 
     Grey becomes three equal channels, palettes and transparent colours are resolved, CMYK is converted to sRGB by its
-    embedded profile (without one: plainly), the EXIF orientation is applied. The light of OpenEXR and Radiance HDR is
-    compressed into 16 bits of sRGB.
+    embedded profile (without one: plainly), the EXIF orientation is applied. Values that are light, by their profile,
+    get sRGB's curve, for sliders are about values for display. The light of OpenEXR and Radiance HDR is compressed into
+    16 bits of sRGB.
 
     Parameters
     ----------
@@ -100,6 +102,9 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
         stored, header = _decode_with_opencv(data, header, reduction(header, min_side))
     if grey is not None:
         stored, header = _grey_to_srgb(stored, grey), header._replace(icc_profile=None)
+    light = light_profile(header.icc_profile)
+    if light is not None:
+        stored, header = _grey_to_srgb(stored, light.grey), header._replace(icc_profile=light.display)
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
@@ -315,7 +320,7 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, Image
 
 
 def _grey_to_srgb(stored: Pixels, profile: bytes) -> Pixels:
-    """Give grey the tones of sRGB, by a table of all that a pixel can be; a fourth channel is alpha."""
+    """Give grey, or each colour, the tones of sRGB by a table of all that a value can be; a fourth channel is alpha."""
     levels = np.iinfo(stored.dtype).max + 1
     step = 65535 // (levels - 1)
     ramp = Image.fromarray((np.arange(levels, dtype=np.uint16) * np.uint16(step)).reshape(-1, 256))

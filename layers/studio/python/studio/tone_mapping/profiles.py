@@ -1,6 +1,8 @@
 """ICC profiles (ICC.1:2022): which of those embedded can be used, and new ones of spaces that a file only names."""
 
+import math
 import struct
+from typing import NamedTuple
 
 # XYZ of red, green and blue, adapted to D50 by Bradford's matrix (ICC.1:2022, annex E), by the numbers that ITU-T H.273
 # has for primaries, in table 2: BT.709 (sRGB), BT.601's two kinds, BT.2020 and Display P3.
@@ -27,6 +29,24 @@ _WIDE = {
 # Numbers of H.273, tables 2 and 3, that say nothing, or what sRGB is. Pictures with a curve for video are shown by
 # sRGB's, too, as browsers do.
 _PLAIN_PRIMARIES, _PLAIN_TRANSFERS = (0, 1, 2, 3), (0, 1, 2, 3, 6, 13, 14, 15)
+_LINEAR = 3 / 4, 4 / 3  # of these exponents values are light, not what a screen is sent: Macintoshes once had 1.8
+_MOST_TAGS, _LONGEST_CURVE = 100, 12 + 2 * 65536
+_TABLES = (b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2", b"D2B3")  # which count more than curves and colorants
+
+
+class LightProfile(NamedTuple):
+    """What takes values that are light to those for display.
+
+    Attributes
+    ----------
+    grey : bytes
+        The ICC profile of grey with the same curve.
+    display : bytes | None
+        That of the same colours with sRGB's curve; None where it would be sRGB.
+    """
+
+    grey: bytes
+    display: bytes | None
 
 
 def usable_profile(profile: bytes | None) -> bytes | None:
@@ -47,6 +67,62 @@ def usable_profile(profile: bytes | None) -> bytes | None:
     size = int.from_bytes(profile[:4], "big")
     is_rgb = profile[16:20] == b"RGB " and profile[36:40] == b"acsp"
     return profile[:size] if is_rgb and size <= len(profile) else None
+
+
+def light_profile(profile: bytes | None) -> LightProfile | None:
+    """Tell whether RGB values are light, as those that raw converters export for other programs.
+
+    Parameters
+    ----------
+    profile : bytes | None
+        As embedded in the input.
+
+    Returns
+    -------
+    LightProfile | None
+        None of values for display, and without a usable profile of curves and colorants.
+    """
+    profile = usable_profile(profile)
+    if profile is None:
+        return None
+    try:
+        tags = _tags(profile)
+        curve = tags[b"rTRC"]
+        is_light = curve == tags[b"gTRC"] == tags[b"bTRC"] and _LINEAR[0] < _exponent(curve) < _LINEAR[1]
+        if not is_light or any(name in tags for name in _TABLES):
+            return None
+        red, green, blue = (struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ"))
+    except (KeyError, struct.error):
+        return None
+    colorants = tuple(tuple(value / 65536 for value in colorant) for colorant in (red, green, blue))
+    plain = all(
+        abs(value - known) < 0.002
+        for colorant, srgb in zip(colorants, _COLORANTS[1], strict=True)
+        for value, known in zip(colorant, srgb, strict=True)
+    )
+    display = None if plain else _profile(_curve(_SRGB_CURVE), colorants)
+    return LightProfile(_profile(curve), display)
+
+
+def _tags(profile: bytes) -> dict[bytes, bytes]:
+    """Return a profile's tags, each cut to the longest curve: hostile ones may all be as long as the profile."""
+    (count,) = struct.unpack_from(">I", profile, 128)
+    entries = struct.iter_unpack(">4sII", profile[132 : 132 + 12 * min(count, _MOST_TAGS)])
+    return {name: profile[at : at + min(size, _LONGEST_CURVE)] for name, at, size in entries}
+
+
+def _exponent(curve: bytes) -> float:
+    """Find the exponent from values to light, of a table that of its middle (ICC.1:2022, 10.6 and 10.18)."""
+    kind, count, first = struct.unpack_from(">4s4xIH", curve.ljust(14, b"\0"))
+    if kind == b"para":
+        return float(struct.unpack_from(">i", curve, 12)[0] / 65536)
+    if kind != b"curv":
+        raise KeyError("no curve")
+    if count <= 1:
+        return float(first / 256) if count else 1.0
+    table = struct.unpack_from(f">{count}H", curve, 12)
+    middle = count // 2
+    return math.log(max(table[middle], 1) / 65535) / math.log(middle / (count - 1)) if middle < count - 1 else 1.0
 
 
 def cicp_profile(primaries: int, transfer: int) -> bytes | None:
@@ -73,7 +149,7 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
         raise ValueError("not a colour space for display")
     if primaries == 1 and transfer in _PLAIN_TRANSFERS:
         return None
-    return _profile(_CURVES.get(transfer, _SRGB_CURVE), _COLORANTS[primaries])
+    return _profile(_curve(_CURVES.get(transfer, _SRGB_CURVE)), _COLORANTS[primaries])
 
 
 def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
@@ -93,7 +169,7 @@ def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
     """
     for known, colorants in _WIDE.items():
         if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
-            return _profile((0, gamma), colorants)
+            return _profile(_curve((0, gamma)), colorants)
     return None
 
 
@@ -105,7 +181,7 @@ def adobe_rgb_profile() -> bytes:
     bytes
         An ICC profile.
     """
-    return _profile(_ADOBE_CURVE, _ADOBE_COLORANTS)
+    return _profile(_curve(_ADOBE_CURVE), _ADOBE_COLORANTS)
 
 
 def grey_profile() -> bytes:
@@ -116,30 +192,34 @@ def grey_profile() -> bytes:
     bytes
         An ICC profile.
     """
-    return _profile(_SRGB_CURVE)
+    return _profile(_curve(_SRGB_CURVE))
 
 
-def _profile(parameters: tuple[float, ...], colorants: tuple[tuple[float, ...], ...] | None = None) -> bytes:
+def _fixed(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def _curve(parameters: tuple[float, ...]) -> bytes:
+    return struct.pack(">4s4xHxx", b"para", int(parameters[0])) + _fixed(*parameters[1:])
+
+
+def _profile(curve: bytes, colorants: tuple[tuple[float, ...], ...] | None = None) -> bytes:
     """Build the profile (ICC.1:2022) of a display with sRGB's white; of grey, where there are no colorants."""
-
-    def fixed(*values: float) -> bytes:
-        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
     def text(value: str) -> bytes:
         return struct.pack(">4s4xII4sII", b"mluc", 1, 12, b"enUS", 2 * len(value), 28) + value.encode("utf-16-be")
 
-    white = fixed(0.9642, 1, 0.8249)
-    curve = struct.pack(">4s4xHxx", b"para", int(parameters[0])) + fixed(*parameters[1:])
+    white = _fixed(0.9642, 1, 0.8249)
     tags = {
         b"desc": text("RGB as told by the image" if colorants else "Grey with sRGB's curve"),
         b"cprt": text("No copyright"),
         b"wtpt": b"XYZ \0\0\0\0" + white,
-        b"chad": b"sf32\0\0\0\0" + fixed(*_D65_TO_D50),
+        b"chad": b"sf32\0\0\0\0" + _fixed(*_D65_TO_D50),
     }
     if colorants is None:
         tags[b"kTRC"] = curve
     for name, colorant in zip("rgb", colorants or (), strict=bool(colorants)):
-        tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + fixed(*colorant)
+        tags[f"{name}XYZ".encode()] = b"XYZ \0\0\0\0" + _fixed(*colorant)
         tags[f"{name}TRC".encode()] = curve
     table, body = struct.pack(">I", len(tags)), b""
     for tag, value in tags.items():
