@@ -163,9 +163,24 @@ def test_wide_primaries_come_with_the_gamma_that_is_told(
     assert np.abs(np.subtract(seen.getpixel((0, 0)), srgb)).max() <= 1
 
 
-def test_primaries_of_srgb_told_by_chrm_need_no_profile(picture: Image.Image, saved: Saved) -> None:
-    values = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-    assert probe(with_chunk(saved(picture, "PNG"), b"cHRM", struct.pack(">8I", *values))).icc_profile is None
+@pytest.mark.parametrize("has_primaries", [False, True])
+def test_a_gamma_that_is_not_near_srgb_becomes_a_profile(
+    picture: Image.Image, saved: Saved, has_primaries: bool
+) -> None:
+    """By hand, as above."""
+    png = saved(picture, "PNG")
+    if has_primaries:
+        values = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+        png = with_chunk(png, b"cHRM", struct.pack(">8I", *values))
+        assert probe(png).icc_profile is None
+    for usual_or_wrong in (45455, 45000, 1, 0):
+        assert probe(with_chunk(png, b"gAMA", struct.pack(">I", usual_or_wrong))).icc_profile is None
+    profile = probe(with_chunk(png, b"gAMA", struct.pack(">I", 55556))).icc_profile
+    embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+    for colour, shown in (((120, 120, 120), (139, 139, 139)), ((255, 0, 0), (255, 0, 0))):
+        pixel = Image.new("RGB", (1, 1), colour)
+        seen: Any = ImageCms.profileToProfile(pixel, embedded, ImageCms.createProfile("sRGB"))
+        assert np.abs(np.subtract(seen.getpixel((0, 0)), shown)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -229,8 +244,8 @@ def test_a_png_of_linear_light_is_refused(picture: Image.Image, saved: Saved) ->
     png = saved(picture, "PNG")
     with pytest.raises(UnsupportedImageError, match="linear light, by its gAMA"):
         probe(with_chunk(png, b"gAMA", linear))
-    for gamma in (usual, old):
-        assert probe(with_chunk(png, b"gAMA", gamma)).icc_profile is None
+    assert probe(with_chunk(png, b"gAMA", usual)).icc_profile is None
+    assert probe(with_chunk(png, b"gAMA", old)).icc_profile is not None
     # What goes before gAMA:
     assert probe(with_chunk(with_chunk(png, b"gAMA", linear), b"sRGB", b"\0")).icc_profile is None
     assert probe(with_chunk(saved(picture, "PNG", icc_profile=PROFILE), b"gAMA", linear)).icc_profile == PROFILE

@@ -29,7 +29,7 @@ from studio.tone_mapping.metadata import (
     tiff_directory,
 )
 from studio.tone_mapping.pillow_files import JpegFile, PngFile, TiffFile
-from studio.tone_mapping.profiles import cicp_profile, wide_profile
+from studio.tone_mapping.profiles import cicp_profile, told_profile
 from studio.tone_mapping.scene_files import (
     SceneHeader,
     exr_ends_early,
@@ -350,11 +350,12 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 _UNSPECIFIED = 2  # of CICP's primaries and transfer (ITU-T H.273)
+_LEAST_GAMMA = 0.25  # of a PNG, below which it is a mistake
 _LINEAR = 0.75  # from here on a PNG's gamma means light, not what a screen is sent: Macintoshes once had 0.56
 
 
 def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
-    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB, and gAMA with cHRM, in this order."""
+    """Return the profile of what tells a PNG's colours: cICP before iCCP, sRGB, and gAMA with or without cHRM."""
     if len(cicp) == 4:
         if cicp[2:] != b"\0\1":
             raise UnsupportedImageError(
@@ -373,7 +374,7 @@ def _png_profile(cicp: bytes, info: dict[Any, Any]) -> bytes | None:
             "The PNG holds linear light, by its gAMA. Accepted are values for display; of light, "
             "OpenEXR and Radiance HDR.",
         )
-    return wide_profile(info.get("chromaticity", ())[2:], 1 / gamma) if gamma > 0 else None  # behind the white
+    return told_profile(info.get("chromaticity", ())[2:], 1 / gamma) if gamma > _LEAST_GAMMA else None  # behind white
 
 
 def _cicp_profile(primaries: int, transfer: int, kind: Format) -> bytes | None:

@@ -20,7 +20,9 @@ _SRGB_CURVE = (3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _CURVES = {4: (0, 2.2), 5: (0, 2.8)}
 _ADOBE_COLORANTS = ((0.60974, 0.31111, 0.01947), (0.20527, 0.62568, 0.06087), (0.14919, 0.06321, 0.74456))
 _ADOBE_CURVE = (0, 563 / 256)
-# x and y of red, green and blue, wider than sRGB's, and their colorants.
+_SRGB = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # x and y of red, green and blue
+_SAME_GAMMA = 0.15  # from 2.2, which stands for sRGB's curve
+# Those that are wider than sRGB's, and their colorants.
 _WIDE = {
     (0.64, 0.33, 0.21, 0.71, 0.15, 0.06): _ADOBE_COLORANTS,
     (0.68, 0.32, 0.265, 0.69, 0.15, 0.06): _COLORANTS[12],
@@ -152,25 +154,31 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     return _profile(_curve(_CURVES.get(transfer, _SRGB_CURVE)), _COLORANTS[primaries])
 
 
-def wide_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
-    """Return the profile of a space that is wider than sRGB: Adobe RGB's, Display P3's or BT.2020's colours.
+def told_profile(primaries: tuple[float, ...], gamma: float) -> bytes | None:
+    """Return the profile of Adobe RGB's, Display P3's, BT.2020's or sRGB's colours, the last where none are told.
 
     Parameters
     ----------
     primaries : tuple of float
-        CIE 1931 x and y of red, green and blue; each may be off by 0.002.
+        CIE 1931 x and y of red, green and blue; each may be off by 0.002. Empty where they are not told.
     gamma : float
         Exponent from values to light.
 
     Returns
     -------
     bytes | None
-        An ICC profile; None for a space that is not known here.
+        An ICC profile; None for colours that are not known here, and where it would be sRGB, more or less.
     """
+    if _is_told(primaries or _SRGB, _SRGB):
+        return _profile(_curve((0, gamma)), _COLORANTS[1]) if abs(gamma - 2.2) > _SAME_GAMMA else None
     for known, colorants in _WIDE.items():
-        if len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True)):
+        if _is_told(primaries, known):
             return _profile(_curve((0, gamma)), colorants)
     return None
+
+
+def _is_told(primaries: tuple[float, ...], known: tuple[float, ...]) -> bool:
+    return len(primaries) == len(known) and all(abs(a - b) < 0.002 for a, b in zip(primaries, known, strict=True))
 
 
 def adobe_rgb_profile() -> bytes:
