@@ -28,11 +28,15 @@ def chosen_for(pixels: NDArray[np.uint8]) -> AutoResult:
     return choose(analyse_proxy(pixels), predict(pixels))
 
 
-def with_under(pixels: NDArray[np.uint8], probability: float) -> Prediction:
-    """Let the model find too little light so likely."""
+def with_fault(pixels: NDArray[np.uint8], name: str, probability: float, amount: float = 0.0) -> Prediction:
+    """Let the model find a fault so likely, and so much of it."""
     prediction = predict(pixels)
     assert prediction is not None
-    return prediction._replace(faults=prediction.faults | {"under": Fault(probability, 0.0)})
+    return prediction._replace(faults=prediction.faults | {name: Fault(probability, amount)})
+
+
+def with_under(pixels: NDArray[np.uint8], probability: float) -> Prediction:
+    return with_fault(pixels, "under", probability)
 
 
 def reason(result: AutoResult, name: str) -> str:
@@ -106,10 +110,37 @@ def test_whites_are_called_for_sooner_in_black_and_white() -> None:
     assert choose_by_rules(grey_white._replace(chroma_90=20.0)).adjustments.exposure == 0
 
 
+def test_too_much_light_is_taken_off_as_far_as_the_model_finds_it_likely() -> None:
+    pixels = grey("coffee")
+    analysis = analyse_proxy(pixels)._replace(blown=0.0)
+    results = [
+        choose(analysis, with_fault(pixels, "over", probability, amount=-0.3))
+        for probability in (0.09, 0.15, 0.25, 0.31, 0.9)
+    ]
+    exposures = [result.adjustments.exposure for result in results]
+    assert exposures[0] == 0 > exposures[1] > exposures[2] > exposures[3] == exposures[4] == -0.3
+    assert reason(results[0], "overexposure").endswith("too much light is 9% likely: not too bright.")
+    assert reason(results[4], "overexposure").endswith("too much light is 90% likely: -0.30 EV.")
+
+
+def test_too_much_light_that_the_rules_see_needs_no_second_opinion() -> None:
+    pixels = grey("coffee")
+    luma = {0.5: 0.1, 5: 0.4, 50: 0.7}
+    analysis = analyse_proxy(pixels)
+    bright = analysis._replace(luma=analysis.luma | luma, clipped_high=0.2, high_key=0.0)
+    seen = choose_by_rules(bright).adjustments
+    assert seen.exposure < 0
+    for probability, amount in ((0.0, -1.0), (0.9, -0.1)):
+        assert choose(bright, with_fault(pixels, "over", probability, amount)).adjustments == seen
+    darker = choose(bright._replace(clipped_high=0.04), with_fault(pixels, "over", 0.9, -5.0)).adjustments
+    assert darker == seen
+
+
 @pytest.mark.parametrize("statistics", [{"chroma_90": 20.0, "night": 0.6}, {"chroma_90": 3.0, "night": 0.5}])
 def test_in_colour_the_model_has_no_say_in_the_rules(statistics: dict[str, Any]) -> None:
     pixels = grey("coffee", stops=-2)
     analysis = analyse_proxy(pixels)._replace(**statistics)
-    unlikely = choose(analysis, with_under(pixels, 0.0))
-    assert unlikely == choose_by_rules(analysis)
-    assert unlikely.adjustments.exposure > 0
+    for prediction in (with_under(pixels, 0.0), with_fault(pixels, "over", 1.0, -1.0)):
+        chosen = choose(analysis, prediction)
+        assert chosen == choose_by_rules(analysis)
+        assert chosen.adjustments.exposure > 0

@@ -1,8 +1,8 @@
 """Choosing the sliders by rules over an analysis.
 
 The rules are cautious by design: a picture whose tones and colours are within what good photographs have is left alone,
-and what is moved is moved by less than the evidence asks for. In black and white, too little light needs a second
-opinion: the learned model is not trusted with such pictures, but it tells too dark from dark by intent.
+and what is moved is moved by less than the evidence asks for. In black and white they ask for a second opinion: the
+learned model is not trusted with such pictures, but it tells too dark from dark by intent, too bright from bright.
 """
 
 from typing import NamedTuple
@@ -21,9 +21,9 @@ WHITE, _WHITE_LOW, _WHITE_TOO_LOW = 0.93, 0.89, 0.73
 # In black and white, where luminance is all there is, fewer pixels come to white: the brightest 0.1 % tell.
 _WHITE, _GREY_WHITE = 99.5, 99.9  # percentiles
 _GREY_WHITE_LOW, _GREY_WHITE_TOO_LOW = 0.93, 0.81
-# Probability of too little light, by the model, from where on it seconds the rules, and from where wholly.
-# training/README.md tells how it was chosen.
-_SECONDED = (0.1, 0.3)
+# Probability of too little or too much light, by the model, from where on it is believed there, and from where wholly.
+# training/README.md tells how they were chosen.
+_BELIEVED = (0.1, 0.3)
 # Whites that are darker than anyone means them to be: from where on they need no second, and from where none at all.
 _NOT_MEANT = (0.55, 0.40)
 # What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
@@ -58,8 +58,8 @@ def choose_by_rules(analysis: Analysis, prediction: Prediction | None = None) ->
     ----------
     analysis : Analysis
     prediction : Prediction | None
-        What the model says of the same proxy. It counts in black and white only, where light is added as far as the
-        model finds too little of it likely, too.
+        What the model says of the same proxy. It counts in black and white only: light is added as far as the model
+        finds too little of it likely, too, and taken off where either finds too much.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def choose_by_rules(analysis: Analysis, prediction: Prediction | None = None) ->
     second = _second(analysis, prediction)
     blacks, black_step = _black_point(analysis)
     exposure, white_step = _white_point(analysis, blacks, second)
-    darker, darker_step = _too_bright(analysis)
+    darker, darker_step = _too_bright(analysis, prediction)
     darker_exposure, highlights, darker_shadows = darkened(darker, analysis.blown)
     shadows, shadows_step = _dark_middle(analysis, exposure, second)
     temperature, tint, sureness, balance_step = _white_balance(analysis)
@@ -122,7 +122,7 @@ def _second(analysis: Analysis, prediction: Prediction | None) -> _Second:
     if prediction is None or not _is_grey(analysis):
         return _Second()
     probability = prediction.faults["under"].probability
-    share, not_meant = ramp(probability, *_SECONDED), ramp(analysis.brightest[_GREY_WHITE], *_NOT_MEANT)
+    share, not_meant = ramp(probability, *_BELIEVED), ramp(analysis.brightest[_GREY_WHITE], *_NOT_MEANT)
     if not_meant > share:
         return _Second(not_meant, f", too little light is {not_meant:.0%} likely by the whites")
     return _Second(share, f", too little light is {probability:.0%} likely")
@@ -160,11 +160,15 @@ def _white_point(analysis: Analysis, blacks: float, second: _Second) -> tuple[fl
     return gain, Step("white_point", True, f"{reason}{second.said}: {gain:+.2f} EV.")
 
 
-def _too_bright(analysis: Analysis) -> tuple[float, Step]:
+def _too_bright(analysis: Analysis, prediction: Prediction | None) -> tuple[float, Step]:
     middle, clipped = analysis.luma[50], analysis.clipped_high
     excess = ramp(middle, *_BRIGHT_MIDDLE) * ramp(clipped, *_MUCH_CLIPPED) * ramp(analysis.luma[5], *_BRIGHT_DARKS)
     darker = -OVER_MAX * excess * (1 - 0.7 * analysis.high_key)
     reason = f"The middle tone is at {middle:.0%}, {clipped:.1%} of the pixels are full"
+    if prediction is not None and _is_grey(analysis):
+        probability, amount = prediction.faults["over"]
+        darker = min(darker, max(amount, -OVER_MAX) * ramp(probability, *_BELIEVED))
+        reason += f", too much light is {probability:.0%} likely"
     if darker > -0.05:
         return 0.0, Step("overexposure", False, f"{reason}: not too bright.")
     if analysis.on_white:
