@@ -100,6 +100,14 @@ def test_alpha_survives(kind: Any) -> None:
     assert np.abs(photo.alpha.astype(int) - alpha).max() <= (0 if kind in ("png", "tiff") else 12)
 
 
+def test_alpha_of_16_bits_becomes_the_nearest_of_8() -> None:
+    alpha = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    data = encode(np.zeros((256, 256, 3), np.uint8), alpha, header_of(), Output(format="png", bit_depth=8))
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded is not None
+    assert np.abs(decoded[..., 3] - alpha / 257).max() <= 0.5
+
+
 def test_jpeg_lays_alpha_over_white() -> None:
     black, alpha = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
     alpha[:, 32:] = 255

@@ -206,7 +206,10 @@ def with_dtype(pixels: Pixels, dtype: np.dtype[Any]) -> Pixels:
 def _alpha_with_dtype(alpha: Pixels, dtype: np.dtype[Any]) -> Pixels:
     if alpha.dtype == dtype:
         return alpha
-    return (alpha.astype(np.uint16) * np.uint16(257)) if dtype == np.uint16 else (alpha >> 8).astype(np.uint8)
+    if dtype == np.uint16:
+        return alpha.astype(np.uint16) * np.uint16(257)
+    narrow: Pixels = cv2.convertScaleAbs(alpha, alpha=1 / 257)  # rounds
+    return narrow
 
 
 def _over_white(pixels: Pixels, alpha: Pixels) -> Pixels:
