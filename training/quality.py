@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from studio.tone_mapping.analyse import analyse_proxy, make_proxy, without_frame
+from studio.tone_mapping.analyse import analyse_proxy, judged, make_proxy
 from studio.tone_mapping.auto import choose
 from studio.tone_mapping.grade import grade
 from studio.tone_mapping.learned import predict
@@ -41,13 +41,13 @@ MOST_ASKEW = 0.01  # of a picture's shape, between the two of a pair
 
 def ours(bgr: Pixels) -> Pixels:
     """Correct as auto-correct does, graded exactly."""
-    proxy = without_frame(make_proxy(bgr))
+    proxy = judged(make_proxy(bgr))
     return _graded(bgr, choose(analyse_proxy(proxy), predict(proxy)).adjustments)
 
 
 def rules(bgr: Pixels) -> Pixels:
     """Correct by the rules alone, graded exactly."""
-    return _graded(bgr, choose(analyse_proxy(without_frame(make_proxy(bgr)))).adjustments)
+    return _graded(bgr, choose(analyse_proxy(judged(make_proxy(bgr)))).adjustments)
 
 
 def _graded(bgr: Pixels, adjustments: Any) -> Pixels:

@@ -7,7 +7,8 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, make_proxy, without_frame
+from studio.tone_mapping import auto_correct
+from studio.tone_mapping.analyse import PROXY_SIDE, analyse_proxy, judged, make_proxy, without_frame, without_specks
 from tests.speed import assert_quick
 
 
@@ -32,6 +33,50 @@ def test_statistics_hardly_depend_on_the_pictures_size() -> None:
     assert large.brightest[99.5] == pytest.approx(small.brightest[99.5], abs=0.02)
     assert large.chroma_mean == pytest.approx(small.chroma_mean, rel=0.02)
     assert large.cast.warm == pytest.approx(small.cast.warm, abs=0.1)
+
+
+@pytest.mark.parametrize("unit", [1, 257])
+def test_hot_and_dead_pixels_are_mended_alone(unit: int) -> None:
+    pixels = (make_proxy(coffee()).clip(60, 180).astype(np.uint16) * unit).astype(np.uint8 if unit == 1 else np.uint16)
+    before = pixels.copy()
+    spoiled = pixels.copy()
+    places = [(0, 0), (0, 50), (100, 0), (90, 200), (pixels.shape[0] - 1, pixels.shape[1] - 1)]
+    for number, (row, column) in enumerate(places):
+        spoiled[row, column, number % 3] = 255 * unit
+        spoiled[row, column, (number + 1) % 3] = 0
+    kept = spoiled.copy()
+    mended = without_specks(spoiled)
+    np.testing.assert_array_equal(spoiled, kept)
+    assert mended.dtype == pixels.dtype
+    # What is left of them is within what lies around; nothing else has changed by more than a lone bright pixel does.
+    assert (mended.min(), mended.max()) == (60 * unit, 180 * unit)
+    others = np.ones(pixels.shape[:2], bool)
+    others[tuple(np.transpose(places))] = False
+    np.testing.assert_array_equal(mended[others], without_specks(before)[others])
+    assert np.mean(mended != before) < 0.003
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 1)])
+def test_pictures_of_few_pixels_are_no_specks(shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), 200, np.uint8)
+    np.testing.assert_array_equal(judged(pixels), pixels)
+
+
+def test_specks_hide_no_frame() -> None:
+    pixels = framed(make_proxy(coffee()), (40, 0), (0, 0, 0))
+    pixels[10, 30] = 255
+    assert len(without_frame(pixels)) == len(pixels)
+    assert len(judged(pixels)) <= len(pixels) - 80
+
+
+def test_specks_have_no_say_in_the_correction() -> None:
+    dark = (skimage.data.coffee() * 0.5).astype(np.uint8)
+    spoiled = dark.copy()
+    rows, columns = np.random.default_rng(0).integers(0, dark.shape[:2], (8, 2)).T
+    spoiled[rows, columns] = 255
+    moved = np.abs(auto_correct(spoiled).astype(int) - auto_correct(dark)).max(axis=2)
+    moved[rows, columns] = 0
+    assert moved.max() <= 3
 
 
 def test_sixteen_bits_are_analysed_as_8_are() -> None:

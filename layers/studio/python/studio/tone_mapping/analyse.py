@@ -19,6 +19,8 @@ _CLIPPED = 253.5 / 255
 _BAR_NOISE, _BAR_EDGE, _BAR_SHARE = 4, 12, 0.25
 _RINGING = 8  # rows of a bar that a JPEG spoils where it ends: half a block of 16 in a picture of twice this size
 _LEAST_FRAMED = 1 / 4  # of the height and of the width: what is smaller is no framed picture
+_SPECK = 0.1  # of full, encoded, that a hot or dead pixel differs by at least from all around it
+_AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 _GROUND_SHARE = 0.95  # of the pixels of a side
 
 
@@ -109,12 +111,49 @@ def make_proxy(pixels: NDArray[Any]) -> NDArray[Any]:
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def judged(proxy: NDArray[Any]) -> NDArray[Any]:
+    """Leave out what is no part of what was photographed, and would have its say in exposure, contrast and colour.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3), uint8 or uint16, as `make_proxy` makes it; left as it is.
+
+    Returns
+    -------
+    ndarray
+        (h, w, 3): what a frame is around, or all, without specks.
+    """
+    return without_frame(without_specks(proxy))
+
+
+def without_specks(proxy: NDArray[Any]) -> NDArray[Any]:
+    """Bring hot and dead pixels to the nearest value around them, channel by channel.
+
+    One full pixel tells that the light reached full, and a dark picture was given half a stop less.
+
+    Parameters
+    ----------
+    proxy : ndarray
+        (h, w, 3), uint8 or uint16; left as it is.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape and type.
+    """
+    least = np.iinfo(proxy.dtype).max * _SPECK
+    brightest = cv2.dilate(proxy, _AROUND, borderType=cv2.BORDER_REFLECT_101)
+    darkest = cv2.erode(proxy, _AROUND, borderType=cv2.BORDER_REFLECT_101)
+    mended = np.where(cv2.subtract(proxy, brightest) > least, brightest, proxy)
+    return np.where(cv2.subtract(darkest, proxy) > least, darkest, mended)
+
+
 def without_frame(proxy: NDArray[Any]) -> NDArray[Any]:
     """Leave out a frame: bars of one colour on opposite sides, as a letterbox has, or a dark mount.
 
-    It is no part of what was photographed, and would have its say in exposure, contrast and colour. White all around
-    is: the ground of a product or the margins of a page, without which a box or a text would be taken for a picture
-    with the wrong light.
+    White all around is part of the picture: the ground of a product or the margins of a page, without which a box or a
+    text would be taken for a picture with the wrong light.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import SPATIAL
-from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, make_proxy, without_frame
+from studio.tone_mapping.analyse import PROXY_SIDE, Analysis, analyse_proxy, judged, make_proxy
 from studio.tone_mapping.apply import LutProcessor, apply_lut
 from studio.tone_mapping.auto import Group, choose, skipping
 from studio.tone_mapping.auto_result import AutoResult
@@ -309,7 +309,7 @@ def _longer_side(size: tuple[int, int], min_size: tuple[int, int]) -> int:
 
 def _analyse(photo: Photo, chooser: Chooser) -> _Seen:
     """Return the proxy in the picture's own space, and what sRGB shows of it."""
-    proxy = without_frame(make_proxy(_visible(photo)))
+    proxy = judged(make_proxy(_visible(photo)))
     shown = _in_srgb(proxy, photo.header.icc_profile)
     analysis = analyse_proxy(shown)
     return _Seen(proxy, analysis, chooser(shown, analysis))
@@ -384,7 +384,7 @@ def load_proxy(data: bytes, limits: Limits | None = None) -> Proxy:
         One of its subclasses.
     """
     photo = _decode_for_proxy(data, limits)
-    return _in_srgb(without_frame(make_proxy(_visible(photo))), photo.header.icc_profile)
+    return _in_srgb(judged(make_proxy(_visible(photo))), photo.header.icc_profile)
 
 
 def _decode_for_proxy(data: bytes, limits: Limits | None) -> Photo:
@@ -451,7 +451,7 @@ def auto_correct_pixels(image_rgb: NDArray[Any]) -> NDArray[Any]:
     proxy = make_proxy(pixels)
     if proxy.dtype == np.float32:
         proxy = np.rint(np.clip(proxy, 0, 1) * 65535).astype(np.uint16)
-    proxy = without_frame(proxy)
+    proxy = judged(proxy)
     adjustments = choose(analyse_proxy(proxy), predict(proxy)).adjustments
     bit_depth = 8 if pixels.dtype == np.uint8 else 16
     graded = apply_lut(pixels, compile_lut(adjustments, lut_size(adjustments, bit_depth)), out=pixels)
