@@ -2,8 +2,9 @@ import struct
 from io import BytesIO
 
 import pytest
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
+from studio.tone_mapping.pipeline import automatic, fixed, grade_image
 from studio.tone_mapping.profiles import adobe_rgb_profile, cicp_profile, light_profile, usable_profile
 from tests.memory import peak_bytes
 
@@ -74,6 +75,26 @@ def test_profiles_of_values_for_display_are_none_of_light() -> None:
         None,
     ]
     assert [light_profile(profile) for profile in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        struct.pack(">4s4xHxxi", b"para", 9, 65536),  # there is no such function
+        struct.pack(">4s4xHxxi", b"para", 4, 65536),  # that one takes seven parameters
+        struct.pack(">4s4xI65536H", b"curv", 65536, *range(65536)),
+    ],
+    ids=["unknown", "cut", "long"],
+)
+def test_a_curve_of_light_that_cannot_be_read_does_not_fail_the_grade(picture: Image.Image, curve: bytes) -> None:
+    profile = with_curve(adobe_rgb_profile(), curve)
+    assert light_profile(profile) is not None
+    file = BytesIO()
+    picture.save(file, "PNG", icc_profile=profile)
+    graded = Image.open(BytesIO(grade_image(file.getvalue(), fixed()).data or b""))
+    assert graded.info["icc_profile"] == profile
+    assert graded.tobytes() == picture.tobytes()
+    assert grade_image(file.getvalue(), automatic(100)).data
 
 
 def test_tags_that_lie_over_each_other_take_little_memory() -> None:

@@ -3,6 +3,7 @@
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, cast
@@ -104,7 +105,9 @@ def decode(data: bytes, header: ImageHeader, min_side: int | None = None) -> Pho
         stored, header = _grey_to_srgb(stored, grey), header._replace(icc_profile=None)
     light = light_profile(header.icc_profile)
     if light is not None:
-        stored, header = _grey_to_srgb(stored, light.grey), header._replace(icc_profile=light.display)
+        # Where LittleCMS cannot read the curve, as one of more than 32,767 points, values are taken for display's.
+        with suppress(InvalidImageError):
+            stored, header = _grey_to_srgb(stored, light.grey), header._replace(icc_profile=light.display)
     if stored.ndim == 2:
         stored = cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR)
     if header.orientation > 1 and header.format != "tiff":  # both decoders turn TIFFs upright by themselves
