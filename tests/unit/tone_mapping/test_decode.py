@@ -159,6 +159,19 @@ def test_grey_of_an_avif_of_video_reaches_black_and_white(saved: Saved, full: st
     assert difference(decoded(data).pixels, bgr(tones)) <= 2
 
 
+@pytest.mark.parametrize("told", [8, 10, 12])
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_grey_of_video_whose_bits_are_told_wrongly_is_decoded(depth: int, told: int) -> None:
+    """As where another picture's properties come first in the file."""
+    tones = np.linspace(0, 2**depth - 1, 64 * 64).reshape(64, 64).astype("u2" if depth > 8 else "u1")
+    data = cv2.imencode(".avif", tones, [cv2.IMWRITE_AVIF_DEPTH, depth])[1].tobytes()
+    at = data.index(b"nclx") + 10  # full range
+    data = data[:at] + b"\0" + data[at + 1 :]
+    header = probe(data)
+    assert (header.mode, header.bit_depth, header.video_matrix) == ("L", depth, 2)
+    assert decode(data, header._replace(bit_depth=told)).pixels.shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     ("kind", "mode"),

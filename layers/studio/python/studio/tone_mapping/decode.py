@@ -272,7 +272,7 @@ def _from_video(image: Pixels, header: ImageHeader) -> Pixels:
         step = 2 ** (header.bit_depth - 8)
         codes = np.arange(256 * step)
         full = np.rint((codes - 16 * step) / (219 * step) * codes[-1]).clip(0, codes[-1])
-        return np.take(full.astype(image.dtype), image)
+        return np.take(full.astype(image.dtype), image, mode="clip")  # the bits may be told wrongly
     if header.bit_depth > 8 or header.video_matrix not in _LUMA:
         return image
     red, green, blue = _LUMA[header.video_matrix]
