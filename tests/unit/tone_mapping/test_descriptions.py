@@ -367,6 +367,12 @@ def test_overlapping_parts_of_xmp_take_no_memory() -> None:
     assert avif_xmp(bytes(MOST_BYTES), [ITEM[2]], location(0, 0, *[(0, MOST_BYTES)] * 60_000), b"") is None
 
 
+def test_an_index_of_millions_of_items_is_not_read() -> None:
+    locations = location(2, 0, (0, 3))
+    assert avif_xmp(b"abc", [ITEM[2]], locations.ljust(MOST_BYTES, b"\0"), b"") == b"abc"
+    assert avif_xmp(b"abc", [ITEM[2]], locations.ljust(MOST_BYTES + 1, b"\0"), b"") is None
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(), st.binary(), st.binary())
 def test_no_bytes_raise(head: bytes, tail: bytes, noise: bytes) -> None:

@@ -130,8 +130,10 @@ def avif_xmp(avif: bytes, items: Sequence[bytes], locations: bytes, inner: bytes
     Returns
     -------
     bytes | None
-        None as well where a box is damaged.
+        None as well where a box is damaged, or so long that reading it would take long.
     """
+    if len(locations) > MOST_BYTES:
+        return None
     try:
         wanted = next((_item_number(item) for item in items if _is_xmp(item)), None)
         return None if wanted is None else bounded(_item(wanted, avif, locations, inner))
