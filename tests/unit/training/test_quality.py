@@ -115,7 +115,10 @@ def test_in_grey_nothing_judged_has_colour(folders: tuple[Path, Path]) -> None:
         np.testing.assert_array_equal(truth, quality.in_grey(PHOTOGRAPH))
 
 
-def test_grey_has_no_pairs(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grey_has_no_pairs(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["quality.py", str(folders[0]), "--grey", "--against", str(folders[1])])
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         quality.main()
+    assert "--grey has no pairs" in capsys.readouterr().err
