@@ -24,7 +24,8 @@ _GREY_WHITE_LOW, _GREY_WHITE_TOO_LOW = 0.93, 0.81
 # Probability of too little or too much light, by the model, from where on it is believed there, and from where wholly.
 # training/README.md tells how they were chosen.
 _BELIEVED = (0.1, 0.3)
-# Whites that are darker than anyone means them to be: from where on they need no second, and from where none at all.
+# Whites that are darker than anyone means them to be: below the first they count without the model, below the second
+# wholly.
 _NOT_MEANT = (0.55, 0.40)
 # What tells too much exposure: the middle, the share of full pixels and the darks all rise from usual to certain.
 _BRIGHT_MIDDLE, _MUCH_CLIPPED, _BRIGHT_DARKS = (0.50, 0.60), (0.03, 0.10), (0.18, 0.30)
