@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms
-from PIL.PngImagePlugin import PngImageFile
 
 from studio.tone_mapping.errors import InvalidImageError
 from studio.tone_mapping.guided import STRIP
@@ -304,8 +303,7 @@ def _unmultiply(image: Pixels) -> None:
 
 
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> tuple[Pixels, ImageHeader]:
-    plugin = {"jpeg": JpegFile, "png": PngImageFile, "tiff": TiffFile}[header.format]
-    file = plugin(BytesIO(data))
+    file = JpegFile(BytesIO(data)) if header.format == "jpeg" else TiffFile(BytesIO(data))
     try:
         file.load()
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error) as error:
