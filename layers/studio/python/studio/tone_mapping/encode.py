@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.tone_mapping.descriptions import graded_iptc
 from studio.tone_mapping.dither import TILE, dither_pattern, dither_to_8_bits
 from studio.tone_mapping.errors import OutputError
 from studio.tone_mapping.formats import Format
@@ -21,6 +20,7 @@ from studio.tone_mapping.metadata import (
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.probe import ImageHeader
 from studio.tone_mapping.profiles import usable_profile
+from studio.tone_mapping.xmp_iptc import graded_iptc
 
 Pixels = NDArray[Any]
 

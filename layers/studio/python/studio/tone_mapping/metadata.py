@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from studio.tone_mapping.descriptions import IPTC_TAG, JPEG_XMP, PNG_KEYWORD, XMP_TAG, photoshop_resources
 from studio.tone_mapping.profiles import adobe_rgb_profile
+from studio.tone_mapping.xmp_iptc import IPTC_TAG, JPEG_XMP, PNG_KEYWORD, XMP_TAG, photoshop_resources
 
 ORIENTATION = 0x0112
 

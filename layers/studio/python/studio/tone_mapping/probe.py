@@ -7,16 +7,6 @@ from typing import Any, NamedTuple
 from PIL import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from studio.tone_mapping.descriptions import (
-    IPTC_TAG,
-    PNG_KEYWORD,
-    XMP_TAG,
-    avif_xmp,
-    bounded,
-    jpeg_iptc,
-    png_xmp,
-    tiff_block,
-)
 from studio.tone_mapping.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError, unsupported
 from studio.tone_mapping.formats import Format, InputFormat, SceneFormat
 from studio.tone_mapping.jpeg_files import check_jpeg_complexity, check_jpeg_depth, jpeg_ends_early
@@ -38,6 +28,16 @@ from studio.tone_mapping.scene_files import (
     read_radiance,
 )
 from studio.tone_mapping.tiff_files import count_tiff_pages, tiff_depth, tiff_ends_early
+from studio.tone_mapping.xmp_iptc import (
+    IPTC_TAG,
+    PNG_KEYWORD,
+    XMP_TAG,
+    avif_xmp,
+    bounded,
+    jpeg_iptc,
+    png_xmp,
+    tiff_block,
+)
 
 _LONGEST_TEXT = 100  # of a file's own words in a message
 

@@ -10,7 +10,7 @@ from studio.tone_mapping.adjustments import Adjustments, CurvePoints, Hsl, HueAd
 from studio.tone_mapping.errors import PresetFileError, PresetFileTooLargeError
 
 MAX_CHARACTERS = 1_000_000
-_LONGEST_NAMESPACE = 200  # characters; each name comes with it, and a long one a hundred thousand times
+LONGEST_NAMESPACE = 200  # characters; each name comes with it, and a long one a hundred thousand times
 
 _CRS = "http://ns.adobe.com/camera-raw-settings/1.0/ "
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
@@ -349,10 +349,10 @@ class _Reader:
         raise PresetFileError("a preset may not have a DOCTYPE", place.line, place.column)
 
     def _namespace(self, _: str | None, namespace: str | None) -> None:
-        if len(namespace or "") > _LONGEST_NAMESPACE:
+        if len(namespace or "") > LONGEST_NAMESPACE:
             place = self._place()
             raise PresetFileError(
-                f"a namespace may have {_LONGEST_NAMESPACE} characters in a preset", place.line, place.column
+                f"a namespace may have {LONGEST_NAMESPACE} characters in a preset", place.line, place.column
             )
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:

@@ -5,7 +5,8 @@ Import it where there is XMP: it loads an XML parser. Presets of Lightroom are r
 
 from xml.parsers import expat
 
-from studio.tone_mapping.descriptions import MOST_BYTES
+from studio.tone_mapping.xmp import LONGEST_NAMESPACE
+from studio.tone_mapping.xmp_iptc import MOST_BYTES
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -45,7 +46,6 @@ _PLACES = {
     ("http://ns.microsoft.com/photo/1.2/", "RegionInfo"),
     ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "ImageRegion"),
 }
-_LONGEST_NAMESPACE = 200  # characters; each name comes with it, and a long one a hundred thousand times
 _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTES = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 
@@ -108,7 +108,7 @@ class _Writer:
 
     def _declare(self, prefix: str | None, namespace: str | None) -> None:
         namespace = namespace or ""
-        if len(namespace) > _LONGEST_NAMESPACE:
+        if len(namespace) > LONGEST_NAMESPACE:
             raise ValueError("a namespace is too long")
         if not self._is_unwanted(namespace, ""):
             name = f"xmlns:{prefix}" if prefix else "xmlns"

@@ -18,11 +18,11 @@ from PIL import Image, ImageFile, IptcImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from studio.tone_mapping.adjustments import Adjustments
-from studio.tone_mapping.descriptions import MOST_BYTES, avif_xmp, graded_iptc, jpeg_iptc, png_xmp, tiff_block
 from studio.tone_mapping.metadata import add_to_tiff
 from studio.tone_mapping.output import Output
 from studio.tone_mapping.pipeline import fixed, grade_image
 from studio.tone_mapping.probe import ImageHeader, probe
+from studio.tone_mapping.xmp_iptc import MOST_BYTES, avif_xmp, graded_iptc, jpeg_iptc, png_xmp, tiff_block
 from tests.memory import peak_bytes
 
 Saved = Callable[..., bytes]
