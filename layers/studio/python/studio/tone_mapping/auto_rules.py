@@ -192,7 +192,7 @@ def _dark_middle(analysis: Analysis, exposure: float, second: _Second) -> tuple[
 
 
 def _white_balance(analysis: Analysis) -> tuple[float, float, float, Step]:
-    if analysis.chroma_90 < MONOCHROME:
+    if _is_grey(analysis):
         reason = f"90 % of the pixels have a chroma below {MONOCHROME}: black and white is left so."
         return 0.0, 0.0, 1.0, Step("white_balance", False, reason)
     usual = ramp(analysis.chroma_mean, 0, 12)
@@ -222,7 +222,7 @@ def _outside_deadband(value: float, dead: float) -> float:
 def _dullness(analysis: Analysis, blacks: float, exposure: float) -> tuple[float, Step]:
     """Vibrance where colours stay weak once the tones are stretched."""
     chroma = analysis.chroma_mean * 2 ** (exposure / 2.4) / (1 + 0.0035 * blacks)
-    vibrance = _VIBRANCE_MAX * ramp(chroma, _DULL, _DULLEST) * (analysis.chroma_90 >= MONOCHROME)
+    vibrance = _VIBRANCE_MAX * ramp(chroma, _DULL, _DULLEST) * (not _is_grey(analysis))
     if vibrance < 3:
         return 0.0, Step("vibrance", False, f"Mean chroma comes to {chroma:.0f}: colourful enough.")
     return vibrance, Step("vibrance", True, f"Mean chroma comes to {chroma:.0f}: vibrance {vibrance:+.0f}.")
