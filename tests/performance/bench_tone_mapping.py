@@ -18,10 +18,12 @@ import skimage.data
 from numpy.typing import NDArray
 
 from studio.tone_mapping.adjustments import Adjustments, Hsl, HueAdjustment, ToneCurve
-from studio.tone_mapping.analyse import analyse_proxy, make_proxy
+from studio.tone_mapping.analyse import analyse_proxy, judged, make_proxy
 from studio.tone_mapping.apply import apply_lut
+from studio.tone_mapping.auto import choose
 from studio.tone_mapping.cube import write_cube
 from studio.tone_mapping.detail import apply_detail
+from studio.tone_mapping.learned import predict
 from studio.tone_mapping.lut import compile_lut
 from studio.tone_mapping.match import match
 from studio.tone_mapping.pipeline import automatic, grade_image
@@ -88,6 +90,12 @@ def opencolorio_alone(pixels: Pixels) -> float:
     return best_of(lambda: cpu.apply(describe(pixels), describe(out)))
 
 
+def choose_sliders(pixels: Pixels) -> Any:
+    """Do all that automatic correction does before it compiles a LUT."""
+    proxy = judged(make_proxy(pixels))
+    return choose(analyse_proxy(proxy), predict(proxy))
+
+
 def main() -> None:
     """Print every figure with what it is compared to."""
     pixels = photo(4000, 3000)
@@ -95,7 +103,7 @@ def main() -> None:
     print(f"compile_lut 33                       {best_of(lambda: compile_lut(SLIDERS)):7.1f} ms")
     print(f"compile_lut 33, curve and hues too   {best_of(lambda: compile_lut(EVERY)):7.1f} ms")
     print(f"write_cube 33                        {best_of(lambda: write_cube(compile_lut(SLIDERS), 'look')):7.1f} ms")
-    print(f"analysis of 12 MP                    {best_of(lambda: analyse_proxy(make_proxy(pixels))):7.1f} ms")
+    print(f"analysis of 12 MP                    {best_of(lambda: choose_sliders(pixels)):7.1f} ms")
     proxies = [make_proxy(photo(512, 341)), make_proxy(pixels)]
     print(f"match of two proxies                 {best_of(lambda: match(proxies[0], proxies[1])):7.1f} ms")
     bench_detail(pixels)
